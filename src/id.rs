@@ -1,0 +1,66 @@
+//! Ids as types of their own, so that a run can never be passed where a thread is meant.
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+macro_rules! id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, sqlx::Type)]
+        #[serde(transparent)]
+        #[sqlx(transparent)]
+        pub struct $name(pub Uuid);
+
+        impl $name {
+            /// A new id, ordered by creation time (UUIDv7).
+            pub fn new() -> Self {
+                Self(Uuid::now_v7())
+            }
+        }
+
+        impl Default for $name {
+            fn default() -> Self {
+                Self::new()
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+
+        impl From<Uuid> for $name {
+            fn from(id: Uuid) -> Self {
+                Self(id)
+            }
+        }
+    };
+}
+
+id! {
+    /// One conversation with a memory and a sandbox.
+    ThreadId
+}
+id! {
+    /// One execution of the agent for a thread.
+    RunId
+}
+id! {
+    /// Something said in a thread.
+    MessageId
+}
+id! {
+    /// One inbound notification, stored once.
+    DeliveryId
+}
+id! {
+    /// One row of a thread's inbox.
+    InboxId
+}
+
+/// Counts how often a thread was leased. A write that carries an older epoch than the thread's changes nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, sqlx::Type)]
+#[serde(transparent)]
+#[sqlx(transparent)]
+pub struct LeaseEpoch(pub i64);

@@ -1,0 +1,40 @@
+//! Threadbox: mention `@threadbox` where people already talk, and an agent with a memory and a sandbox answers there.
+//!
+//! This page is the map. Follow one message through the rooms:
+//!
+//! 1. [`http`] receives a signed GitHub webhook; nothing is parsed before the signature of the raw body was checked.
+//! 2. [`github`] translates it into a surface-neutral [`intake::Inbound`]; foreign payloads go no further than this.
+//! 3. [`intake`] commits delivery, thread, message, inbox row and wake-up in one statement; only then is it answered 2xx.
+//! 4. [`jobs`] carries the wake-up to a worker. The *gate* looks up who may, acknowledges (👀 and the live comment) or says
+//!    why not, and turns the message into a run, a steering message or the effect of a command.
+//! 5. [`agent`] executes the run: model answer, tool calls, snapshot, and again, until it ends by name.
+//!    It talks to a [`model`], acts in a [`sandbox`], and remembers through [`memory`] and [`thread`].
+//! 6. [`reply`] says what happened: run events become the live comment and then the answer, each a post with a key, so that
+//!    it happens once in effect however often the code runs.
+//!
+//! Imports point one way: surfaces → intake → jobs; jobs → agent → model, sandbox, memory, thread; reply → github. Only [`app`]
+//! sees everything. SQL stands in the `store.rs` beside the feature that owns the table.
+//!
+//! Rules that hold everywhere: what may run twice is written so that the second time finds the first; every write of a run
+//! carries the lease epoch of its thread, so that a worker which lost the lease changes nothing; nothing is unbounded;
+//! time comes from a [`clock::Clock`]; settings are read in [`settings`] and nowhere else.
+
+pub mod agent;
+pub mod app;
+pub mod cli;
+pub mod clock;
+pub mod db;
+pub mod github;
+pub mod http;
+pub mod id;
+pub mod intake;
+pub mod jobs;
+pub mod memory;
+pub mod model;
+pub mod reply;
+pub mod sandbox;
+pub mod secret;
+pub mod settings;
+pub mod standin;
+pub mod telemetry;
+pub mod thread;

@@ -1,0 +1,216 @@
+//! Sandboxes: isolated machines where the agent's code runs, one per thread.
+//!
+//! [`Sandbox`] is what tools act on, [`Provider`] makes and finds them. `local` isolates on this machine with what the kernel
+//! gives, and refuses to run anything when that is not enough. Paths given to a sandbox are relative to its workspace; absolute paths are
+//! accepted when they lie inside it.
+
+pub mod local;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use tokio_util::sync::CancellationToken;
+
+use crate::id::ThreadId;
+
+/// A provider's name for a sandbox. Stable over restarts of the service.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SandboxId(pub String);
+
+impl std::fmt::Display for SandboxId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Languages `runCode` knows by itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Language {
+    /// CPython 3.
+    #[default]
+    Python,
+    /// Node.
+    Javascript,
+    /// Node, with the types removed.
+    Typescript,
+    /// `bash`, or `sh` where there is none.
+    Shell,
+}
+
+/// What to run.
+#[derive(Clone, Debug)]
+pub struct Exec {
+    /// Program and arguments, or a shell line.
+    pub command: Command,
+    /// Additional environment; nothing of the service's environment is passed.
+    pub env: BTreeMap<String, String>,
+    /// Where, relative to the workspace; the workspace itself when unset.
+    pub working_directory: Option<String>,
+    /// Wall clock; the run is killed after it, and what it printed so far is kept.
+    pub timeout: Duration,
+    /// Bytes kept of each stream; the middle is dropped beyond it and counted.
+    pub output_limit: usize,
+}
+
+/// The two ways to name a program.
+#[derive(Clone, Debug)]
+pub enum Command {
+    /// A line for the shell.
+    Shell(String),
+    /// Program text in a language, with arguments.
+    Code {
+        /// The language.
+        language: Language,
+        /// The program.
+        code: String,
+        /// Its arguments.
+        argv: Vec<String>,
+    },
+}
+
+/// How a command ended. A failing command is a normal result, not an error.
+#[derive(Clone, Debug)]
+pub struct Executed {
+    /// Exit status as the shell would say it: 128 + signal when killed.
+    pub exit_code: i32,
+    /// What ended it, when it did not end by itself.
+    pub killed: Option<Killed>,
+    /// Captured standard output.
+    pub stdout: Output,
+    /// Captured standard error.
+    pub stderr: Output,
+    /// Wall clock.
+    pub duration: Duration,
+}
+
+/// Why a command was killed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Killed {
+    /// Its time was over.
+    Timeout,
+    /// The run was stopped.
+    Cancelled,
+    /// The workspace outgrew its limit.
+    DiskLimit,
+    /// It used more memory than allowed.
+    MemoryLimit,
+}
+
+/// Captured bytes of one stream, at most the limit of the [`Exec`].
+#[derive(Clone, Debug, Default)]
+pub struct Output {
+    /// What was kept. When `omitted > 0`, the first and the last part, with a line between them that says what was left out.
+    pub bytes: Vec<u8>,
+    /// How many bytes were left out of the middle.
+    pub omitted: u64,
+}
+
+impl Output {
+    /// The text, invalid UTF-8 replaced.
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.bytes).into_owned()
+    }
+}
+
+/// What is known of a file or directory.
+#[derive(Clone, Debug)]
+pub struct FileInfo {
+    /// Base name.
+    pub name: String,
+    /// True for a directory.
+    pub is_dir: bool,
+    /// Bytes.
+    pub size: u64,
+    /// Permission bits and file type, as `st_mode`.
+    pub mode: u32,
+    /// Last modification.
+    pub modified: DateTime<Utc>,
+    /// Numeric owner inside the sandbox.
+    pub owner: u32,
+    /// Numeric group inside the sandbox.
+    pub group: u32,
+}
+
+/// Why a sandbox could not do it. The text is for the model: it names the cause, with the path, and what to try.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum SandboxError {
+    /// No such file or directory.
+    #[error("{0}: no such file or directory")]
+    NotFound(String),
+    /// The request itself is wrong: outside the workspace, not a directory, already exists.
+    #[error("{0}")]
+    Invalid(String),
+    /// The sandbox is gone or does not answer; a new attempt may find it again.
+    #[error("the sandbox is not available: {0}")]
+    Unavailable(String),
+    /// This machine cannot isolate; nothing was run. Names what is missing and the remedy.
+    #[error("{0}")]
+    NoIsolation(String),
+}
+
+/// One isolated machine with a workspace.
+#[async_trait]
+pub trait Sandbox: Send + Sync {
+    /// The provider's id.
+    fn id(&self) -> &SandboxId;
+
+    /// Absolute path of the workspace as programs in the sandbox see it.
+    fn workspace(&self) -> &str;
+
+    /// Runs a command to its end, its timeout or the cancellation, whichever comes first; nothing it started survives.
+    async fn exec(&self, exec: Exec, cancel: &CancellationToken) -> Result<Executed, SandboxError>;
+
+    /// Reads at most `limit` bytes from `offset`. Returns the bytes and the file's whole size.
+    async fn read(&self, path: &str, offset: u64, limit: usize) -> Result<(Bytes, u64), SandboxError>;
+
+    /// Writes a whole file, with its parents; readers see the old or the new content, never half.
+    async fn write(&self, path: &str, content: &[u8]) -> Result<(), SandboxError>;
+
+    /// Lists a directory, not recursive, sorted by name.
+    async fn list(&self, path: &str) -> Result<Vec<FileInfo>, SandboxError>;
+
+    /// Metadata of a file or directory; links are followed inside the workspace.
+    async fn info(&self, path: &str) -> Result<FileInfo, SandboxError>;
+
+    /// Deletes a file, or a directory with what is in it.
+    async fn delete(&self, path: &str) -> Result<(), SandboxError>;
+
+    /// Makes a directory and its parents; fine when it exists.
+    async fn create_directory(&self, path: &str) -> Result<(), SandboxError>;
+}
+
+/// What a new sandbox should be like.
+#[derive(Clone, Debug, Default)]
+pub struct SandboxSpec {
+    /// The thread it belongs to.
+    pub thread: Option<ThreadId>,
+    /// A name to find it again; made from the thread when unset.
+    pub name: Option<String>,
+    /// Labels for people and reapers.
+    pub labels: BTreeMap<String, String>,
+    /// Variables every command in it gets.
+    pub env: BTreeMap<String, String>,
+}
+
+/// Makes and finds sandboxes. Making one with the name of an existing one finds that one.
+#[async_trait]
+pub trait Provider: Send + Sync {
+    /// `local` or `daytona`.
+    fn name(&self) -> &'static str;
+
+    /// Makes a sandbox, or finds the one with this name.
+    async fn create(&self, spec: SandboxSpec) -> Result<std::sync::Arc<dyn Sandbox>, SandboxError>;
+
+    /// Finds a sandbox by id. `NotFound` when it is provably gone.
+    async fn find(&self, id: &SandboxId) -> Result<std::sync::Arc<dyn Sandbox>, SandboxError>;
+
+    /// Removes a sandbox and its files. Fine when it is gone.
+    async fn remove(&self, id: &SandboxId) -> Result<(), SandboxError>;
+}
