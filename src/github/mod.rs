@@ -1,1 +1,70 @@
 //! GitHub: events in, calls out.
+//!
+//! Inwards, [`parse`] turns a verified webhook into an [`crate::intake::Inbound`]; nothing else of a payload leaves this
+//! room. Outwards, [`Github`] makes the few calls the service needs, each bounded in time and paced per installation. It
+//! never resends a call that may have had an effect: [`GithubError`] says whether that is certain, and callers look for
+//! their marker before they try again.
+
+mod auth;
+mod client;
+mod comment;
+mod error;
+mod event;
+mod gate;
+mod identity;
+mod paging;
+mod payload;
+mod permission;
+mod reaction;
+mod verify;
+
+pub use client::{CALL_TIMEOUT, Github};
+pub use comment::{Comment, CommentId};
+pub use error::GithubError;
+pub use event::{PayloadError, parse};
+pub use gate::Pace;
+pub use identity::Identity;
+pub use reaction::Reaction;
+pub use verify::{Check, Problem};
+
+use crate::intake::Place;
+
+/// Every text we post starts a hidden marker with this; a text that carries it never triggers anything.
+pub const MARKER: &str = "<!-- threadbox:";
+
+/// A repository as calls need it: its name for paths, its number for token scopes, its installation for credentials.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct RepoRef {
+    /// `owner/name`.
+    pub full_name: String,
+    /// The repository's number.
+    pub id: i64,
+    /// The installation that may act; looked up when an App acts and it is not known.
+    pub installation: Option<i64>,
+}
+
+impl RepoRef {
+    /// The repository a conversation lives in, with the number; none when it lives on another surface.
+    pub fn of(place: &Place) -> Option<(Self, i64)> {
+        match place {
+            Place::Github { repository, repository_id, number, installation, .. } => {
+                Some((Self { full_name: repository.clone(), id: *repository_id, installation: *installation }, *number))
+            }
+        }
+    }
+
+    /// The account that owns the repository.
+    pub fn owner(&self) -> &str {
+        self.full_name.split('/').next().unwrap_or_default()
+    }
+
+    /// `/repos/owner/name`, encoded.
+    fn path(&self) -> Result<String, GithubError> {
+        match self.full_name.split_once('/') {
+            Some((owner, name)) if !owner.is_empty() && !name.is_empty() && !matches!(name, "." | "..") => {
+                Ok(format!("/repos/{}/{}", paging::encode(owner), paging::encode(name)))
+            }
+            _ => Err(GithubError::Invalid(format!("`{}` is not a repository's owner/name", self.full_name))),
+        }
+    }
+}

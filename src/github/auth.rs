@@ -1,0 +1,252 @@
+//! Credentials: a plain token, or a GitHub App whose installation tokens are minted one at a time, narrowed to one repository
+//! and to what the call needs, and kept until shortly before they expire.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::client::{Call, Effect, Github};
+use super::error::GithubError;
+use super::gate::Payer;
+use super::{RepoRef, paging};
+use crate::secret::{ExposeSecret, SecretString, secret};
+use crate::settings::GithubAuth;
+
+/// As whom a call is made.
+#[derive(Clone, Copy)]
+pub(super) enum As<'a> {
+    /// The App itself (or the account of the token).
+    App,
+    /// What may act on a repository.
+    Repository(&'a RepoRef, Needs),
+}
+
+/// What a token must be able to do. Nothing more is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Needs {
+    /// Read and write comments and reactions; read who may.
+    Conversation,
+    /// Read who belongs to the organisation.
+    Members,
+}
+
+impl Needs {
+    /// Permissions to ask for; when an installation does not grant the first set, the next is tried.
+    fn wishes(self) -> Vec<Value> {
+        match self {
+            Self::Conversation => vec![
+                json!({"issues": "write", "pull_requests": "write", "metadata": "read"}),
+                json!({"issues": "write", "metadata": "read"}),
+            ],
+            Self::Members => vec![json!({"members": "read", "metadata": "read"})],
+        }
+    }
+}
+
+/// A credential for one request and whose limits it counts against.
+pub(super) struct Pass {
+    pub payer: Payer,
+    pub token: SecretString,
+    key: Option<TokenKey>,
+}
+
+/// Who we are.
+pub(super) enum Credentials {
+    App { id: u64, key: Box<EncodingKey>, tokens: Box<Tokens> },
+    Token(SecretString),
+}
+
+impl Credentials {
+    pub fn new(auth: &GithubAuth) -> Result<Self, GithubError> {
+        match auth {
+            GithubAuth::App { id, private_key } => {
+                let key = EncodingKey::from_rsa_pem(private_key.expose_secret().as_bytes())
+                    .map_err(|_| GithubError::Invalid("GITHUB_APP_PRIVATE_KEY is not an RSA key in PEM form".into()))?;
+                Ok(Self::App { id: *id, key: Box::new(key), tokens: Box::default() })
+            }
+            GithubAuth::Token(token) => Ok(Self::Token(token.clone())),
+        }
+    }
+
+    /// Drops a token that was refused; true when another one can be had.
+    pub async fn forget(&self, pass: &Pass) -> bool {
+        let (Self::App { tokens, .. }, Some(key)) = (self, pass.key) else { return false };
+        let slot = tokens.minted.slot(key);
+        let mut slot = slot.lock().await;
+        if slot.as_ref().is_some_and(|token| token.value.expose_secret() == pass.token.expose_secret()) {
+            *slot = None;
+        }
+        true
+    }
+}
+
+/// The tokens of an App, and which installation a repository belongs to.
+#[derive(Default)]
+pub(super) struct Tokens {
+    minted: Slots<TokenKey, Token>,
+    installations: Slots<i64, i64>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+struct TokenKey {
+    installation: i64,
+    repository: i64,
+    needs: Needs,
+}
+
+struct Token {
+    value: SecretString,
+    expires_at: DateTime<Utc>,
+}
+
+impl Token {
+    /// Tokens live an hour; one that ends soon is not handed out, because the call may wait.
+    fn is_good(&self, now: DateTime<Utc>) -> bool {
+        self.expires_at - now > TimeDelta::minutes(5)
+    }
+}
+
+/// Values by key, each behind a lock of its own, so that two who miss the same one fetch it once.
+struct Slots<K, V>(Mutex<HashMap<K, Slot<V>>>);
+
+type Slot<V> = Arc<tokio::sync::Mutex<Option<V>>>;
+
+const MOST_SLOTS: usize = 4096;
+
+impl<K, V> Default for Slots<K, V> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<K: Eq + Hash, V> Slots<K, V> {
+    fn slot(&self, key: K) -> Slot<V> {
+        let mut slots = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if slots.len() >= MOST_SLOTS && !slots.contains_key(&key) {
+            slots.retain(|_, slot| Arc::strong_count(slot) > 1);
+        }
+        slots.entry(key).or_default().clone()
+    }
+}
+
+#[derive(Serialize)]
+struct Claims {
+    iat: i64,
+    exp: i64,
+    iss: String,
+}
+
+#[derive(Deserialize)]
+struct Minted {
+    token: String,
+    expires_at: DateTime<Utc>,
+}
+
+#[derive(Deserialize)]
+struct Numbered {
+    id: i64,
+}
+
+impl Github {
+    /// The credential for a call.
+    pub(super) async fn pass(&self, who: As<'_>) -> Result<Pass, GithubError> {
+        match (&self.credentials, who) {
+            (Credentials::Token(token), _) => Ok(Pass { payer: Payer::Token, token: token.clone(), key: None }),
+            (Credentials::App { id, key, .. }, As::App) => self.app_pass(*id, key),
+            (Credentials::App { tokens, .. }, As::Repository(repo, needs)) => self.repository_pass(tokens, repo, needs).await,
+        }
+    }
+
+    fn app_pass(&self, id: u64, key: &EncodingKey) -> Result<Pass, GithubError> {
+        let now = self.clock.now().timestamp();
+        // A minute back and a minute short of the ten allowed, for clocks that differ.
+        let claims = Claims { iat: now - 60, exp: now + 9 * 60, iss: id.to_string() };
+        let token = jsonwebtoken::encode(&Header::new(Algorithm::RS256), &claims, key)
+            .map_err(|_| GithubError::Invalid("GITHUB_APP_PRIVATE_KEY cannot sign".into()))?;
+        Ok(Pass { payer: Payer::App, token: secret(token), key: None })
+    }
+
+    async fn repository_pass(&self, tokens: &Tokens, repo: &RepoRef, needs: Needs) -> Result<Pass, GithubError> {
+        let installation = self.installation(tokens, repo).await?;
+        let key = TokenKey { installation, repository: repo.id, needs };
+        let slot = tokens.minted.slot(key);
+        let mut slot = slot.lock().await;
+        let token = match slot.as_ref().filter(|token| token.is_good(self.clock.now())) {
+            Some(token) => token.value.clone(),
+            None => slot.insert(self.mint(key).await?).value.clone(),
+        };
+        Ok(Pass { payer: Payer::Installation(installation), token, key: Some(key) })
+    }
+
+    /// The installation that covers a repository: as the webhook said, or asked once.
+    async fn installation(&self, tokens: &Tokens, repo: &RepoRef) -> Result<i64, GithubError> {
+        if let Some(installation) = repo.installation {
+            return Ok(installation);
+        }
+        let slot = tokens.installations.slot(repo.id);
+        let mut slot = slot.lock().await;
+        if let Some(installation) = *slot {
+            return Ok(installation);
+        }
+        let found = self.app_call(&Call::get(format!("{}/installation", repo.path()?))).await;
+        let found = found.map_err(|error| match error {
+            GithubError::NotFound => GithubError::Gone(format!("it is not installed on {}", repo.full_name)),
+            other => other,
+        })?;
+        Ok(*slot.insert(found.json::<Numbered>(Effect::None)?.id))
+    }
+
+    async fn mint(&self, key: TokenKey) -> Result<Token, GithubError> {
+        let path = format!("/app/installations/{}/access_tokens", key.installation);
+        let mut refused = GithubError::NotFound;
+        for permissions in key.needs.wishes() {
+            // Minting has no effect that anybody sees: an unused token expires.
+            let body = json!({"repository_ids": [key.repository], "permissions": permissions});
+            match self.app_call(&Call::post(&path, body, Effect::None)).await {
+                Ok(answer) => {
+                    let minted: Minted = answer.json(Effect::None)?;
+                    return Ok(Token { value: secret(minted.token), expires_at: minted.expires_at });
+                }
+                Err(GithubError::Invalid(words)) if words.to_lowercase().contains("permission") => {
+                    refused = lacking(&permissions, key.needs);
+                }
+                Err(GithubError::Invalid(words)) => return Err(GithubError::Gone(words)),
+                Err(GithubError::NotFound) => return Err(GithubError::Gone("the installation was removed".into())),
+                Err(other) => return Err(other),
+            }
+        }
+        Err(refused)
+    }
+
+    /// A call as the App. Apart from [`Github::call`] because that one needs tokens, and tokens need this.
+    async fn app_call(&self, call: &Call) -> Result<super::client::Answer, GithubError> {
+        let Credentials::App { id, key, .. } = &self.credentials else {
+            return Err(GithubError::Invalid("only an App can do this".into()));
+        };
+        let pass = self.app_pass(*id, key)?;
+        self.success(self.send(&pass, call, call.path()).await?, Effect::None)
+    }
+}
+
+fn lacking(permissions: &Value, needs: Needs) -> GithubError {
+    let wanted = permissions.as_object().into_iter().flatten();
+    let wanted = wanted.map(|(name, level)| format!("{name}: {}", level.as_str().unwrap_or_default())).collect::<Vec<_>>();
+    let place = match needs {
+        Needs::Conversation => "repository",
+        Needs::Members => "organization",
+    };
+    GithubError::Forbidden {
+        missing: format!("one of the permissions {}", wanted.join(", ")),
+        remedy: format!("Grant it under the {place} permissions of the GitHub App and accept the change where it is installed."),
+    }
+}
+
+/// A login in a path.
+pub(super) fn person(login: &str) -> String {
+    paging::encode(login)
+}
