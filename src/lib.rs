@@ -29,6 +29,7 @@ pub mod http;
 pub mod id;
 pub mod intake;
 pub mod jobs;
+pub mod markdown;
 pub mod memory;
 pub mod model;
 pub mod reply;
