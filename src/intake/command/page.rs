@@ -145,14 +145,14 @@ fn language(info: &str) -> String {
 /// would take its closing line for an opening one, and nobody means that.
 pub(super) fn prepare(text: &str) -> String {
     let text = text.replace("\r\n", "\n");
-    let closes: Vec<usize> = text.match_indices("\n```").map(|(at, _)| at).collect();
+    let last_close = text.rfind("\n```").map_or(0, |at| at + 1);
     let (mut out, mut open, mut at) = (String::with_capacity(text.len() + 1), false, 0);
     for line in text.split_inclusive('\n') {
         at += line.len();
         let is_fence = line.trim_start().starts_with("```") || line.trim_start().starts_with("~~~");
         let late = if is_fence || open { None } else { late_fence(line) };
         match late {
-            Some(split) if closes.iter().any(|close| *close + 1 >= at) => {
+            Some(split) if last_close >= at => {
                 out.push_str(line[..split].trim_end());
                 out.push('\n');
                 out.push_str(&line[split..]);
@@ -170,7 +170,9 @@ fn late_fence(line: &str) -> Option<usize> {
     let split = line.find('`')?;
     let info = line[split..].strip_prefix("```")?.trim_end();
     let is_info = info.chars().all(|c| c.is_ascii_alphanumeric() || "_+#.-".contains(c));
-    (is_info && line[..split].ends_with([' ', '\t', ':'])).then_some(split)
+    let before = &line[..split];
+    let is_prose = before.contains(char::is_alphabetic) && !before.trim_start().starts_with('>');
+    (is_info && is_prose && before.ends_with([' ', '\t', ':'])).then_some(split)
 }
 
 /// "run ```python⏎print(1)```": Markdown calls it a code span, but a block is meant.
