@@ -1,0 +1,105 @@
+//! The names that exist, and what somebody may have meant with one that does not.
+
+use super::reader::Reader;
+
+/// Every variable with a name of its own. Keys and addresses of providers follow a pattern instead.
+const KNOWN: [&str; 34] = [
+    "DAILY_BUDGET_USD",
+    "DATABASE_URL",
+    "GITHUB_API_URL",
+    "GITHUB_APP_ID",
+    "GITHUB_APP_PRIVATE_KEY",
+    "GITHUB_TOKEN",
+    "GITHUB_WEBHOOK_SECRET",
+    "LOG_FORMAT",
+    "MAX_CONCURRENT_RUNS",
+    "MODEL",
+    "RUN_BUDGET_USD",
+    "RUN_MAX_STEPS",
+    "RUN_TIMEOUT",
+    "RUST_LOG",
+    "SANDBOX",
+    "SANDBOX_CPUS",
+    "SANDBOX_DISK_MB",
+    "SANDBOX_IDLE_MINUTES",
+    "SANDBOX_MEMORY_MB",
+    "SANDBOX_NETWORK",
+    "THREADBOX_ADMIN_TOKEN",
+    "THREADBOX_ALLOW",
+    "THREADBOX_DATA_DIR",
+    "THREADBOX_INSTRUCTIONS",
+    "THREADBOX_LISTEN",
+    "THREADBOX_NAME",
+    "THREADBOX_OFFLINE",
+    "THREADBOX_POSTGRES_BIN",
+    "THREADBOX_POSTGRES_URL",
+    "THREADBOX_PUBLIC_URL",
+    "TITLE_MODEL",
+    "USER_RUNS_PER_HOUR",
+    "OPENAI_API_KEY",
+    "ANTHROPIC_API_KEY",
+];
+
+/// Names that are settled but have no effect yet.
+const LATER: [&str; 11] = [
+    "DAYTONA_API_KEY",
+    "DAYTONA_API_URL",
+    "DAYTONA_JWT_TOKEN",
+    "DAYTONA_ORGANIZATION_ID",
+    "DAYTONA_SNAPSHOT",
+    "DAYTONA_TARGET",
+    "DISCORD_ALLOW_GUILDS",
+    "DISCORD_ALLOW_ROLES",
+    "DISCORD_API_URL",
+    "DISCORD_TOKEN",
+    "EMBEDDING_MODEL",
+];
+
+const PREFIX: &str = "THREADBOX_";
+
+/// Warns about names with our prefix that mean nothing, near misses in the `.env`, and names without effect.
+pub(super) fn report_unknown(reader: &mut Reader<'_>) {
+    let names: Vec<&str> = reader.names().filter(|name| !KNOWN.contains(name)).collect();
+    for name in names {
+        if LATER.contains(&name) {
+            if reader.has(name) {
+                reader.warn(name, "has no effect in this version", "remove it or leave it for later");
+            }
+        } else if let Some(rest) = name.strip_prefix(PREFIX) {
+            let remedy = match closest_own(rest) {
+                Some(guess) => format!("did you mean {guess}?"),
+                None => "remove it".to_owned(),
+            };
+            reader.warn(name, "is unknown and has no effect", remedy);
+        } else if reader.is_from_file(name)
+            && !is_pattern(name)
+            && let Some(guess) = closest(name, KNOWN)
+        {
+            reader.warn(name, "in `.env` is unknown and has no effect", format!("did you mean {guess}?"));
+        }
+    }
+}
+
+/// `THREADBOX_MODEL` means `MODEL`; otherwise the nearest of our own, compared without the prefix they share.
+fn closest_own(rest: &str) -> Option<String> {
+    if KNOWN.contains(&rest) {
+        return Some(rest.to_owned());
+    }
+    let own = KNOWN.into_iter().filter_map(|name| name.strip_prefix(PREFIX));
+    closest(rest, own).map(|guess| format!("{PREFIX}{guess}"))
+}
+
+fn is_pattern(name: &str) -> bool {
+    name.ends_with("_API_KEY") || name.ends_with("_BASE_URL")
+}
+
+/// The candidate most like the text, if one is like it at all.
+pub(super) fn closest<'c>(text: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
+    const LIKE: f64 = 0.7;
+    candidates
+        .into_iter()
+        .map(|candidate| (strsim::normalized_damerau_levenshtein(text, candidate), candidate))
+        .filter(|(likeness, _)| *likeness >= LIKE)
+        .max_by(|(a, _), (b, _)| a.total_cmp(b))
+        .map(|(_, candidate)| candidate)
+}
