@@ -1,0 +1,235 @@
+//! `threadbox run`: one file or standard input in a sandbox, without a model.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Args;
+use serde::Serialize;
+use tokio::io::AsyncReadExt;
+use tokio_util::sync::CancellationToken;
+
+use super::Outcome;
+use super::output::{Failure, Progress};
+use crate::sandbox::{Command, Exec, Executed, Killed, Language, Provider, SandboxError, SandboxSpec};
+use crate::settings::{Settings, parse_duration};
+
+/// Programs larger than this are not typed by people.
+const LARGEST_PROGRAM: u64 = 4 * 1024 * 1024;
+
+/// Bytes kept of each stream.
+const OUTPUT_LIMIT: usize = 16 * 1024 * 1024;
+
+/// What `run` takes.
+#[derive(Clone, Debug, Args)]
+pub struct RunArgs {
+    /// The program; - for standard input
+    pub file: PathBuf,
+    /// Its language: python, javascript, typescript or shell [default: from the file's ending, else python]
+    #[arg(long, value_parser = language)]
+    pub language: Option<Language>,
+    /// When to give up, for example 90s or 5m
+    #[arg(long, value_parser = parse_duration, default_value = "60s")]
+    pub timeout: Duration,
+    /// Print the result as one JSON object
+    #[arg(long)]
+    pub json: bool,
+    /// Arguments for the program
+    #[arg(last = true)]
+    pub arguments: Vec<String>,
+}
+
+/// The name of a language as people write it, also on fences and as the ending of a file.
+fn language(text: &str) -> Result<Language, String> {
+    match text.to_ascii_lowercase().as_str() {
+        "python" | "py" => Ok(Language::Python),
+        "javascript" | "js" | "mjs" | "cjs" | "node" => Ok(Language::Javascript),
+        "typescript" | "ts" | "mts" => Ok(Language::Typescript),
+        "shell" | "sh" | "bash" => Ok(Language::Shell),
+        _ => Err("known are python, javascript, typescript and shell".to_owned()),
+    }
+}
+
+/// Runs the file and exits as it did.
+pub async fn main(args: RunArgs, settings: Settings) -> Outcome {
+    let provider = provider(&settings)?;
+    let cancel = CancellationToken::new();
+    let stop = cancel.clone();
+    let watch = tokio::spawn(async move {
+        if tokio::signal::ctrl_c().await.is_ok() {
+            stop.cancel();
+        }
+    });
+    let executed = execute(&args, provider.as_ref(), &cancel).await;
+    watch.abort();
+    let executed = executed?;
+    if args.json {
+        print_json(&executed)?
+    } else {
+        print_text(&executed, args.timeout)?
+    }
+    Ok(ExitCode::from(u8::try_from(executed.exit_code).unwrap_or(1)))
+}
+
+/// The local sandbox.
+fn provider(_settings: &Settings) -> Result<Box<dyn Provider>, Failure> {
+    Err(Failure::new("There is no sandbox in this build.", "Use a released version."))
+}
+
+/// Runs the file in a sandbox of its own, which is gone afterwards however it ended.
+async fn execute(args: &RunArgs, provider: &dyn Provider, cancel: &CancellationToken) -> Result<Executed, Failure> {
+    let language = args.language.unwrap_or_else(|| from_ending(&args.file));
+    let code = read(&args.file).await?;
+    let progress = Progress::spinner("starting the sandbox");
+    let sandbox = provider.create(SandboxSpec::default()).await.map_err(refused)?;
+    progress.say("running");
+    let exec = Exec {
+        command: Command::Code { language, code, argv: args.arguments.clone() },
+        env: BTreeMap::new(),
+        working_directory: None,
+        timeout: args.timeout,
+        output_limit: OUTPUT_LIMIT,
+    };
+    let executed = sandbox.exec(exec, cancel).await;
+    if let Err(error) = provider.remove(sandbox.id()).await {
+        tracing::warn!(sandbox.id = %sandbox.id(), %error, "the sandbox could not be removed");
+    }
+    executed.map_err(refused)
+}
+
+fn from_ending(file: &Path) -> Language {
+    let ending = file.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
+    language(ending).unwrap_or_default()
+}
+
+fn refused(error: SandboxError) -> Failure {
+    let remedy = match &error {
+        SandboxError::NoIsolation(_) => "Nothing was run. `threadbox doctor` says what this machine lacks.",
+        SandboxError::NotFound(_) | SandboxError::Invalid(_) => "Nothing was run.",
+        SandboxError::Unavailable(_) => "Try again.",
+    };
+    Failure::new(format!("The sandbox refused: {error}"), remedy)
+}
+
+async fn read(file: &Path) -> Result<String, Failure> {
+    let failed = |error: std::io::Error| {
+        Failure::usage(
+            format!("Cannot read {}: {error}.", file.display()),
+            "Give the path of a program, or - for standard input.",
+        )
+    };
+    let mut code = String::new();
+    let limit = LARGEST_PROGRAM + 1;
+    if file == Path::new("-") {
+        tokio::io::stdin().take(limit).read_to_string(&mut code).await.map_err(failed)?;
+    } else {
+        tokio::fs::File::open(file).await.map_err(failed)?.take(limit).read_to_string(&mut code).await.map_err(failed)?;
+    }
+    if code.len() as u64 > LARGEST_PROGRAM {
+        return Err(Failure::usage(format!("{} is larger than 4 MiB.", file.display()), "Give a program, not data."));
+    }
+    Ok(code)
+}
+
+fn print_text(executed: &Executed, timeout: Duration) -> Result<(), Failure> {
+    write_all(std::io::stdout(), &executed.stdout.bytes)?;
+    write_all(std::io::stderr(), &executed.stderr.bytes)?;
+    if let Some(reason) = executed.killed {
+        eprintln!("{}", killed(reason, timeout));
+    }
+    Ok(())
+}
+
+/// A reader that went away, such as `head`, is no failure.
+fn write_all(mut stream: impl Write, bytes: &[u8]) -> Result<(), Failure> {
+    match stream.write_all(bytes).and_then(|()| stream.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Failure::new(format!("Cannot print the output: {error}."), "Check where it is sent to."))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn killed(reason: Killed, timeout: Duration) -> String {
+    match reason {
+        Killed::Timeout => format!("threadbox: ended after {timeout:?}; give more time with --timeout"),
+        Killed::Cancelled => "threadbox: stopped".to_owned(),
+        Killed::DiskLimit => "threadbox: ended because it wrote more than SANDBOX_DISK_MB".to_owned(),
+        Killed::MemoryLimit => "threadbox: ended because it used more than SANDBOX_MEMORY_MB".to_owned(),
+    }
+}
+
+/// What a script reads.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Report {
+    exit_code: i32,
+    killed: Option<Killed>,
+    stdout: String,
+    stdout_omitted_bytes: u64,
+    stderr: String,
+    stderr_omitted_bytes: u64,
+    duration_ms: u64,
+}
+
+fn report(executed: &Executed) -> Report {
+    Report {
+        exit_code: executed.exit_code,
+        killed: executed.killed,
+        stdout: executed.stdout.text(),
+        stdout_omitted_bytes: executed.stdout.omitted,
+        stderr: executed.stderr.text(),
+        stderr_omitted_bytes: executed.stderr.omitted,
+        duration_ms: u64::try_from(executed.duration.as_millis()).unwrap_or(u64::MAX),
+    }
+}
+
+fn print_json(executed: &Executed) -> Result<(), Failure> {
+    let mut text = serde_json::to_string(&report(executed)).expect("texts and numbers are always JSON");
+    text.push('\n');
+    write_all(std::io::stdout(), text.as_bytes())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::sandbox::Output;
+
+    #[test]
+    fn the_ending_names_the_language() {
+        for (file, expected) in [
+            ("a.py", Language::Python),
+            ("a.mjs", Language::Javascript),
+            ("dir.py/a.TS", Language::Typescript),
+            ("a.sh", Language::Shell),
+            ("-", Language::Python),
+            ("a.txt", Language::Python),
+        ] {
+            assert_eq!(from_ending(Path::new(file)), expected, "{file}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_too_large_or_missing_is_wrong_usage() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("big.py");
+        std::fs::write(&path, vec![b'#'; 4 * 1024 * 1024 + 1]).unwrap();
+        assert!(read(&path).await.unwrap_err().what.ends_with("is larger than 4 MiB."));
+        assert_eq!(read(Path::new("/nowhere/a.py")).await.unwrap_err().code, 2);
+    }
+
+    #[test]
+    fn a_script_reads_one_object() {
+        let executed = Executed {
+            exit_code: 137,
+            killed: Some(Killed::Timeout),
+            stdout: Output { bytes: b"42\n".to_vec(), omitted: 0 },
+            stderr: Output::default(),
+            duration: Duration::from_millis(1500),
+        };
+        insta::assert_snapshot!(serde_json::to_string(&report(&executed)).unwrap(), @r#"{"exitCode":137,"killed":"timeout","stdout":"42\n","stdoutOmittedBytes":0,"stderr":"","stderrOmittedBytes":0,"durationMs":1500}"#);
+    }
+}
