@@ -1,1 +1,5 @@
 //! jobs
+
+mod migrate;
+
+pub use migrate::{SCHEMA, migrate};
