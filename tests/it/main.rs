@@ -1,1 +1,5 @@
-fn main() {}
+//! it
+#![allow(clippy::unwrap_used)]
+
+mod embedded;
+mod support;

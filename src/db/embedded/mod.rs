@@ -333,7 +333,7 @@ async fn binaries(
         return Err(EmbeddedError::NotFound { looked });
     }
     if setup.sources.is_empty() {
-        looked.push("fetching is off (THREADBOX_OFFLINE)".into());
+        looked.push("nothing to fetch (THREADBOX_OFFLINE is set, or there is no build for this machine)".into());
         return Err(EmbeddedError::NotFound { looked });
     }
     let _fetching = fetch_lock(&setup.binaries, progress).await?;

@@ -159,6 +159,10 @@ fn holder_by(file: &Path, layout: &Layout) -> Holder {
     let Some(pid) = text.lines().next().and_then(|line| line.trim().parse::<u32>().ok()).filter(|pid| *pid > 1) else {
         return Holder::Nobody;
     };
+    identify(pid, layout)
+}
+
+fn identify(pid: u32, layout: &Layout) -> Holder {
     match process(pid) {
         Process::Gone => Holder::Nobody,
         Process::Zombie => Holder::Zombie(pid),
@@ -224,12 +228,13 @@ fn process(pid: u32) -> Process {
 
 /// Stops the cluster's server and returns when it is gone. Blocks.
 pub(super) fn stop(layout: &Layout) -> Result<(), EmbeddedError> {
+    let Holder::Server(pid) = holder(layout) else { return Ok(()) };
     for (signal, limit) in [(Signal::INT, STOP_LIMIT), (Signal::QUIT, STOP_LIMIT / 3)] {
-        let Holder::Server(pid) = holder(layout) else { return Ok(()) };
         send(pid, signal);
         let deadline = Instant::now() + limit;
         while Instant::now() < deadline {
-            if holder(layout) != Holder::Server(pid) {
+            // The process and not the file: the server removes the file shortly before it ends.
+            if identify(pid, layout) != Holder::Server(pid) {
                 return Ok(());
             }
             std::thread::sleep(PAUSE);
@@ -239,7 +244,7 @@ pub(super) fn stop(layout: &Layout) -> Result<(), EmbeddedError> {
 }
 
 /// Sends the signal if the process is still there.
-pub(super) fn send(pid: u32, signal: Signal) {
+fn send(pid: u32, signal: Signal) {
     if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
         kill_process(pid, signal).ok();
     }
