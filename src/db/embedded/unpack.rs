@@ -16,6 +16,9 @@ pub struct Limits {
     pub bytes: u64,
 }
 
+/// What a tar archive spends on an entry beside its content, generously.
+const PER_ENTRY: u64 = 4096;
+
 /// Several times what a Postgres needs.
 pub const POSTGRES: Limits = Limits { entries: 20_000, bytes: 1 << 30 };
 
@@ -43,7 +46,7 @@ pub enum UnpackError {
 pub fn tar_gz(archive: impl Read, into: &Path, limits: Limits) -> Result<(), UnpackError> {
     let mut target = Target::new(into, limits)?;
     // The decoder is limited too: headers and padding cost memory and time without being an entry's content.
-    let plain = GzDecoder::new(archive).take(limits.bytes + (limits.bytes >> 2));
+    let plain = GzDecoder::new(archive).take(limits.bytes + (limits.entries as u64 + 4) * PER_ENTRY);
     for entry in tar::Archive::new(plain).entries()? {
         let mut entry = entry?;
         let path = entry.path()?.into_owned();
@@ -209,7 +212,9 @@ mod tests {
         builder.append(&header, content).unwrap();
     }
 
-    fn unpack(entries: &[(&str, tar::EntryType, &str, &[u8])]) -> (tempfile::TempDir, Result<(), UnpackError>) {
+    type Entry<'a> = (&'a str, tar::EntryType, &'a str, &'a [u8]);
+
+    fn unpack(entries: &[Entry<'_>]) -> (tempfile::TempDir, Result<(), UnpackError>) {
         let mut builder = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::fast()));
         for (path, kind, link, content) in entries {
             entry(&mut builder, path, *kind, link, content);
@@ -239,7 +244,7 @@ mod tests {
 
     #[test]
     fn nothing_gets_out() {
-        let cases: &[&[(&str, tar::EntryType, &str, &[u8])]] = &[
+        let cases: &[&[Entry<'_>]] = &[
             &[("../evil", Regular, "", b"x")],
             &[("a/../../evil", Regular, "", b"x")],
             &[("/evil", Regular, "", b"x")],
