@@ -1,1 +1,4 @@
-//! standin
+//! Stand-ins: loopback servers that behave like the outside world, for `threadbox demo`, tests and benches. They hold state and
+//! refuse what the real ones refuse.
+
+pub mod github;

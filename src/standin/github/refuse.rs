@@ -1,0 +1,66 @@
+//! How this GitHub says no, in GitHub's words.
+
+use axum::Json;
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Value, json};
+
+/// An answer that is not a success.
+#[derive(Debug)]
+pub(super) struct Refuse {
+    status: StatusCode,
+    message: String,
+    errors: Option<Value>,
+    headers: HeaderMap,
+}
+
+impl Refuse {
+    pub fn new(status: StatusCode, message: impl Into<String>) -> Self {
+        Self { status, message: message.into(), errors: None, headers: HeaderMap::new() }
+    }
+
+    pub fn unauthorized(message: &str) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, message)
+    }
+
+    pub fn not_found() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "Not Found")
+    }
+
+    /// What an App hears that lacks a permission; `accepted` names those that would do, such as `issues=write`.
+    pub fn not_accessible(accepted: &str) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "Resource not accessible by integration")
+            .header("x-accepted-github-permissions", accepted)
+    }
+
+    pub fn unprocessable(message: &str) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, message)
+    }
+
+    pub fn field(resource: &str, field: &str, message: &str) -> Self {
+        let mut refuse = Self::unprocessable("Validation Failed");
+        refuse.errors = Some(json!([{"resource": resource, "code": "unprocessable", "field": field, "message": message}]));
+        refuse
+    }
+
+    pub fn header(mut self, name: &'static str, value: impl ToString) -> Self {
+        if let Ok(value) = HeaderValue::from_str(&value.to_string()) {
+            self.headers.insert(name, value);
+        }
+        self
+    }
+}
+
+impl IntoResponse for Refuse {
+    fn into_response(self) -> Response {
+        let mut body = json!({
+            "message": self.message,
+            "documentation_url": "https://docs.github.com/rest",
+            "status": self.status.as_str(),
+        });
+        if let Some(errors) = self.errors {
+            body["errors"] = errors;
+        }
+        (self.status, self.headers, Json(body)).into_response()
+    }
+}

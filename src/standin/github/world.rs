@@ -1,0 +1,358 @@
+//! What exists on this GitHub.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use chrono::{DateTime, SubsecRound, Utc};
+use serde_json::Value;
+
+use super::auth::Grant;
+use super::deliver::Delivery;
+use super::fault::{Fault, Limit};
+use super::{Expects, Options};
+use crate::clock::Clock;
+use crate::settings::Permission;
+
+pub(super) const APP_ID: i64 = 414_243;
+const MOST_REQUESTS: usize = 10_000;
+const MOST_DELIVERIES: usize = 10_000;
+
+/// Everything there is.
+pub struct World {
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) origin: String,
+    pub(super) api: String,
+    pub(super) slug: String,
+    pub(super) granted: BTreeMap<String, String>,
+    pub(super) events: Vec<String>,
+    our_login: String,
+    last_id: i64,
+    pub(super) users: BTreeMap<String, User>,
+    pub(super) members: BTreeSet<(String, String)>,
+    pub(super) repositories: BTreeMap<i64, Repository>,
+    pub(super) installations: BTreeMap<i64, Installation>,
+    pub(super) issues: BTreeMap<(i64, i64), Issue>,
+    pub(super) comments: BTreeMap<i64, Comment>,
+    pub(super) reactions: Vec<Reaction>,
+    pub(super) tokens: BTreeMap<String, Grant>,
+    pub(super) hook: Option<String>,
+    pub(super) deliveries: VecDeque<Delivery>,
+    pub(super) in_flight: usize,
+    pub(super) faults: VecDeque<Fault>,
+    pub(super) limit: Limit,
+    pub(super) content_per_minute: Option<usize>,
+    pub(super) content: VecDeque<DateTime<Utc>>,
+    pub(super) requests: VecDeque<RequestRecord>,
+}
+
+/// An account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct User {
+    /// Its number.
+    pub id: i64,
+    /// Its name.
+    pub login: String,
+    /// What it is.
+    pub kind: UserKind,
+}
+
+/// What an account is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UserKind {
+    /// A person, or a machine account that looks like one.
+    User,
+    /// An App's account.
+    Bot,
+    /// Owns repositories, never speaks.
+    Organization,
+}
+
+/// Who can see a repository.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Visibility {
+    /// Everybody.
+    Public,
+    /// Collaborators.
+    Private,
+}
+
+pub(super) struct Repository {
+    pub id: i64,
+    pub full_name: String,
+    pub old_names: Vec<String>,
+    pub visibility: Visibility,
+    pub collaborators: BTreeMap<String, Permission>,
+    pub created_at: DateTime<Utc>,
+}
+
+impl Repository {
+    pub fn owner(&self) -> &str {
+        self.full_name.split('/').next().unwrap_or_default()
+    }
+
+    pub fn name(&self) -> &str {
+        self.full_name.split('/').nth(1).unwrap_or_default()
+    }
+}
+
+pub(super) struct Installation {
+    pub id: i64,
+    pub account: String,
+    pub suspended: bool,
+}
+
+/// Names an issue or pull request.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct IssueRef {
+    /// `owner/name`.
+    pub repository: String,
+    /// Its number there.
+    pub number: i64,
+}
+
+/// An issue or pull request.
+#[derive(Clone, Debug)]
+pub struct Issue {
+    /// Its number on all of GitHub.
+    pub id: i64,
+    /// Its number in the repository.
+    pub number: i64,
+    pub(super) repository: i64,
+    /// Its title.
+    pub title: String,
+    /// Its text.
+    pub body: String,
+    /// Who opened it.
+    pub author: String,
+    /// False once it is closed.
+    pub open: bool,
+    /// True for a pull request.
+    pub is_pull_request: bool,
+    /// When it was opened.
+    pub created_at: DateTime<Utc>,
+    /// When anything about it last changed.
+    pub updated_at: DateTime<Utc>,
+}
+
+/// A comment with everything it ever said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Comment {
+    /// Its number.
+    pub id: i64,
+    pub(super) issue: (i64, i64),
+    /// Who wrote it.
+    pub author: String,
+    /// True when the service wrote it.
+    pub is_ours: bool,
+    /// What it said, first to last; never empty.
+    pub versions: Vec<Version>,
+    /// When it was written.
+    pub created_at: DateTime<Utc>,
+    /// When it was last edited.
+    pub updated_at: DateTime<Utc>,
+}
+
+impl Comment {
+    /// What it says now.
+    pub fn body(&self) -> &str {
+        self.versions.last().map_or("", |version| &version.body)
+    }
+}
+
+/// What a comment said for a while.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Version {
+    /// The text.
+    pub body: String,
+    /// From when.
+    pub at: DateTime<Utc>,
+    /// Who wrote it.
+    pub by: String,
+}
+
+/// A reaction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reaction {
+    /// Its number.
+    pub id: i64,
+    /// On which comment; none for the issue's own text.
+    pub comment: Option<i64>,
+    pub(super) issue: (i64, i64),
+    /// Who reacted.
+    pub user: String,
+    /// GitHub's word, such as `eyes`.
+    pub content: String,
+    /// When.
+    pub created_at: DateTime<Utc>,
+}
+
+/// A request that arrived.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RequestRecord {
+    /// The method.
+    pub method: String,
+    /// Path and query, without the base path.
+    pub path: String,
+    /// Who made it: `app`, `installation 12`, `user maya` or `nobody`.
+    pub by: String,
+    /// Its JSON body.
+    pub body: Option<Value>,
+    /// The answer; none while there is none.
+    pub status: Option<u16>,
+    /// When it arrived.
+    pub at: DateTime<Utc>,
+}
+
+impl World {
+    pub(super) fn new(options: &Options, origin: &str) -> Self {
+        let our_login = match options.expects {
+            Expects::App => format!("{}[bot]", options.slug),
+            Expects::Token => options.slug.clone(),
+        };
+        let kind = if options.expects == Expects::App { UserKind::Bot } else { UserKind::User };
+        let mut world = Self {
+            clock: options.clock.clone(),
+            origin: origin.to_owned(),
+            api: format!("{origin}{}", options.base_path),
+            slug: options.slug.clone(),
+            granted: options.permissions.clone(),
+            events: ["issue_comment", "issues"].map(str::to_owned).into(),
+            our_login: our_login.clone(),
+            last_id: 1_000_000,
+            users: BTreeMap::new(),
+            members: BTreeSet::new(),
+            repositories: BTreeMap::new(),
+            installations: BTreeMap::new(),
+            issues: BTreeMap::new(),
+            comments: BTreeMap::new(),
+            reactions: Vec::new(),
+            tokens: BTreeMap::new(),
+            hook: None,
+            deliveries: VecDeque::new(),
+            in_flight: 0,
+            faults: VecDeque::new(),
+            limit: Limit::Off,
+            content_per_minute: None,
+            content: VecDeque::new(),
+            requests: VecDeque::new(),
+        };
+        world.add_user(&our_login, kind);
+        world
+    }
+
+    pub(super) fn id(&mut self) -> i64 {
+        self.last_id += 1;
+        self.last_id
+    }
+
+    /// Now, in whole seconds as GitHub tells time.
+    pub(super) fn now(&self) -> DateTime<Utc> {
+        self.clock.now().trunc_subsecs(0)
+    }
+
+    /// The login the service acts as.
+    pub fn our_login(&self) -> String {
+        self.our_login.clone()
+    }
+
+    pub(super) fn add_user(&mut self, login: &str, kind: UserKind) -> i64 {
+        if let Some(user) = self.user(login) {
+            return user.id;
+        }
+        let id = self.id();
+        self.users.insert(login.to_lowercase(), User { id, login: login.to_owned(), kind });
+        id
+    }
+
+    /// An account by its login, compared without case.
+    pub fn user(&self, login: &str) -> Option<&User> {
+        self.users.get(&login.to_lowercase())
+    }
+
+    pub(super) fn repository(&self, full_name: &str) -> Option<&Repository> {
+        self.repositories.values().find(|repository| repository.full_name.eq_ignore_ascii_case(full_name))
+    }
+
+    pub(super) fn moved(&self, full_name: &str) -> Option<&Repository> {
+        self.repositories.values().find(|repository| repository.old_names.iter().any(|old| old.eq_ignore_ascii_case(full_name)))
+    }
+
+    pub(super) fn installation_of(&self, account: &str) -> Option<&Installation> {
+        self.installations.values().find(|installation| installation.account.eq_ignore_ascii_case(account))
+    }
+
+    pub(super) fn key(&self, issue: &IssueRef) -> Option<(i64, i64)> {
+        let key = (self.repository(&issue.repository)?.id, issue.number);
+        self.issues.contains_key(&key).then_some(key)
+    }
+
+    /// An issue.
+    pub fn issue(&self, issue: &IssueRef) -> Option<&Issue> {
+        self.issues.get(&self.key(issue)?)
+    }
+
+    /// The comments of an issue, oldest first.
+    pub fn comments(&self, issue: &IssueRef) -> Vec<Comment> {
+        let key = self.key(issue);
+        self.comments.values().filter(|comment| Some(comment.issue) == key).cloned().collect()
+    }
+
+    /// The comments the service wrote on an issue, oldest first.
+    pub fn our_comments(&self, issue: &IssueRef) -> Vec<Comment> {
+        self.comments(issue).into_iter().filter(|comment| comment.is_ours).collect()
+    }
+
+    /// The reactions on a comment, or on the issue's own text when `comment` is none, oldest first.
+    pub fn reactions(&self, issue: &IssueRef, comment: Option<i64>) -> Vec<Reaction> {
+        let key = self.key(issue);
+        self.reactions.iter().filter(|r| Some(r.issue) == key && r.comment == comment).cloned().collect()
+    }
+
+    /// The webhooks that were made, oldest first; the last 10,000.
+    pub fn deliveries(&self) -> impl Iterator<Item = &Delivery> {
+        self.deliveries.iter()
+    }
+
+    pub(super) fn record(&mut self, record: RequestRecord) {
+        if self.requests.len() == MOST_REQUESTS {
+            self.requests.pop_front();
+        }
+        self.requests.push_back(record);
+    }
+
+    pub(super) fn keep(&mut self, delivery: Delivery) {
+        if self.deliveries.len() == MOST_DELIVERIES {
+            self.deliveries.pop_front();
+        }
+        self.deliveries.push_back(delivery);
+    }
+
+    pub(super) fn prune(&mut self) {
+        self.comments.clear();
+        self.reactions.clear();
+        self.deliveries.clear();
+        self.requests.clear();
+    }
+
+    /// What a failed wait shows.
+    pub(super) fn describe(&self) -> String {
+        let mut text = String::from("Comments:");
+        for comment in self.comments.values() {
+            text.push_str(&format!("\n- #{} by {}: {}", comment.issue.1, comment.author, comment.body()));
+        }
+        text.push_str("\nLast requests:");
+        for request in self.requests.iter().rev().take(10) {
+            text.push_str(&format!("\n- {} {} by {} → {:?}", request.method, request.path, request.by, request.status));
+        }
+        text
+    }
+
+    pub(super) fn permission(&self, repository: &Repository, login: &str) -> Permission {
+        let public = match repository.visibility {
+            Visibility::Public => Permission::Read,
+            Visibility::Private => Permission::None,
+        };
+        let owner = repository.owner().eq_ignore_ascii_case(login).then_some(Permission::Admin);
+        owner.or(repository.collaborators.get(&login.to_lowercase()).copied()).unwrap_or(public).max(public)
+    }
+}
