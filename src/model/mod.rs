@@ -3,7 +3,11 @@
 //! [`Model`] is the seam. `router` turns `provider/model` strings into clients, `chat` is the one module that knows the wire
 //! library, `retry` decides what is tried again and when the next model of the chain takes over, `price` knows what tokens cost.
 
+mod chat;
 mod message;
+pub mod price;
+pub mod retry;
+pub mod router;
 
 pub use message::{Arguments, Message, Part, Role, ToolCall, ToolResult};
 
