@@ -3,6 +3,10 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    // The helper of local sandboxes: it must be alone in its process, so this comes before anything that could start a thread.
+    if std::env::args_os().nth(1).is_some_and(|argument| argument == "sandbox-init") {
+        threadbox::sandbox::local::init::main();
+    }
     // Two libraries would each bring a TLS provider of their own; ours is chosen once, before anybody connects.
     let chosen = rustls::crypto::aws_lc_rs::default_provider().install_default();
     debug_assert!(chosen.is_ok(), "nothing connects before this line");

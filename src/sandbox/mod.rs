@@ -138,6 +138,26 @@ pub struct FileInfo {
     pub group: u32,
 }
 
+/// How far a walk through a directory goes.
+#[derive(Clone, Copy, Debug)]
+pub struct WalkBounds {
+    /// Levels below the start; 1 is the directory itself.
+    pub depth: usize,
+    /// Most entries to return.
+    pub entries: usize,
+    /// Names of directories that are not entered.
+    pub skip: &'static [&'static str],
+}
+
+/// What a walk found.
+#[derive(Clone, Debug, Default)]
+pub struct Walked {
+    /// Paths relative to the start, with `/` between the parts, sorted; links are named but not followed.
+    pub entries: Vec<(String, FileInfo)>,
+    /// False when a bound cut the walk short.
+    pub complete: bool,
+}
+
 /// Why a sandbox could not do it. The text is for the model: it names the cause, with the path, and what to try.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum SandboxError {
@@ -175,6 +195,33 @@ pub trait Sandbox: Send + Sync {
 
     /// Lists a directory, not recursive, sorted by name.
     async fn list(&self, path: &str) -> Result<Vec<FileInfo>, SandboxError>;
+
+    /// Everything below a directory, within bounds. Directories that disappear or cannot be read meanwhile are left out.
+    async fn walk(&self, path: &str, bounds: WalkBounds) -> Result<Walked, SandboxError> {
+        let mut walked = Walked { entries: Vec::new(), complete: true };
+        let mut pending = vec![(String::new(), 1)];
+        while let Some((prefix, depth)) = pending.pop() {
+            let listed = self.list(&format!("{}/{prefix}", path.trim_end_matches('/'))).await;
+            let entries = match listed {
+                Ok(entries) => entries,
+                Err(error) if prefix.is_empty() => return Err(error),
+                Err(_) => continue,
+            };
+            for info in entries {
+                if walked.entries.len() == bounds.entries {
+                    walked.complete = false;
+                    return Ok(walked);
+                }
+                let path = format!("{prefix}{}", info.name);
+                if info.is_dir && depth < bounds.depth && !bounds.skip.contains(&info.name.as_str()) {
+                    pending.push((format!("{path}/"), depth + 1));
+                }
+                walked.entries.push((path, info));
+            }
+        }
+        walked.entries.sort_by(|a, b| a.0.cmp(&b.0));
+        Ok(walked)
+    }
 
     /// Metadata of a file or directory; links are followed inside the workspace.
     async fn info(&self, path: &str) -> Result<FileInfo, SandboxError>;

@@ -1,0 +1,142 @@
+//! Which pieces of this machine a sandbox sees: system directories, interpreters, a few device and configuration files.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::plan::{Ids, Mount, MountAccess};
+
+/// The part of a plan that is the same for all sandboxes of this machine.
+#[derive(Clone, Debug)]
+pub(super) struct Host {
+    pub mounts: Vec<Mount>,
+    pub links: Vec<(String, String)>,
+    pub files: Vec<(String, String)>,
+    /// `PATH` inside.
+    pub path: String,
+    /// `bash` where there is one, else `sh`.
+    pub shell: &'static str,
+}
+
+const SYSTEM: [&str; 8] = ["/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/etc/alternatives"];
+const CONFIGURATION: [&str; 6] =
+    ["/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.conf.d", "/etc/ssl/certs", "/etc/ssl/openssl.cnf", "/etc/localtime"];
+const DEVICES: [&str; 5] = ["/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"];
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+const INTERPRETERS: [&str; 4] = ["python3", "node", "bash", "git"];
+
+impl Host {
+    /// Looks around once. `search_path` is where interpreters are looked for that are not among the system's own.
+    pub(super) fn look(search_path: &[PathBuf]) -> Self {
+        let mut mounts = Vec::new();
+        let mut links = vec![
+            ("/dev/fd".to_owned(), "/proc/self/fd".to_owned()),
+            ("/dev/stdin".to_owned(), "/proc/self/fd/0".to_owned()),
+            ("/dev/stdout".to_owned(), "/proc/self/fd/1".to_owned()),
+            ("/dev/stderr".to_owned(), "/proc/self/fd/2".to_owned()),
+            ("/etc/mtab".to_owned(), "/proc/self/mounts".to_owned()),
+        ];
+        for path in SYSTEM {
+            match fs::read_link(path) {
+                Ok(target) => links.push((path.to_owned(), target.to_string_lossy().into_owned())),
+                Err(_) if Path::new(path).exists() => mounts.push(same_place(path, MountAccess::Read)),
+                Err(_) => {}
+            }
+        }
+        let existing = |path: &&&str| Path::new(path).exists();
+        mounts.extend(CONFIGURATION.iter().filter(existing).map(|path| same_place(path, MountAccess::Read)));
+        mounts.extend(DEVICES.iter().filter(existing).map(|path| same_place(path, MountAccess::Device)));
+        let mut path = PATH.to_owned();
+        for prefix in other_interpreters(search_path) {
+            path.push_str(&format!(":{}/bin", prefix.display()));
+            mounts.push(same_place(&prefix.to_string_lossy(), MountAccess::Read));
+        }
+        let shell = if is_program("bash", &system_directories()) { "bash" } else { "sh" };
+        Self { mounts, links, files: files(), path, shell }
+    }
+}
+
+fn same_place(path: &str, access: MountAccess) -> Mount {
+    Mount { source: PathBuf::from(path), target: path.to_owned(), access }
+}
+
+fn system_directories() -> Vec<PathBuf> {
+    PATH.split(':').map(PathBuf::from).collect()
+}
+
+fn is_program(name: &str, directories: &[PathBuf]) -> bool {
+    directories.iter().any(|directory| directory.join(name).is_file())
+}
+
+/// Prefixes (`<prefix>/bin/<name>`) of interpreters the system does not have by itself.
+fn other_interpreters(search_path: &[PathBuf]) -> BTreeSet<PathBuf> {
+    let missing = INTERPRETERS.iter().filter(|name| !is_program(name, &system_directories()));
+    missing.filter_map(|name| search_path.iter().find_map(|directory| prefix_of(&directory.join(name)))).collect()
+}
+
+/// Where an interpreter is really installed. Wrapper scripts do not count, nor prefixes that would show a whole home directory.
+fn prefix_of(program: &Path) -> Option<PathBuf> {
+    let real = program.canonicalize().ok()?;
+    let mut magic = [0; 4];
+    std::io::Read::read_exact(&mut fs::File::open(&real).ok()?, &mut magic).ok()?;
+    let bin = real.parent().filter(|bin| bin.ends_with("bin"))?;
+    let prefix = bin.parent()?;
+    let deep_enough = prefix.components().count() > 3 || prefix.starts_with("/opt");
+    (magic == *b"\x7fELF" && deep_enough && !prefix.starts_with("/usr")).then(|| prefix.to_owned())
+}
+
+fn files() -> Vec<(String, String)> {
+    let file = |path: &str, text: &str| (path.to_owned(), text.to_owned());
+    vec![
+        file(
+            "/etc/passwd",
+            "root:x:0:0:root:/root:/usr/sbin/nologin\nthreadbox:x:1000:1000::/tmp/home:/bin/sh\nnobody:x:65534:65534::/nonexistent:/usr/sbin/nologin\n",
+        ),
+        file("/etc/group", "root:x:0:\nthreadbox:x:1000:\nnogroup:x:65534:\n"),
+        file("/etc/hosts", "127.0.0.1 localhost sandbox\n::1 localhost sandbox\n"),
+        file("/etc/hostname", "sandbox\n"),
+        file("/etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files\n"),
+    ]
+}
+
+/// Far from the ids people, services and containers are given.
+const FIRST_OUTSIDE_ID: u32 = 0x7000_0000;
+
+/// Who a sandbox is on this machine when the service is root: a user that owns nothing else, another one for each name.
+/// `nobody` where this machine knows no such high ids (a container with few).
+pub(super) fn outside_ids(name: &str) -> Ids {
+    let id = FIRST_OUTSIDE_ID + (super::short_hash(name) & 0x00ff_ffff);
+    let known = |map: &str| fs::read_to_string(map).is_ok_and(|text| maps(&text, id));
+    if known("/proc/self/uid_map") && known("/proc/self/gid_map") {
+        Ids { uid: id, gid: id }
+    } else {
+        Ids { uid: 65534, gid: 65534 }
+    }
+}
+
+fn maps(map: &str, id: u32) -> bool {
+    map.lines().any(|line| {
+        let numbers: Vec<u64> = line.split_whitespace().filter_map(|number| number.parse().ok()).collect();
+        matches!(numbers[..], [first, _, count] if (first..first + count).contains(&id.into()))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_used_only_where_it_is_mapped() {
+        assert!(maps("         0          0 4294967295\n", FIRST_OUTSIDE_ID));
+        assert!(!maps("         0     100000      65536\n", FIRST_OUTSIDE_ID));
+    }
+
+    #[test]
+    fn nothing_outside_the_system_directories_is_shown() {
+        let host = Host::look(&[]);
+        let system =
+            |mount: &Mount| ["/usr", "/bin", "/sbin", "/lib", "/etc/", "/dev/"].iter().any(|top| mount.target.starts_with(top));
+        assert!(host.mounts.iter().all(system), "{host:?}");
+        assert!(host.mounts.iter().all(|mount| mount.access != MountAccess::Write));
+    }
+}

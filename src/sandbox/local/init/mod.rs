@@ -1,0 +1,91 @@
+//! The helper that builds the walls: `threadbox sandbox-init`, started by the service for each command.
+//!
+//! Three processes, each single-threaded. The *outer* one leaves root behind, makes the namespaces and waits. The *first* one
+//! (pid 1 inside) finishes the new root and watches memory and disk; when it ends, the kernel ends everything inside. The
+//! *program* drops its last rights and executes the code. All of them end when the service's end of the socket closes.
+
+mod outer;
+mod program;
+mod root;
+mod sys;
+mod watch;
+
+use std::io::{Read, Write};
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+
+use super::plan::{Event, Plan};
+
+/// A plan is a few kilobytes; one that claims more is not ours.
+const MAX_PLAN: usize = 16 << 20;
+
+/// Runs the helper. Must be called before any thread or runtime exists, with a socket as standard input. Never returns.
+pub fn main() -> ! {
+    sys::close_inherited();
+    let code = match run() {
+        Ok(()) => 0,
+        Err(error) => {
+            eprintln!("sandbox-init: {error}. This command is started by threadbox itself, not by people.");
+            2
+        }
+    };
+    std::process::exit(code)
+}
+
+fn run() -> std::io::Result<()> {
+    // Standard input is the socket; the copy is closed on exec, and the program gets another standard input.
+    let mut line = Line(UnixStream::from(std::io::stdin().as_fd().try_clone_to_owned()?));
+    let plan = line.plan()?;
+    if let Err(refused) = outer::run(&plan, &mut line) {
+        line.say(&refused.event());
+    }
+    Ok(())
+}
+
+/// The socket to the service.
+struct Line(UnixStream);
+
+impl Line {
+    fn plan(&mut self) -> std::io::Result<Plan> {
+        let mut length = [0; 4];
+        self.0.read_exact(&mut length)?;
+        let length = u32::from_le_bytes(length) as usize;
+        if length > MAX_PLAN {
+            return Err(std::io::Error::other("the plan is too long"));
+        }
+        let mut json = vec![0; length];
+        self.0.read_exact(&mut json)?;
+        serde_json::from_slice(&json).map_err(std::io::Error::other)
+    }
+
+    /// Reports. A service that is gone does not need to know, so failures are dropped.
+    fn say(&mut self, event: &Event) {
+        if let Ok(mut json) = serde_json::to_vec(event) {
+            json.push(b'\n');
+            let _ = self.0.write_all(&json);
+        }
+    }
+}
+
+/// A wall that could not be built.
+struct Refused {
+    layer: &'static str,
+    reason: String,
+}
+
+impl Refused {
+    fn event(&self) -> Event {
+        Event::NoIsolation { layer: self.layer.to_owned(), reason: self.reason.clone() }
+    }
+}
+
+/// Names the wall an error belongs to.
+trait Building<T> {
+    fn building(self, layer: &'static str, doing: &str) -> Result<T, Refused>;
+}
+
+impl<T, E: std::fmt::Display> Building<T> for Result<T, E> {
+    fn building(self, layer: &'static str, doing: &str) -> Result<T, Refused> {
+        self.map_err(|error| Refused { layer, reason: format!("{doing}: {error}") })
+    }
+}

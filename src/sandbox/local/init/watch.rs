@@ -1,0 +1,218 @@
+//! The first process inside: starts the program, reaps, and ends everything when a limit is passed or the service hangs up.
+
+use std::collections::HashSet;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{
+    DumpableBehavior, Pid, PidfdFlags, Signal, WaitOptions, WaitStatus, pidfd_open, set_dumpable_behavior,
+    set_parent_process_death_signal, wait,
+};
+use rustix::thread::CapabilitySet;
+
+use super::super::super::Killed;
+use super::super::isolation::Layer;
+use super::super::plan::{Event, Limits, Plan};
+use super::sys::{self, Forked};
+use super::{Building, Line, Refused, program, root};
+
+/// Memory can grow by gigabytes per second, so it is looked at often; looking may cost a tenth of the time at most.
+const MEMORY_INTERVAL: Duration = Duration::from_millis(15);
+/// Disk grows more slowly, and looking costs more.
+const DISK_INTERVAL: Duration = Duration::from_millis(100);
+/// Deeper trees and more files than these are an attack on whoever has to walk them.
+const MAX_DEPTH: usize = 200;
+const MAX_FILES: usize = 500_000;
+
+/// Does not return to the caller's code: the process ends here, and with it everything inside.
+pub(super) fn first_process(plan: &Plan, line: &mut Line, layers: Vec<Layer>) -> ! {
+    if let Err(refused) = supervise(plan, line, layers) {
+        line.say(&refused.event());
+    }
+    std::process::exit(0)
+}
+
+fn supervise(plan: &Plan, line: &mut Line, mut layers: Vec<Layer>) -> Result<(), Refused> {
+    set_parent_process_death_signal(Some(Signal::KILL)).building("pid namespace", "end with the parent")?;
+    rustix::process::setsid().building("session", "setsid")?;
+    rustix::system::sethostname(b"sandbox").building("uts namespace", "set the host name")?;
+    let _ = sys::loopback_up();
+    root::enter()?;
+    layers.push(Layer::given("proc", "own /proc; /proc/sys is read-only"));
+
+    match sys::fork().building("pid namespace", "fork")? {
+        Forked::Child => {
+            program::become_program(plan, line, layers);
+            std::process::exit(127)
+        }
+        Forked::Parent(child) => {
+            // What is left is needed to measure files and processes that the code made unreadable for itself.
+            let kept = CapabilitySet::DAC_READ_SEARCH | CapabilitySet::SYS_PTRACE;
+            program::hold_only(kept).building("capabilities", "drop most of the first process")?;
+            set_dumpable_behavior(DumpableBehavior::NotDumpable).building("pid namespace", "hide the first process")?;
+            watch(child, &plan.limits, line);
+            Ok(())
+        }
+    }
+}
+
+fn watch(child: Pid, limits: &Limits, line: &mut Line) {
+    let Ok(ended) = pidfd_open(child, PidfdFlags::empty()) else {
+        return;
+    };
+    let mut watchdog = Watchdog::new(limits);
+    loop {
+        let timeout = Timespec { tv_sec: 0, tv_nsec: watchdog.pause().subsec_nanos().into() };
+        let hung_up = {
+            let mut fds = [PollFd::new(&ended, PollFlags::IN), PollFd::new(&line.0, PollFlags::IN | PollFlags::HUP)];
+            let _ = poll(&mut fds, Some(&timeout));
+            !fds[1].revents().is_empty()
+        };
+        if hung_up {
+            return;
+        }
+        if let Some(code) = reap(child) {
+            return line.say(&Event::Exited { code });
+        }
+        if let Some(why) = watchdog.look() {
+            return line.say(&Event::Killed { why });
+        }
+    }
+}
+
+/// Collects ended processes; the exit code of `child` when it is among them.
+fn reap(child: Pid) -> Option<i32> {
+    let mut code = None;
+    while let Ok(Some((pid, status))) = wait(WaitOptions::NOHANG) {
+        if pid == child {
+            code = Some(exit_code(status));
+        }
+    }
+    code
+}
+
+fn exit_code(status: WaitStatus) -> i32 {
+    status.exit_status().or_else(|| status.terminating_signal().map(|signal| 128 + signal)).unwrap_or(255)
+}
+
+struct Watchdog {
+    memory_limit: u64,
+    disk_limit: u64,
+    memory_pause: Duration,
+    next_disk: Instant,
+}
+
+impl Watchdog {
+    fn new(limits: &Limits) -> Self {
+        let before = disk_used().unwrap_or(0);
+        Self {
+            memory_limit: limits.memory_bytes,
+            // A workspace that is already too full may be worked in, for example to delete from it; it may not grow.
+            disk_limit: limits.disk_bytes.max(before.saturating_add(1 << 20).min(limits.disk_bytes.saturating_mul(4))),
+            memory_pause: MEMORY_INTERVAL,
+            next_disk: Instant::now() + DISK_INTERVAL,
+        }
+    }
+
+    fn pause(&self) -> Duration {
+        self.memory_pause.min(Duration::from_millis(900))
+    }
+
+    fn look(&mut self) -> Option<Killed> {
+        let start = Instant::now();
+        let pids = processes();
+        let memory = self.memory_passed(&pids);
+        self.memory_pause = MEMORY_INTERVAL.max(start.elapsed() * 10);
+        if memory {
+            return Some(Killed::MemoryLimit);
+        }
+        if start >= self.next_disk {
+            let walk = Instant::now();
+            // A tree that cannot be measured counts as too big.
+            let used = disk_used().map(|files| files + unlinked(&pids)).unwrap_or(u64::MAX);
+            self.next_disk = Instant::now() + DISK_INTERVAL.max(walk.elapsed() * 8);
+            return (used > self.disk_limit).then_some(Killed::DiskLimit);
+        }
+        None
+    }
+
+    /// Resident pages are quick to add up but count shared ones several times; the exact figure is read only when they are too many.
+    fn memory_passed(&self, pids: &[u32]) -> bool {
+        let resident: u64 = pids.iter().filter_map(|pid| resident(*pid)).sum();
+        resident > self.memory_limit && pids.iter().filter_map(|pid| proportional(*pid)).sum::<u64>() > self.memory_limit
+    }
+}
+
+/// Every process inside but this one.
+fn processes() -> Vec<u32> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).filter(|pid| *pid != 1).collect()
+}
+
+fn resident(pid: u32) -> Option<u64> {
+    let statm = fs::read_to_string(format!("/proc/{pid}/statm")).ok()?;
+    let pages: u64 = statm.split_whitespace().nth(1)?.parse().ok()?;
+    Some(pages * rustix::param::page_size() as u64)
+}
+
+fn proportional(pid: u32) -> Option<u64> {
+    let Ok(rollup) = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")) else {
+        return resident(pid);
+    };
+    let line = rollup.lines().find_map(|line| line.strip_prefix("Pss:"))?;
+    let kilobytes: u64 = line.split_whitespace().next()?.parse().ok()?;
+    Some(kilobytes * 1024)
+}
+
+/// Bytes allocated below `/workspace` and `/tmp`. None when the tree is too deep or too large to be measured.
+fn disk_used() -> Option<u64> {
+    let mut bytes = 0;
+    let mut files = 0;
+    let mut linked = HashSet::new();
+    let mut pending = vec![(PathBuf::from("/workspace"), 0), (PathBuf::from("/tmp"), 0)];
+    while let Some((directory, depth)) = pending.pop() {
+        let entries = match fs::read_dir(&directory) {
+            Ok(entries) => entries,
+            Err(error) if error.raw_os_error() == Some(libc::ENAMETOOLONG) => return None,
+            // Gone meanwhile.
+            Err(_) => continue,
+        };
+        for entry in entries.flatten() {
+            let Ok(metadata) = entry.metadata() else {
+                continue;
+            };
+            files += 1;
+            if files > MAX_FILES || depth > MAX_DEPTH {
+                return None;
+            }
+            if metadata.is_dir() {
+                pending.push((entry.path(), depth + 1));
+            }
+            if metadata.nlink() < 2 || metadata.is_dir() || linked.insert(metadata.ino()) {
+                bytes += metadata.blocks() * 512;
+            }
+        }
+    }
+    Some(bytes)
+}
+
+/// Bytes of files that have no name any more but are still open.
+fn unlinked(pids: &[u32]) -> u64 {
+    let mut seen = HashSet::new();
+    let mut bytes = 0;
+    for pid in pids {
+        for entry in fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten() {
+            if let Ok(metadata) = fs::metadata(entry.path())
+                && metadata.is_file()
+                && metadata.nlink() == 0
+                && seen.insert((metadata.dev(), metadata.ino()))
+            {
+                bytes += metadata.blocks() * 512;
+            }
+        }
+    }
+    bytes
+}
