@@ -85,3 +85,387 @@ async fn code_runs_and_its_streams_are_told_apart() {
     assert_eq!(ran.stdout.text(), "42 ['a b', \"$(id); 'quoted'\"] ''\n", "{}", ran.stderr.text());
     assert_eq!(sh(&*sandbox, "ls -A /tmp; echo x >/dev/stdout; kill -9 $$").await.exit_code, 137);
 }
+
+#[tokio::test]
+async fn the_probe_names_every_wall() {
+    let machine = machine();
+    let isolation = machine.provider.probe().await.unwrap();
+    let names: Vec<_> = isolation.layers.iter().map(|layer| layer.name.as_str()).collect();
+    for wall in [
+        "user namespace",
+        "mount namespace",
+        "pid namespace",
+        "network namespace",
+        "Landlock",
+        "no new privileges",
+        "capabilities",
+    ] {
+        assert!(names.contains(&wall), "{wall} is not in {names:?}");
+    }
+    assert!(isolation.missing().all(|layer| !layer.name.ends_with("namespace") && !layer.detail.is_empty()), "{isolation:?}");
+    assert_eq!(std::fs::read_dir(machine.root.path().join("sandboxes")).unwrap().count(), 0);
+}
+
+/// A helper without namespaces: what a hardened machine or a plain container looks like.
+#[tokio::test]
+async fn without_namespaces_nothing_runs_and_the_remedy_is_named() {
+    use std::os::unix::fs::PermissionsExt;
+    let root = tempfile::tempdir().unwrap();
+    let helper = root.path().join("helper");
+    let script = format!(
+        "#!/bin/sh\nexec unshare -Ur sh -c 'echo 0 >/proc/sys/user/max_user_namespaces; exec {} \"$@\"' - \"$@\"\n",
+        env!("CARGO_BIN_EXE_threadbox")
+    );
+    std::fs::write(&helper, script).unwrap();
+    std::fs::set_permissions(&helper, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let provider = LocalProvider::new(LocalConfig { helper, ..config(root.path()) }).unwrap();
+    let refused = provider.probe().await.unwrap_err();
+    assert!(matches!(&refused, SandboxError::NoIsolation(_)), "{refused:?}");
+    let text = refused.to_string();
+    assert!(
+        text.contains("nothing was run") && text.contains("user.max_user_namespaces") && text.contains("SANDBOX=daytona"),
+        "{text}"
+    );
+
+    let sandbox = provider.create(SandboxSpec { name: Some("x".to_owned()), ..SandboxSpec::default() }).await.unwrap();
+    let refused = sandbox.exec(exec(Command::Shell("touch ran".to_owned())), &CancellationToken::new()).await;
+    assert!(matches!(refused, Err(SandboxError::NoIsolation(_))), "{refused:?}");
+    assert!(matches!(sandbox.info("ran").await, Err(SandboxError::NotFound(_))));
+}
+
+#[tokio::test]
+async fn other_files_cannot_be_read_nor_found() {
+    let machine = machine();
+    let secret = machine.root.path().join("secret.txt");
+    std::fs::write(&secret, "host-secret").unwrap();
+    let other = machine.sandbox("other").await;
+    other.write("theirs.txt", b"their-secret").await.unwrap();
+    let sandbox = machine.sandbox("attacker").await;
+    let line = format!(
+        "for f in /etc/shadow {} {}/other/workspace/theirs.txt {} /root/.ssh /home/* /var/lib /proc/1/root/etc/shadow /proc/1/cwd; do \
+           cat $f 2>&1; ls $f 2>&1; done; ls /; grep -r secret / --include='*.txt' -s -l 2>/dev/null | grep -v ^/usr; echo attacked",
+        secret.display(),
+        machine.root.path().join("sandboxes").display(),
+        env!("CARGO_MANIFEST_DIR"),
+    );
+    let ran = sh(&*sandbox, &line).await;
+    let text = ran.stdout.text();
+    assert!(text.ends_with("attacked\n"), "{text} {}", ran.stderr.text());
+    assert!(
+        !text.contains("root:")
+            && !text.contains("host-secret")
+            && !text.contains("their-secret")
+            && !text.contains("Cargo.toml"),
+        "{text}"
+    );
+    let root: Vec<_> = sh(&*sandbox, "ls -A /").await.stdout.text().lines().map(str::to_owned).collect();
+    let known = ["bin", "dev", "etc", "lib", "lib32", "lib64", "libx32", "proc", "sbin", "tmp", "usr", "workspace"];
+    assert!(root.iter().all(|name| known.contains(&name.as_str())), "{root:?}");
+}
+
+#[tokio::test]
+async fn nothing_of_the_service_environment_is_inside() {
+    let machine = machine();
+    let sandbox = machine.sandbox("environment").await;
+    let ran =
+        sh(&*sandbox, "env; echo ---; for p in /proc/[0-9]*; do tr '\\0' '\\n' <$p/environ; done; id -u; cat /proc/1/environ")
+            .await;
+    let text = ran.stdout.text();
+    let names: Vec<_> = text.lines().filter_map(|line| line.split_once('=')).map(|(name, _)| name).collect();
+    let allowed = ["PATH", "HOME", "USER", "LANG", "TERM", "PWD", "SHLVL", "_", "OLDPWD"];
+    assert!(names.contains(&"PATH") && names.iter().all(|name| allowed.contains(name)), "{text}");
+    assert!(!text.contains("CARGO") && text.contains("\n1000\n"), "{text}");
+    assert!(ran.stderr.text().contains("/proc/1/environ"), "{}", ran.stderr.text());
+}
+
+#[tokio::test]
+async fn there_is_no_network_but_a_loopback_of_its_own() {
+    let machine = machine();
+    let sandbox = machine.sandbox("network").await;
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let code = format!(
+        "import socket\n\
+         def attempt(name, f):\n    try: f(); print(name, 'connected')\n    except OSError as e: print(name, 'failed')\n\
+         attempt('host', lambda: socket.create_connection(('127.0.0.1', {port}), 2))\n\
+         attempt('dns', lambda: socket.getaddrinfo('example.com', 80))\n\
+         attempt('outside', lambda: socket.create_connection(('192.0.2.1', 80), 2))\n\
+         s = socket.create_server(('127.0.0.1', 0)); attempt('own', lambda: socket.create_connection(s.getsockname(), 2))\n",
+        port = listener.local_addr().unwrap().port()
+    );
+    let ran = python(&*sandbox, &code).await;
+    assert_eq!(ran.stdout.text(), "host failed\ndns failed\noutside failed\nown connected\n", "{}", ran.stderr.text());
+    assert_eq!(listener.accept().unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
+}
+
+#[tokio::test]
+async fn a_fork_bomb_ends_with_its_command() {
+    let machine = machine();
+    let sandbox = machine.sandbox("bomb").await;
+    let code = "import os, time\nn = 0\ntry:\n    while n < 5000:\n        if os.fork() == 0: time.sleep(600)\n        n += 1\nexcept OSError as e:\n    print('stopped at', n, e.errno)";
+    let ran = python(&*sandbox, code).await;
+    let text = ran.stdout.text();
+    let count: u32 =
+        text.split_whitespace().nth(2).and_then(|n| n.parse().ok()).unwrap_or_else(|| panic!("{text} {}", ran.stderr.text()));
+    assert!((10..=140).contains(&count), "{text}");
+    assert!(ran.duration < Duration::from_secs(20), "{:?}", ran.duration);
+
+    let mut bomb = exec(Command::Shell("echo armed; b() { b | b & }; b; sleep 600".to_owned()));
+    bomb.timeout = Duration::from_secs(2);
+    let ran = sandbox.exec(bomb, &CancellationToken::new()).await.unwrap();
+    assert_eq!(ran.killed, Some(Killed::Timeout));
+    assert!(ran.stdout.text().contains("armed"));
+}
+
+#[tokio::test]
+async fn memory_is_limited_for_one_process_and_for_all_together() {
+    let machine = machine();
+    let sandbox = machine.sandbox("memory").await;
+    let one = python(&*sandbox, "print('attack', flush=True)\nx = bytearray(2 << 30)\nprint('got it')").await;
+    assert!(one.stdout.text().starts_with("attack") && !one.stdout.text().contains("got it"));
+    assert_ne!(one.exit_code, 0);
+
+    let shared = "import mmap, time\nprint('attack', flush=True)\nm = mmap.mmap(-1, 1 << 30)\nfor i in range(0, 1 << 30, 4096): m[i] = 1\nprint('got it')";
+    let ran = python(&*sandbox, shared).await;
+    assert_eq!((ran.killed, ran.stdout.text().as_str()), (Some(Killed::MemoryLimit), "attack\n"), "{}", ran.stderr.text());
+
+    // Each alone would be fine. Where control groups can be made, the kernel may be quicker than the helper and kill one of them.
+    let many = "import os, time\nprint('attack', flush=True)\nfor _ in range(6):\n    if os.fork() == 0:\n        x = bytearray(200 << 20)\n        for i in range(0, len(x), 4096): x[i] = 1\n        time.sleep(600)\nprint('ended by', os.wait()[1])";
+    let ran = python(&*sandbox, many).await;
+    assert!(ran.killed == Some(Killed::MemoryLimit) || ran.stdout.text() == "attack\nended by 9\n", "{ran:?}");
+}
+
+#[tokio::test]
+async fn disk_is_limited_even_for_files_without_a_name() {
+    let machine = machine();
+    let sandbox = machine.sandbox("disk").await;
+    let one =
+        python(&*sandbox, "print('attack', flush=True)\nwith open('big', 'wb') as f:\n    while True: f.write(b'x' * (1 << 20))")
+            .await;
+    assert!(one.stdout.text().starts_with("attack") && one.exit_code != 0);
+    assert!(sandbox.info("big").await.unwrap().size <= 64 << 20);
+    sandbox.delete("big").await.unwrap();
+
+    let many = "import time\nprint('attack', flush=True)\nfor i in range(1000):\n    with open(f'/tmp/f{i}', 'wb') as f: f.write(b'x' * (4 << 20))\n    time.sleep(0.01)\nprint('wrote all')";
+    let ran = python(&*sandbox, many).await;
+    assert_eq!((ran.killed, ran.stdout.text().as_str()), (Some(Killed::DiskLimit), "attack\n"), "{}", ran.stderr.text());
+    // What is there may be deleted although it is too much.
+    let ran = sh(&*sandbox, "rm /tmp/f*; ls /tmp").await;
+    assert_eq!((ran.exit_code, ran.stdout.text().as_str()), (0, "home\n"), "{ran:?}");
+
+    let unnamed = "import os, time\nprint('attack', flush=True)\nfs = []\nfor i in range(100):\n    f = open('u', 'wb'); os.unlink('u'); fs.append(f)\n    f.write(b'x' * (4 << 20)); f.flush(); time.sleep(0.02)\nprint('wrote all')";
+    let ran = python(&*sandbox, unnamed).await;
+    assert_eq!((ran.killed, ran.stdout.text().as_str()), (Some(Killed::DiskLimit), "attack\n"), "{}", ran.stderr.text());
+}
+
+#[tokio::test]
+async fn links_lead_nowhere_outside() {
+    let machine = machine();
+    let secret = machine.root.path().join("secret.txt");
+    std::fs::write(&secret, "host-secret").unwrap();
+    let sandbox = machine.sandbox("links").await;
+    let line = format!(
+        "ln -s {0} abs; ln -s ../../../secret.txt rel; ln -s /etc/passwd passwd; ln -s / rootdir; ln -s ../tmp up; mkdir d; ln -s d dl; \
+         echo in >d/f; cat abs rel; mkfifo pipe; echo made",
+        secret.display()
+    );
+    let ran = sh(&*sandbox, &line).await;
+    assert_eq!(ran.stdout.text(), "made\n");
+    for path in ["abs", "rel", "passwd", "rootdir/etc/passwd", "up/x", "../secret.txt", "/etc/passwd", "pipe"] {
+        let refused = sandbox.read(path, 0, 1000).await.unwrap_err();
+        assert!(!refused.to_string().is_empty() && !refused.to_string().contains("host-secret"), "{path}: {refused}");
+    }
+    for path in ["rootdir/tmp/x", "up/x", "/etc/x", "../x"] {
+        assert!(sandbox.write(path, b"x").await.is_err(), "{path}");
+        assert!(sandbox.create_directory(path).await.is_err(), "{path}");
+    }
+    assert_eq!(sandbox.read("dl/f", 0, 100).await.unwrap().0, "in\n");
+    // Writing to a link replaces the link; deleting one leaves its target.
+    sandbox.write("abs", b"mine").await.unwrap();
+    sandbox.delete("rel").await.unwrap();
+    sandbox.delete("rootdir").await.unwrap();
+    assert_eq!(std::fs::read_to_string(&secret).unwrap(), "host-secret");
+    assert!(Path::new("/etc/passwd").exists());
+}
+
+#[tokio::test]
+async fn host_processes_cannot_be_seen_or_killed() {
+    let machine = machine();
+    let sandbox = machine.sandbox("kill").await;
+    let ran = sh(
+        &*sandbox,
+        &format!("ls -d /proc/[0-9]* | wc -l; kill -9 {} ; kill -9 1; echo still; kill -9 -1; echo here", std::process::id()),
+    )
+    .await;
+    let text = ran.stdout.text();
+    let count: u32 = text.lines().next().unwrap().trim().parse().unwrap();
+    assert!(count < 8 && text.contains("still"), "{text}");
+    assert!(ran.stderr.text().contains("No such process"), "{}", ran.stderr.text());
+}
+
+#[tokio::test]
+async fn no_privilege_can_be_gained() {
+    let machine = machine();
+    let sandbox = machine.sandbox("privilege").await;
+    let line = "grep -E '^(Cap|NoNewPrivs)' /proc/self/status; mount -t tmpfs x /tmp; echo mount $?; unshare -Ur true; echo userns $?; \
+        unshare -m true; echo mountns $?; su -c id </dev/null; echo su $?; echo x >/usr/x; echo usr $?; echo x >/etc/passwd; echo etc $?; \
+        touch /x; echo root $?; mknod d c 1 3; echo mknod $?; echo 1 >/proc/sys/kernel/core_pattern; echo sys $?; chown 0 .; echo chown $?; \
+        cp /bin/sh s; chmod 4755 s; ./s -c 'id -u'; chroot / true; echo chroot $?; hostname x; echo hostname $?; date -s 2000-01-01; echo date $?; id";
+    let ran = sh(&*sandbox, line).await;
+    let text = ran.stdout.text();
+    for set in ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"] {
+        assert!(text.contains(&format!("{set}:\t0000000000000000")), "{text}");
+    }
+    assert!(text.contains("NoNewPrivs:\t1"), "{text}");
+    for attempt in
+        ["mount", "userns", "mountns", "su", "usr", "etc", "root", "mknod", "sys", "chown", "chroot", "hostname", "date"]
+    {
+        let result = text
+            .lines()
+            .find_map(|line| line.strip_prefix(&format!("{attempt} ")))
+            .unwrap_or_else(|| panic!("{attempt}: {text}"));
+        assert_ne!(result, "0", "{attempt}: {text}");
+    }
+    assert!(text.contains("\n1000\n") && text.contains("uid=1000(threadbox) gid=1000(threadbox)"), "{text}");
+
+    let trace = "import ctypes\nlibc = ctypes.CDLL(None, use_errno=True)\nprint('attach', libc.ptrace(16, 1, 0, 0), ctypes.get_errno())\nprint('bpf', libc.syscall(321, 0, 0, 0))";
+    let ran = python(&*sandbox, trace).await;
+    assert!(ran.stdout.text().contains("attach -1 1\nbpf -1"), "{ran:?}");
+}
+
+#[tokio::test]
+async fn a_flood_of_output_is_cut_in_the_middle() {
+    let machine = machine();
+    let sandbox = machine.sandbox("flood").await;
+    let ran =
+        python(&*sandbox, "import sys\nprint('begin')\nfor _ in range(200): sys.stdout.write('x' * (1 << 20))\nprint('end')")
+            .await;
+    assert_eq!(ran.exit_code, 0);
+    assert!(ran.stdout.bytes.len() <= 64 << 10 && ran.stdout.omitted > 200 << 20 - 1);
+    let text = ran.stdout.text();
+    assert!(text.starts_with("begin") && text.ends_with("end\n") && text.contains("bytes left out"));
+}
+
+#[tokio::test]
+async fn time_ends_a_command_and_what_it_printed_is_kept() {
+    let machine = machine();
+    let sandbox = machine.sandbox("timeout").await;
+    let mut slow = exec(Command::Shell("echo before; trap '' TERM INT HUP; sleep 31.4159; echo after".to_owned()));
+    slow.timeout = Duration::from_millis(700);
+    let ran = sandbox.exec(slow, &CancellationToken::new()).await.unwrap();
+    assert_eq!((ran.killed, ran.exit_code), (Some(Killed::Timeout), 137));
+    assert_eq!(ran.stdout.text(), "before\n");
+    assert!(ran.duration < Duration::from_secs(5), "{:?}", ran.duration);
+    assert_eq!(host_processes_with("31.4159"), 0);
+}
+
+#[tokio::test]
+async fn stopping_ends_a_command_at_once() {
+    let machine = machine();
+    let sandbox = machine.sandbox("cancel").await;
+    let cancel = CancellationToken::new();
+    let running = sandbox.exec(exec(Command::Shell("echo started >flag; echo working; sleep 27.1828".to_owned())), &cancel);
+    let stop = async {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while sandbox.info("flag").await.is_err() && Instant::now() < deadline {
+            tokio::task::yield_now().await;
+        }
+        cancel.cancel();
+        Instant::now()
+    };
+    let (ran, stopped) = tokio::join!(running, stop);
+    let ran = ran.unwrap();
+    assert_eq!((ran.killed, ran.stdout.text().as_str()), (Some(Killed::Cancelled), "working\n"));
+    assert!(stopped.elapsed() < Duration::from_secs(1), "{:?}", stopped.elapsed());
+    assert_eq!(host_processes_with("27.1828"), 0);
+}
+
+#[tokio::test]
+async fn nothing_survives_a_dropped_call() {
+    let machine = machine();
+    let sandbox = machine.sandbox("dropped").await;
+    let cancel = CancellationToken::new();
+    let running = sandbox.exec(exec(Command::Shell("echo started >flag; sleep 16.1803".to_owned())), &cancel);
+    let flag = async {
+        while sandbox.info("flag").await.is_err() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! { _ = running => panic!("it ended by itself"), () = flag => {} }
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while host_processes_with("16.1803") > 0 && Instant::now() < deadline {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(host_processes_with("16.1803"), 0);
+}
+
+#[tokio::test]
+async fn background_processes_neither_delay_nor_survive() {
+    let machine = machine();
+    let sandbox = machine.sandbox("background").await;
+    let ran = sh(&*sandbox, "(setsid sleep 14.1421 & ) ; nohup sleep 14.1421 >/dev/null 2>&1 & echo done").await;
+    assert_eq!((ran.exit_code, ran.stdout.text().as_str()), (0, "done\n"));
+    assert!(ran.duration < Duration::from_secs(5), "{:?}", ran.duration);
+    assert_eq!(host_processes_with("14.1421"), 0);
+}
+
+#[tokio::test]
+async fn files_are_exact_and_the_same_for_tools_and_programs() {
+    let machine = machine();
+    let sandbox = machine.sandbox("files").await;
+    let bytes: Vec<u8> = (0..=255u8).cycle().take(100_000).collect();
+    sandbox.write("deep/er/data.bin", &bytes).await.unwrap();
+    sandbox.write("/tmp/note", b"hello").await.unwrap();
+    assert_eq!(sandbox.read("/workspace/deep/er/data.bin", 0, usize::MAX >> 1).await.unwrap(), (bytes.clone().into(), 100_000));
+    assert_eq!(sandbox.read("deep/er/data.bin", 99_990, 100).await.unwrap().0, bytes[99_990..]);
+    assert_eq!(sandbox.read("deep/er/data.bin", 200_000, 100).await.unwrap().0.len(), 0);
+    let ran = sh(&*sandbox, "cat /tmp/note; echo changed >>deep/er/data.bin; mkdir deep/own; stat -c %U deep deep/er/data.bin; chmod 755 deep/er/data.bin; touch './-odd name'").await;
+    assert_eq!(ran.stdout.text(), "hellothreadbox\nthreadbox\n", "{}", ran.stderr.text());
+    sandbox.write("deep/er/data.bin", b"new").await.unwrap();
+    let info = sandbox.info("deep/er/data.bin").await.unwrap();
+    assert_eq!((info.size, info.mode & 0o777, info.owner, info.is_dir), (3, 0o755, 1000, false));
+    let names: Vec<_> = sandbox.list(".").await.unwrap().into_iter().map(|info| (info.name, info.is_dir)).collect();
+    assert_eq!(names, [("-odd name".to_owned(), false), ("deep".to_owned(), true)]);
+
+    assert!(matches!(sandbox.read("nope", 0, 1).await, Err(SandboxError::NotFound(path)) if path == "nope"));
+    assert!(matches!(sandbox.read("deep", 0, 1).await, Err(SandboxError::Invalid(text)) if text.contains("is a directory")));
+    assert!(matches!(sandbox.write("deep", b"").await, Err(SandboxError::Invalid(text)) if text.contains("is a directory")));
+    assert!(matches!(sandbox.write("-odd name/x", b"").await, Err(SandboxError::Invalid(_))));
+    assert!(matches!(sandbox.delete("nope").await, Err(SandboxError::NotFound(_))));
+    assert!(matches!(sandbox.delete("/workspace").await, Err(SandboxError::Invalid(_))));
+    sandbox.delete("deep").await.unwrap();
+    assert!(matches!(sandbox.info("deep").await, Err(SandboxError::NotFound(_))));
+}
+
+#[tokio::test]
+async fn a_sandbox_is_found_again_and_removed_whatever_the_code_left() {
+    let machine = machine();
+    let spec = SandboxSpec {
+        name: Some("again".to_owned()),
+        env: [("GREETING".to_owned(), "hi".to_owned())].into(),
+        ..SandboxSpec::default()
+    };
+    let sandbox = machine.provider.create(spec).await.unwrap();
+    sandbox.write("kept", b"1").await.unwrap();
+    let same = machine.sandbox("again").await;
+    assert_eq!(same.id(), sandbox.id());
+    let found = machine.provider.find(sandbox.id()).await.unwrap();
+    let ran = sh(&*found, "cat kept; echo $GREETING; mkdir -p a/b/c; echo x >a/b/c/f; chmod 000 a/b/c a/b a; ln -s / away").await;
+    assert_eq!(ran.stdout.text(), "1hi\n");
+    machine.provider.remove(sandbox.id()).await.unwrap();
+    machine.provider.remove(sandbox.id()).await.unwrap();
+    assert!(!machine.directory("again").exists());
+    assert!(matches!(machine.provider.find(sandbox.id()).await, Err(SandboxError::NotFound(_))));
+    assert!(matches!(found.read("kept", 0, 1).await, Err(SandboxError::Unavailable(_))));
+}
+
+#[tokio::test]
+async fn a_missing_program_and_a_wrong_directory_are_explained() {
+    let machine = machine();
+    let sandbox = machine.sandbox("missing").await;
+    let mut wrong = exec(Command::Shell("pwd".to_owned()));
+    wrong.working_directory = Some("no/such".to_owned());
+    let refused = sandbox.exec(wrong, &CancellationToken::new()).await.unwrap_err();
+    assert!(refused.to_string().contains("cannot work in /workspace/no/such"), "{refused}");
+    assert_eq!(sh(&*sandbox, "no-such-program").await.exit_code, 127);
+}
