@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod embedded;
+mod github;
 mod sandbox;
 mod support;
 mod tools;

@@ -308,6 +308,11 @@ impl World {
         self.reactions.iter().filter(|r| Some(r.issue) == key && r.comment == comment).cloned().collect()
     }
 
+    /// The requests that arrived, oldest first; the last 10,000.
+    pub fn requests(&self) -> impl Iterator<Item = &RequestRecord> {
+        self.requests.iter()
+    }
+
     /// The webhooks that were made, oldest first; the last 10,000.
     pub fn deliveries(&self) -> impl Iterator<Item = &Delivery> {
         self.deliveries.iter()
