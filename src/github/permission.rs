@@ -17,15 +17,17 @@ const MOST_REMEMBERED: usize = 10_000;
 
 /// Permissions seen lately, by repository and login.
 #[derive(Default)]
-pub(super) struct PermissionCache(Mutex<HashMap<(i64, String), (Permission, DateTime<Utc>)>>);
+pub(super) struct PermissionCache(Mutex<HashMap<Key, (Permission, DateTime<Utc>)>>);
+
+type Key = (i64, String);
 
 impl PermissionCache {
-    fn get(&self, key: &(i64, String), now: DateTime<Utc>) -> Option<Permission> {
+    fn get(&self, key: &Key, now: DateTime<Utc>) -> Option<Permission> {
         let seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         seen.get(key).filter(|(_, at)| now - *at < REMEMBERED).map(|(permission, _)| *permission)
     }
 
-    fn put(&self, key: (i64, String), permission: Permission, now: DateTime<Utc>) {
+    fn put(&self, key: Key, permission: Permission, now: DateTime<Utc>) {
         let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if seen.len() >= MOST_REMEMBERED {
             seen.retain(|_, (_, at)| now - *at < REMEMBERED);

@@ -1,8 +1,8 @@
 //! How this GitHub says no, in GitHub's words.
 
 use axum::Json;
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
-use axum::response::{IntoResponse, Response};
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{AppendHeaders, IntoResponse, Response};
 use serde_json::{Value, json};
 
 /// An answer that is not a success.
@@ -10,13 +10,13 @@ use serde_json::{Value, json};
 pub(super) struct Refuse {
     status: StatusCode,
     message: String,
-    errors: Option<Value>,
-    headers: HeaderMap,
+    errors: Option<Box<Value>>,
+    headers: Vec<(&'static str, HeaderValue)>,
 }
 
 impl Refuse {
     pub fn new(status: StatusCode, message: impl Into<String>) -> Self {
-        Self { status, message: message.into(), errors: None, headers: HeaderMap::new() }
+        Self { status, message: message.into(), errors: None, headers: Vec::new() }
     }
 
     pub fn unauthorized(message: &str) -> Self {
@@ -39,13 +39,14 @@ impl Refuse {
 
     pub fn field(resource: &str, field: &str, message: &str) -> Self {
         let mut refuse = Self::unprocessable("Validation Failed");
-        refuse.errors = Some(json!([{"resource": resource, "code": "unprocessable", "field": field, "message": message}]));
+        refuse.errors =
+            Some(Box::new(json!([{"resource": resource, "code": "unprocessable", "field": field, "message": message}])));
         refuse
     }
 
     pub fn header(mut self, name: &'static str, value: impl ToString) -> Self {
         if let Ok(value) = HeaderValue::from_str(&value.to_string()) {
-            self.headers.insert(name, value);
+            self.headers.push((name, value));
         }
         self
     }
@@ -59,8 +60,8 @@ impl IntoResponse for Refuse {
             "status": self.status.as_str(),
         });
         if let Some(errors) = self.errors {
-            body["errors"] = errors;
+            body["errors"] = *errors;
         }
-        (self.status, self.headers, Json(body)).into_response()
+        (self.status, AppendHeaders(self.headers), Json(body)).into_response()
     }
 }
