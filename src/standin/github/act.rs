@@ -49,6 +49,7 @@ impl GithubStandin {
                 visibility,
                 collaborators: Default::default(),
                 created_at,
+                open_issues: 0,
             };
             if !as_app {
                 // A machine account is invited to work; an App is installed.
@@ -183,7 +184,10 @@ impl GithubStandin {
         let delivery = self.shared.with(|world| {
             let key = world.key(issue).context("no such issue")?;
             world.touch(key);
-            world.issues.get_mut(&key).context("no such issue")?.open = false;
+            let closed = world.issues.get_mut(&key).context("no such issue")?;
+            if std::mem::replace(&mut closed.open, false) {
+                world.count_open(key.0, false);
+            }
             anyhow::Ok(world.issue_event("closed", issue, user, None))
         })?;
         self.send_now(delivery).await
@@ -234,7 +238,7 @@ impl GithubStandin {
     pub async fn delete_comment(&self, comment: i64, user: &str) -> anyhow::Result<Sent> {
         let delivery = self.shared.with(|world| {
             let delivery = world.comment_event("deleted", comment, user, None);
-            world.comments.remove(&comment);
+            world.forget_comment(comment);
             delivery
         });
         self.send_now(delivery).await
@@ -288,7 +292,8 @@ impl World {
         let author = self.user(user).context("no such person")?.login.clone();
         let repository = self.repository(repository).context("no such repository")?;
         let (repository_id, full_name) = (repository.id, repository.full_name.clone());
-        let number = self.issues.keys().filter(|key| key.0 == repository_id).map(|key| key.1).max().unwrap_or(0) + 1;
+        let known = self.issues.range((repository_id, 0)..=(repository_id, i64::MAX));
+        let number = known.last().map_or(0, |(key, _)| key.1) + 1;
         let (id, now) = (self.id(), self.now());
         let issue = Issue {
             id,
@@ -303,11 +308,19 @@ impl World {
             updated_at: now,
         };
         self.issues.insert((repository_id, number), issue);
+        self.count_open(repository_id, true);
         Ok(IssueRef { repository: full_name, number })
     }
 
+    fn count_open(&mut self, repository: i64, opened: bool) {
+        if let Some(repository) = self.repositories.get_mut(&repository) {
+            let open = repository.open_issues;
+            repository.open_issues = if opened { open + 1 } else { open.saturating_sub(1) };
+        }
+    }
+
     fn delivery(&self, id: u64) -> Option<Delivery> {
-        self.deliveries.iter().find(|delivery| delivery.id == id).cloned()
+        self.deliveries.iter().rev().find(|delivery| delivery.id == id).cloned()
     }
 
     fn installation_event(&mut self, action: &str, installation: i64) -> Option<u64> {

@@ -14,13 +14,12 @@ use super::Shared;
 use super::api::Paging;
 use super::auth::{Actor, Level};
 use super::refuse::Refuse;
-use super::world::{Comment, Issue, Reaction, Version, World};
+use super::world::{Comment, Issue, Key, Reaction, Version, World};
 
 pub(super) const REACTIONS: [&str; 8] = ["+1", "-1", "laugh", "confused", "heart", "hooray", "rocket", "eyes"];
 const LONGEST_TEXT: usize = 65_536;
 
 type Place = Path<(String, String, i64)>;
-type Key = (i64, i64);
 
 #[derive(Deserialize)]
 pub(super) struct Text {
@@ -62,6 +61,7 @@ impl World {
         let is_ours = author == self.our_login();
         let comment = Comment { id, issue, author: author.to_owned(), is_ours, versions, created_at: now, updated_at: now };
         self.comments.insert(id, comment);
+        self.conversations.entry(issue).or_default().push(id);
         self.touch(issue);
         id
     }
@@ -82,13 +82,13 @@ impl World {
     }
 
     fn react(&mut self, user: &str, issue: Key, comment: Option<i64>, content: &str) -> (Reaction, StatusCode) {
-        let same = |r: &&Reaction| r.issue == issue && r.comment == comment && r.user == user && r.content == content;
-        if let Some(reaction) = self.reactions.iter().find(same) {
+        let same = |r: &&Reaction| r.user == user && r.content == content;
+        if let Some(reaction) = self.reactions.get(&(issue, comment)).and_then(|all| all.iter().find(same)) {
             return (reaction.clone(), StatusCode::OK);
         }
         let (id, created_at) = (self.id(), self.now());
-        let reaction = Reaction { id, comment, issue, user: user.to_owned(), content: content.to_owned(), created_at };
-        self.reactions.push(reaction.clone());
+        let reaction = Reaction { id, user: user.to_owned(), content: content.to_owned(), created_at };
+        self.reactions.entry((issue, comment)).or_default().push(reaction.clone());
         (reaction, StatusCode::CREATED)
     }
 
@@ -127,8 +127,7 @@ pub(super) async fn list(
 ) -> Result<Response, Refuse> {
     let world = shared.lock();
     let key = world.conversation(&actor, &place, Level::Read)?;
-    let on_it = world.comments.values().filter(|comment| comment.issue == key);
-    let recent = on_it.filter(|comment| since.is_none_or(|since| comment.updated_at >= since));
+    let recent = world.said(key).filter(|comment| since.is_none_or(|since| comment.updated_at >= since));
     let all: Vec<Value> = recent.map(|comment| world.comment_json(comment)).collect();
     // GitHub's links name repositories by number.
     let url = format!("{}/repositories/{}/issues/{}/comments", shared.api(), key.0, key.1);
@@ -197,12 +196,12 @@ pub(super) async fn delete(
 ) -> Result<StatusCode, Refuse> {
     let mut world = shared.lock();
     let (comment, _) = own(&world, &actor, &place)?;
-    world.comments.remove(&comment.id);
+    world.forget_comment(comment.id);
     Ok(StatusCode::NO_CONTENT)
 }
 
 fn reactions(shared: &Shared, world: &World, issue: Key, comment: Option<i64>, paging: Paging) -> Response {
-    let on_it = world.reactions.iter().filter(|reaction| reaction.issue == issue && reaction.comment == comment);
+    let on_it = world.reactions.get(&(issue, comment)).into_iter().flatten();
     let what = comment.map_or_else(|| issue.1.to_string(), |id| format!("comments/{id}"));
     let url = format!("{}/repositories/{}/issues/{what}/reactions", shared.api(), issue.0);
     paging.answer(on_it.map(|reaction| world.reaction_json(reaction)).collect(), &url)

@@ -130,7 +130,7 @@ impl Shared {
     /// Sends a webhook and waits for the answer.
     pub(super) async fn send(&self, id: u64) -> Option<Sent> {
         let (delivery, hook) = self.with(|world| {
-            let delivery = world.deliveries.iter().find(|delivery| delivery.id == id).cloned();
+            let delivery = world.deliveries.iter().rev().find(|delivery| delivery.id == id).cloned();
             delivery.map(|delivery| (delivery, world.hook.clone()))
         })?;
         let (status, reply) = match hook {
@@ -138,7 +138,7 @@ impl Shared {
             None => (None, "no receiver is set".into()),
         };
         self.with(|world| {
-            if let Some(kept) = world.deliveries.iter_mut().find(|delivery| delivery.id == id) {
+            if let Some(kept) = world.deliveries.iter_mut().rev().find(|delivery| delivery.id == id) {
                 kept.attempts.push(status);
             }
         });

@@ -197,7 +197,7 @@ impl GithubStandin {
         self.world(|world| world.comments(issue))
     }
 
-    /// The requests that arrived, oldest first; the last 10,000.
+    /// The requests that arrived, oldest first; the last 2,000.
     pub fn requests(&self) -> Vec<RequestRecord> {
         self.world(|world| world.requests.iter().cloned().collect())
     }

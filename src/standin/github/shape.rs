@@ -3,7 +3,7 @@
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Value, json};
 
-use super::world::{APP_ID, Comment, Installation, Issue, Reaction, Repository, User, UserKind, Visibility, World};
+use super::world::{APP_ID, Comment, Installation, Issue, Key, Reaction, Repository, User, UserKind, Visibility, World};
 use crate::settings::Permission;
 
 const REPOSITORY_LINKS: [(&str, &str); 13] = [
@@ -55,11 +55,10 @@ impl World {
     }
 
     pub(super) fn repository_json(&self, repository: &Repository) -> Value {
-        let Repository { id, full_name, visibility, created_at, .. } = repository;
+        let Repository { id, full_name, visibility, created_at, open_issues: open, .. } = repository;
         let api = format!("{}/repos/{full_name}", self.api);
         let page = format!("{}/{full_name}", self.origin);
         let private = *visibility == Visibility::Private;
-        let open = self.issues.values().filter(|issue| issue.repository == *id && issue.open).count();
         let mut json = json!({
             "id": id, "node_id": node("R", *id), "name": repository.name(), "full_name": full_name, "private": private,
             "owner": self.user_json(repository.owner()), "html_url": page, "description": null, "fork": false, "url": api,
@@ -98,7 +97,7 @@ impl World {
             "id": issue.id, "node_id": node("I", issue.id), "number": issue.number, "title": issue.title,
             "user": self.user_json(&issue.author), "labels": [], "state": if issue.open { "open" } else { "closed" },
             "locked": false, "assignee": null, "assignees": [], "milestone": null,
-            "comments": self.comments.values().filter(|comment| comment.issue == key).count(),
+            "comments": self.said(key).count(),
             "created_at": time(issue.created_at), "updated_at": time(issue.updated_at), "closed_at": closed_at,
             "author_association": self.association(issue.repository, &issue.author), "active_lock_reason": null,
             "body": if issue.body.is_empty() { Value::Null } else { Value::from(issue.body.as_str()) },
@@ -134,8 +133,8 @@ impl World {
             "content": reaction.content, "created_at": time(reaction.created_at)})
     }
 
-    fn rollup(&self, url: &str, issue: (i64, i64), comment: Option<i64>) -> Value {
-        let on_it = || self.reactions.iter().filter(|reaction| reaction.issue == issue && reaction.comment == comment);
+    fn rollup(&self, url: &str, issue: Key, comment: Option<i64>) -> Value {
+        let on_it = || self.reactions.get(&(issue, comment)).into_iter().flatten();
         let mut rollup = json!({"url": url, "total_count": on_it().count()});
         for content in super::conversation::REACTIONS {
             rollup[content] = on_it().filter(|reaction| reaction.content == content).count().into();

@@ -14,8 +14,13 @@ use crate::clock::Clock;
 use crate::settings::Permission;
 
 pub(super) const APP_ID: i64 = 414_243;
-const MOST_REQUESTS: usize = 10_000;
-const MOST_DELIVERIES: usize = 10_000;
+const MOST_REQUESTS: usize = 2_000;
+const MOST_DELIVERIES: usize = 1_000;
+
+/// Repository and number of an issue.
+pub(super) type Key = (i64, i64);
+/// What can be reacted to: an issue's text, or a comment on it.
+pub(super) type Target = (Key, Option<i64>);
 
 /// Everything there is.
 pub struct World {
@@ -31,9 +36,10 @@ pub struct World {
     pub(super) members: BTreeSet<(String, String)>,
     pub(super) repositories: BTreeMap<i64, Repository>,
     pub(super) installations: BTreeMap<i64, Installation>,
-    pub(super) issues: BTreeMap<(i64, i64), Issue>,
+    pub(super) issues: BTreeMap<Key, Issue>,
     pub(super) comments: BTreeMap<i64, Comment>,
-    pub(super) reactions: Vec<Reaction>,
+    pub(super) conversations: BTreeMap<Key, Vec<i64>>,
+    pub(super) reactions: BTreeMap<Target, Vec<Reaction>>,
     pub(super) tokens: BTreeMap<String, Grant>,
     pub(super) hook: Option<String>,
     pub(super) deliveries: VecDeque<Delivery>,
@@ -83,6 +89,7 @@ pub(super) struct Repository {
     pub visibility: Visibility,
     pub collaborators: BTreeMap<String, Permission>,
     pub created_at: DateTime<Utc>,
+    pub open_issues: usize,
 }
 
 impl Repository {
@@ -139,7 +146,7 @@ pub struct Issue {
 pub struct Comment {
     /// Its number.
     pub id: i64,
-    pub(super) issue: (i64, i64),
+    pub(super) issue: Key,
     /// Who wrote it.
     pub author: String,
     /// True when the service wrote it.
@@ -175,9 +182,6 @@ pub struct Version {
 pub struct Reaction {
     /// Its number.
     pub id: i64,
-    /// On which comment; none for the issue's own text.
-    pub comment: Option<i64>,
-    pub(super) issue: (i64, i64),
     /// Who reacted.
     pub user: String,
     /// GitHub's word, such as `eyes`.
@@ -225,7 +229,8 @@ impl World {
             installations: BTreeMap::new(),
             issues: BTreeMap::new(),
             comments: BTreeMap::new(),
-            reactions: Vec::new(),
+            conversations: BTreeMap::new(),
+            reactions: BTreeMap::new(),
             tokens: BTreeMap::new(),
             hook: None,
             deliveries: VecDeque::new(),
@@ -281,7 +286,7 @@ impl World {
         self.installations.values().find(|installation| installation.account.eq_ignore_ascii_case(account))
     }
 
-    pub(super) fn key(&self, issue: &IssueRef) -> Option<(i64, i64)> {
+    pub(super) fn key(&self, issue: &IssueRef) -> Option<Key> {
         let key = (self.repository(&issue.repository)?.id, issue.number);
         self.issues.contains_key(&key).then_some(key)
     }
@@ -293,8 +298,19 @@ impl World {
 
     /// The comments of an issue, oldest first.
     pub fn comments(&self, issue: &IssueRef) -> Vec<Comment> {
-        let key = self.key(issue);
-        self.comments.values().filter(|comment| Some(comment.issue) == key).cloned().collect()
+        self.key(issue).into_iter().flat_map(|key| self.said(key)).cloned().collect()
+    }
+
+    /// The comments of an issue, oldest first.
+    pub(super) fn said(&self, key: Key) -> impl Iterator<Item = &Comment> {
+        self.conversations.get(&key).into_iter().flatten().filter_map(|id| self.comments.get(id))
+    }
+
+    pub(super) fn forget_comment(&mut self, id: i64) {
+        if let Some(comment) = self.comments.remove(&id) {
+            self.conversations.entry(comment.issue).or_default().retain(|kept| *kept != id);
+            self.reactions.remove(&(comment.issue, Some(id)));
+        }
     }
 
     /// The comments the service wrote on an issue, oldest first.
@@ -305,15 +321,15 @@ impl World {
     /// The reactions on a comment, or on the issue's own text when `comment` is none, oldest first.
     pub fn reactions(&self, issue: &IssueRef, comment: Option<i64>) -> Vec<Reaction> {
         let key = self.key(issue);
-        self.reactions.iter().filter(|r| Some(r.issue) == key && r.comment == comment).cloned().collect()
+        key.and_then(|key| self.reactions.get(&(key, comment))).cloned().unwrap_or_default()
     }
 
-    /// The requests that arrived, oldest first; the last 10,000.
+    /// The requests that arrived, oldest first; the last 2,000.
     pub fn requests(&self) -> impl Iterator<Item = &RequestRecord> {
         self.requests.iter()
     }
 
-    /// The webhooks that were made, oldest first; the last 10,000.
+    /// The webhooks that were made, oldest first; the last 1,000.
     pub fn deliveries(&self) -> impl Iterator<Item = &Delivery> {
         self.deliveries.iter()
     }
@@ -334,6 +350,7 @@ impl World {
 
     pub(super) fn prune(&mut self) {
         self.comments.clear();
+        self.conversations.clear();
         self.reactions.clear();
         self.deliveries.clear();
         self.requests.clear();
