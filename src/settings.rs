@@ -15,10 +15,11 @@ mod value;
 pub use finding::{Finding, OffPart, SettingsError, Warning};
 pub use models::{base_url_variable, key_variables};
 pub use sources::Sources;
+pub use value::address_of;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -99,11 +100,11 @@ impl Settings {
 }
 
 fn read(reader: &mut Reader<'_>) -> Settings {
-    let listen = reader.parse("THREADBOX_LISTEN", value::listen).unwrap_or(DEFAULT_LISTEN);
+    let listen = reader.parse("THREADBOX_LISTEN", value::listen).unwrap_or_else(|| ([127, 0, 0, 1], 8080).into());
     Settings {
         name: reader.parse("THREADBOX_NAME", value::handle).unwrap_or_else(|| "threadbox".into()),
         listen,
-        public_url: public_url(reader, listen),
+        public_url: reader.base_url("THREADBOX_PUBLIC_URL", None).unwrap_or_else(|| value::address_of(listen)),
         data_dir: reader.get("THREADBOX_DATA_DIR").map_or_else(default_data_dir, PathBuf::from),
         database: database(reader),
         admin_token: reader.parse("THREADBOX_ADMIN_TOKEN", value::admin_token),
@@ -125,28 +126,12 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
     value::duration(text, value::RUN_TIME).map_err(|wrong| format!("{}; {}", wrong.what, wrong.remedy))
 }
 
-const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
-
 /// The job engine and the database driver speak at `info` about every step they take.
 const DEFAULT_LOG_FILTER: &str = "info,graphile_worker=warn,sqlx=warn";
 
 /// A directory the database's user can reach: root's own home is closed to it.
 fn default_data_dir() -> PathBuf {
     if rustix::process::geteuid().is_root() { "/var/lib/threadbox".into() } else { ".threadbox".into() }
-}
-
-/// `http://<listen>`, with the loopback in place of "every address", which no browser can open.
-fn public_url(reader: &mut Reader<'_>, listen: SocketAddr) -> Url {
-    if let Some(url) = reader.base_url("THREADBOX_PUBLIC_URL", None) {
-        return url;
-    }
-    let host = match listen.ip() {
-        ip if !ip.is_unspecified() => ip,
-        IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
-    };
-    let address = SocketAddr::new(host, listen.port());
-    Url::parse(&format!("http://{address}")).expect("a socket address is a valid authority")
 }
 
 fn database(reader: &mut Reader<'_>) -> DatabaseSettings {

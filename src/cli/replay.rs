@@ -1,6 +1,5 @@
 //! `threadbox replay`: delivers a stored webhook payload, signed, to a running service.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -15,6 +14,7 @@ use uuid::Uuid;
 use super::output::{Failure, Progress};
 use super::{Outcome, load};
 use crate::secret::{ExposeSecret, SecretString, secret};
+use crate::settings::address_of;
 
 /// Where webhooks arrive, below the service's address.
 const PATH: &str = "/webhooks/github";
@@ -68,17 +68,7 @@ fn destination(url: Option<Url>, key: Option<String>) -> Result<(Url, SecretStri
     let key = key.map(secret).or(configured).ok_or_else(|| {
         Failure::usage("There is no webhook secret to sign with.", "Set up GitHub as for `serve`, or give --secret.")
     })?;
-    Ok((webhook_address(url.unwrap_or_else(|| local_address(settings.listen))), key))
-}
-
-/// The service as seen from this machine.
-fn local_address(listen: SocketAddr) -> Url {
-    let host = match listen.ip() {
-        ip if !ip.is_unspecified() => ip,
-        IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
-    };
-    Url::parse(&format!("http://{}", SocketAddr::new(host, listen.port()))).expect("a socket address is a valid authority")
+    Ok((webhook_address(url.unwrap_or_else(|| address_of(settings.listen))), key))
 }
 
 /// Both the service's address and the webhook's are understood.
@@ -163,8 +153,6 @@ mod tests {
         assert_eq!(address("http://h:1"), "http://h:1/webhooks/github");
         assert_eq!(address("http://h:1/bot/"), "http://h:1/bot/webhooks/github");
         assert_eq!(address("http://h:1/webhooks/github"), "http://h:1/webhooks/github");
-        assert_eq!(local_address("0.0.0.0:81".parse().unwrap()).as_str(), "http://127.0.0.1:81/");
-        assert_eq!(local_address("[::]:81".parse().unwrap()).as_str(), "http://[::1]:81/");
     }
 
     #[tokio::test]

@@ -1,6 +1,6 @@
 //! Texts to values. Pure; each refusal says what is wrong and what would be right.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -142,6 +142,17 @@ pub(super) fn listen(text: &str) -> Result<SocketAddr, Wrong> {
         let remedy = "set address and port, for example 127.0.0.1:8080, 0.0.0.0:8080 or [::]:8080";
         Wrong::new(format!("{} is not an address with a port", shown(text)), remedy)
     })
+}
+
+/// Where something that listens there is reached from the same machine: "every address" becomes the loopback, which can be opened.
+pub fn address_of(listen: SocketAddr) -> Url {
+    let host = match listen.ip() {
+        ip if !ip.is_unspecified() => ip,
+        IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+    };
+    let address = SocketAddr::new(host, listen.port());
+    Url::parse(&format!("http://{address}")).expect("a socket address is a valid authority")
 }
 
 /// The base of an HTTP API, without a slash at its end (a bare host keeps the one `Url` insists on).
