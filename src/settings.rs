@@ -105,7 +105,7 @@ fn read(reader: &mut Reader<'_>) -> Settings {
         name: reader.parse("THREADBOX_NAME", value::handle).unwrap_or_else(|| "threadbox".into()),
         listen,
         public_url: reader.base_url("THREADBOX_PUBLIC_URL", None).unwrap_or_else(|| value::address_of(listen)),
-        data_dir: reader.get("THREADBOX_DATA_DIR").map_or_else(default_data_dir, PathBuf::from),
+        data_dir: reader.get("THREADBOX_DATA_DIR").map_or_else(crate::db::default_data_dir, PathBuf::from),
         database: database(reader),
         admin_token: reader.parse("THREADBOX_ADMIN_TOKEN", value::admin_token),
         models: models::read(reader),
@@ -128,11 +128,6 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
 
 /// The job engine and the database driver speak at `info` about every step they take.
 const DEFAULT_LOG_FILTER: &str = "info,graphile_worker=warn,sqlx=warn";
-
-/// A directory the database's user can reach: root's own home is closed to it.
-fn default_data_dir() -> PathBuf {
-    if rustix::process::geteuid().is_root() { "/var/lib/threadbox".into() } else { ".threadbox".into() }
-}
 
 fn database(reader: &mut Reader<'_>) -> DatabaseSettings {
     DatabaseSettings {

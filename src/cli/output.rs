@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use crate::db::DbError;
 use crate::settings::SettingsError;
 
 /// Why a command could not do its work: one line of what, one of what to do.
@@ -52,12 +53,37 @@ impl From<SettingsError> for Failure {
     }
 }
 
+/// Our errors end with the sentence that says what to do.
+impl From<DbError> for Failure {
+    fn from(error: DbError) -> Self {
+        Self::from_text(&error.to_string())
+    }
+}
+
+/// The whole chain of causes, in one line.
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Self {
+        Self::from_text(&format!("{error:#}"))
+    }
+}
+
+impl Failure {
+    /// What is wrong, and after the last full stop within it what to do.
+    fn from_text(text: &str) -> Self {
+        let full_stop = |text: &str| if text.ends_with('.') { text.to_owned() } else { format!("{text}.") };
+        match text.rsplit_once(". ") {
+            Some((what, remedy)) => Self::new(full_stop(what), full_stop(remedy)),
+            None => Self::new(full_stop(text), ""),
+        }
+    }
+}
+
 /// Progress of long work on standard error. Silent when that is not a terminal, gone when dropped.
 #[derive(Debug)]
 pub struct Progress(ProgressBar);
 
 impl Progress {
-    /// A spinner for work of unknown length. `what` says what is going on, such as `starting the sandbox`.
+    /// A spinner that says what is going on, such as `starting the sandbox`.
     pub fn spinner(what: impl Into<String>) -> Self {
         let bar = ProgressBar::new_spinner().with_message(what.into());
         bar.set_draw_target(ProgressDrawTarget::stderr());
@@ -65,25 +91,35 @@ impl Progress {
         Self(bar)
     }
 
-    /// A bar over `total` bytes.
-    pub fn bytes(what: impl Into<String>, total: u64) -> Self {
-        let style = ProgressStyle::with_template("{msg} [{bar:30}] {bytes}/{total_bytes} {eta}");
-        let bar = ProgressBar::new(total).with_message(what.into());
-        bar.set_draw_target(ProgressDrawTarget::stderr());
-        Self(match style {
-            Ok(style) => bar.with_style(style.progress_chars("=> ")),
-            Err(_) => bar,
-        })
+    /// Says what is going on now.
+    pub fn say(&self, what: impl Into<String>) {
+        self.0.unset_length();
+        self.0.set_style(ProgressStyle::default_spinner());
+        self.0.set_message(what.into());
     }
 
-    /// Moves the bar to `done` bytes.
-    pub fn set(&self, done: u64) {
+    fn show_bytes(&self, done: u64, total: Option<u64>) {
+        if self.0.length() != total {
+            let template =
+                if total.is_some() { "{msg} [{bar:30}] {bytes}/{total_bytes} {eta}" } else { "{spinner} {msg} {bytes}" };
+            if let Ok(style) = ProgressStyle::with_template(template) {
+                self.0.set_style(style.progress_chars("=> "));
+            }
+            if let Some(total) = total {
+                self.0.set_length(total);
+            }
+        }
         self.0.set_position(done);
     }
+}
 
-    /// Changes what it says.
-    pub fn say(&self, what: impl Into<String>) {
-        self.0.set_message(what.into());
+impl crate::db::Progress for Progress {
+    fn step(&self, what: &str) {
+        self.say(what);
+    }
+
+    fn bytes(&self, done: u64, total: Option<u64>) {
+        self.show_bytes(done, total);
     }
 }
 
@@ -104,6 +140,16 @@ mod tests {
         error: Cannot read a.py.
           → Check the path.
         ");
+    }
+
+    #[test]
+    fn an_error_of_ours_ends_with_what_to_do() {
+        let failure = Failure::from(DbError::Address("no host".into()));
+        insta::assert_snapshot!(failure, @r"
+        error: DATABASE_URL is not a Postgres address: no host.
+          → It looks like postgres://user:password@host:5432/name.
+        ");
+        insta::assert_snapshot!(Failure::from(anyhow::anyhow!("in use").context("Cannot listen")), @"error: Cannot listen: in use.");
     }
 
     #[test]
