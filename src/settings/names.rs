@@ -103,3 +103,41 @@ pub(super) fn closest<'c>(text: &str, candidates: impl IntoIterator<Item = &'c s
         .max_by(|(a, _), (b, _)| a.total_cmp(b))
         .map(|(_, candidate)| candidate)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EXAMPLE: &str = include_str!("../../.env.example");
+    const README: &str = include_str!("../../README.md");
+
+    fn example_names() -> Vec<&'static str> {
+        let is_name = |name: &&str| !name.is_empty() && name.chars().all(|c| c.is_ascii_uppercase() || c == '_');
+        let lines = EXAMPLE.lines().filter_map(|line| line.strip_prefix("# "));
+        lines.filter_map(|line| line.split_once('=')).map(|(name, _)| name).filter(is_name).collect()
+    }
+
+    #[test]
+    fn every_variable_is_in_the_example_and_in_the_readme() {
+        let example = example_names();
+        for name in KNOWN {
+            assert!(example.contains(&name), "{name} is missing in .env.example");
+            assert!(README.contains(&format!("`{name}`")), "{name} is missing in README.md");
+        }
+    }
+
+    #[test]
+    fn the_example_names_nothing_that_does_not_exist() {
+        for name in example_names() {
+            assert!(KNOWN.contains(&name) || is_pattern(name), "{name} does not exist");
+        }
+    }
+
+    #[test]
+    fn a_guess_is_made_only_when_it_is_close() {
+        assert_eq!(closest("SANDBOX_CPU", KNOWN), Some("SANDBOX_CPUS"));
+        assert_eq!(closest("POSTGRES_PASSWORD", KNOWN), None);
+        assert_eq!(closest_own("LISTEN_ON").as_deref(), None);
+        assert_eq!(closest_own("RUN_TIMEOUT").as_deref(), Some("RUN_TIMEOUT"));
+    }
+}
