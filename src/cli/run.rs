@@ -13,11 +13,15 @@ use tokio_util::sync::CancellationToken;
 
 use super::Outcome;
 use super::output::{Failure, Progress};
+use crate::sandbox::local::{LocalConfig, LocalProvider};
 use crate::sandbox::{Command, Exec, Executed, Killed, Language, Provider, SandboxError, SandboxSpec};
 use crate::settings::{Settings, parse_duration};
 
 /// Programs larger than this are not typed by people.
 const LARGEST_PROGRAM: u64 = 4 * 1024 * 1024;
+
+/// Processes and threads the program may have at once.
+const PROCESSES: u64 = 256;
 
 /// Bytes kept of each stream.
 const OUTPUT_LIMIT: usize = 16 * 1024 * 1024;
@@ -73,9 +77,20 @@ pub async fn main(args: RunArgs, settings: Settings) -> Outcome {
     Ok(ExitCode::from(u8::try_from(executed.exit_code).unwrap_or(1)))
 }
 
-/// The local sandbox.
-fn provider(_settings: &Settings) -> Result<Box<dyn Provider>, Failure> {
-    Err(Failure::new("There is no sandbox in this build.", "Use a released version."))
+/// Sandboxes on this machine.
+fn provider(settings: &Settings) -> Result<Box<dyn Provider>, Failure> {
+    let helper = std::env::current_exe()
+        .map_err(|error| Failure::new(format!("Cannot find this program's own file: {error}."), "Start it by its path."))?;
+    let config = LocalConfig {
+        root: settings.data_dir.join("sandboxes"),
+        helper,
+        cpus: settings.sandbox.cpus,
+        memory_mb: settings.sandbox.memory_mb,
+        disk_mb: settings.sandbox.disk_mb,
+        processes: PROCESSES,
+        search_path: settings.database.search_path.iter().flat_map(std::env::split_paths).collect(),
+    };
+    Ok(Box::new(LocalProvider::new(config).map_err(refused)?))
 }
 
 /// Runs the file in a sandbox of its own, which is gone afterwards however it ended.
@@ -106,7 +121,7 @@ fn from_ending(file: &Path) -> Language {
 
 fn refused(error: SandboxError) -> Failure {
     let remedy = match &error {
-        SandboxError::NoIsolation(_) => "Nothing was run. `threadbox doctor` says what this machine lacks.",
+        SandboxError::NoIsolation(_) => "`threadbox doctor` says what else this machine lacks.",
         SandboxError::NotFound(_) | SandboxError::Invalid(_) => "Nothing was run.",
         SandboxError::Unavailable(_) => "Try again.",
     };
