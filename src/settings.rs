@@ -145,9 +145,19 @@ fn sandbox(reader: &mut Reader<'_>) -> SandboxSettings {
         cpus: reader.parse("SANDBOX_CPUS", |text| value::small_number(text, 1..=256)).unwrap_or(2),
         memory_mb: reader.parse("SANDBOX_MEMORY_MB", |text| value::mebibytes(text, 64..=1024 * 1024)).unwrap_or(2048),
         disk_mb: reader.parse("SANDBOX_DISK_MB", |text| value::mebibytes(text, 16..=16 * 1024 * 1024)).unwrap_or(4096),
-        network: reader.parse("SANDBOX_NETWORK", value::network).unwrap_or(Network::None),
+        network: network(reader),
         idle_minutes: reader.parse("SANDBOX_IDLE_MINUTES", |text| value::small_number(text, 1..=10_080)).unwrap_or(15),
     }
+}
+
+/// Local sandboxes reach nothing, whatever is asked for; nobody should believe otherwise.
+fn network(reader: &mut Reader<'_>) -> Network {
+    const NAME: &str = "SANDBOX_NETWORK";
+    let network = reader.parse(NAME, value::network).unwrap_or(Network::None);
+    if network != Network::None {
+        reader.warn(NAME, "has no effect, because local sandboxes have no network", "set it to none, or unset it");
+    }
+    network
 }
 
 fn limits(reader: &mut Reader<'_>) -> Limits {

@@ -271,6 +271,12 @@ fn links_never_point_to_every_address() {
 }
 
 #[test]
+fn a_network_that_local_sandboxes_do_not_have_is_said() {
+    assert!(warnings(&[("SANDBOX_NETWORK", "full")], &[]).contains("SANDBOX_NETWORK: has no effect"));
+    assert!(!warnings(&[("SANDBOX_NETWORK", "none")], &[]).contains("SANDBOX_NETWORK"));
+}
+
+#[test]
 fn an_empty_list_means_nobody() {
     let loaded = load_both(&[("THREADBOX_ALLOW", " ")], &[]).unwrap();
     assert_eq!(loaded.settings.allow, Allow::Logins(vec![]));
