@@ -1,1 +1,3 @@
-//! agent
+//! The agent.
+
+pub mod tools;

@@ -43,6 +43,32 @@ pub enum Language {
     Shell,
 }
 
+/// Label of a sandbox that names its [`Language`], in lower case.
+pub const LANGUAGE_LABEL: &str = "code-toolbox-language";
+
+impl Language {
+    /// Its name in labels, arguments and fences.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Python => "python",
+            Self::Javascript => "javascript",
+            Self::Typescript => "typescript",
+            Self::Shell => "shell",
+        }
+    }
+}
+
+impl std::str::FromStr for Language {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let all = [Self::Python, Self::Javascript, Self::Typescript, Self::Shell];
+        all.into_iter()
+            .find(|language| language.name() == text)
+            .ok_or_else(|| format!("`{text}` is not a language that can be run here"))
+    }
+}
+
 /// What to run.
 #[derive(Clone, Debug)]
 pub struct Exec {
@@ -183,6 +209,24 @@ pub trait Sandbox: Send + Sync {
 
     /// Absolute path of the workspace as programs in the sandbox see it.
     fn workspace(&self) -> &str;
+
+    /// The language of code that does not name one; chosen when the sandbox was made, with [`LANGUAGE_LABEL`].
+    fn language(&self) -> Language {
+        Language::default()
+    }
+
+    /// Keeps bytes under a key beside the sandbox, where the code inside cannot reach them. Replaces what was kept under the key
+    /// before; gone with the sandbox. A provider without such a place keeps nothing.
+    async fn keep(&self, key: &str, bytes: &[u8]) -> Result<(), SandboxError> {
+        let _ = (key, bytes);
+        Ok(())
+    }
+
+    /// What was kept under a key.
+    async fn kept(&self, key: &str) -> Result<Option<Bytes>, SandboxError> {
+        let _ = key;
+        Ok(None)
+    }
 
     /// Runs a command to its end, its timeout or the cancellation, whichever comes first; nothing it started survives.
     async fn exec(&self, exec: Exec, cancel: &CancellationToken) -> Result<Executed, SandboxError>;

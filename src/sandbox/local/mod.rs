@@ -38,7 +38,8 @@ use self::paths::WORKSPACE;
 use self::plan::{Limits, Mount, MountAccess, Plan};
 use self::program::{NodeVersion, Prepared};
 use super::{
-    Command, Exec, Executed, FileInfo, Language, Provider, Sandbox, SandboxError, SandboxId, SandboxSpec, WalkBounds, Walked,
+    Command, Exec, Executed, FileInfo, LANGUAGE_LABEL, Language, Provider, Sandbox, SandboxError, SandboxId, SandboxSpec,
+    WalkBounds, Walked,
 };
 use crate::id::ThreadId;
 
@@ -166,6 +167,7 @@ struct LocalSandbox {
     id: SandboxId,
     shared: Arc<Shared>,
     files: Files,
+    language: Language,
     env: BTreeMap<String, String>,
 }
 
@@ -209,7 +211,8 @@ impl LocalSandbox {
         let outside = rustix::process::geteuid().is_root().then(|| host::outside_ids(&id.0));
         let files = Files { directory: shared.config.root.join(&id.0), outside };
         files.prepare().map_err(|error| SandboxError::Unavailable(format!("{id}: {error}")))?;
-        Ok(Self { id, shared, files, env: record.env })
+        let language = record.labels.get(LANGUAGE_LABEL).and_then(|name| name.parse().ok()).unwrap_or_default();
+        Ok(Self { id, shared, files, language, env: record.env })
     }
 
     /// Runs without looking at the version of Node when `node` is given.
@@ -268,6 +271,10 @@ impl LocalSandbox {
         self.shared.node.get_or_try_init(ask).await.copied()
     }
 
+    fn kept_path(&self, key: &str) -> PathBuf {
+        self.files.directory.join(format!("kept-{:08x}.bin", short_hash(key)))
+    }
+
     async fn on_files<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Files) -> Result<T, SandboxError> + Send + 'static,
@@ -285,6 +292,31 @@ impl Sandbox for LocalSandbox {
 
     fn workspace(&self) -> &str {
         WORKSPACE
+    }
+
+    fn language(&self) -> Language {
+        self.language
+    }
+
+    async fn keep(&self, key: &str, bytes: &[u8]) -> Result<(), SandboxError> {
+        let path = self.kept_path(key);
+        let (bytes, id) = (Bytes::copy_from_slice(bytes), self.id.clone());
+        blocking(move || {
+            let new = path.with_extension("new");
+            let write = std::fs::write(&new, &bytes).and_then(|()| std::fs::rename(&new, &path));
+            write.map_err(|error| SandboxError::Unavailable(format!("{id}: {error}")))
+        })
+        .await
+    }
+
+    async fn kept(&self, key: &str) -> Result<Option<Bytes>, SandboxError> {
+        let (path, id) = (self.kept_path(key), self.id.clone());
+        blocking(move || match std::fs::read(path) {
+            Ok(bytes) => Ok(Some(bytes.into())),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(SandboxError::Unavailable(format!("{id}: {error}"))),
+        })
+        .await
     }
 
     async fn exec(&self, exec: Exec, cancel: &CancellationToken) -> Result<Executed, SandboxError> {

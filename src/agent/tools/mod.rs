@@ -1,0 +1,233 @@
+//! What the agent can do in a sandbox: one file per tool, its description in the Markdown file beside it.
+//!
+//! [`Toolbox`] is the one way in: it describes the tools to a model, checks arguments, runs calls and caps what they return.
+//! Failures are results too, `{error}` with a text that helps; a tool never ends a run.
+
+mod arguments;
+mod check_file_exists;
+mod create_directory;
+mod create_sandbox;
+mod delete_file;
+pub mod diff;
+mod edit_file;
+mod execution;
+mod get_file_info;
+mod get_file_size;
+mod list_files;
+mod read_file;
+mod run_code;
+mod run_command;
+mod search_files;
+mod text;
+mod tool;
+mod watch_directory;
+mod write_file;
+mod write_files;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde_json::{Map, Value, json};
+use tokio_util::sync::CancellationToken;
+
+pub use self::tool::{Tool, Typed, tool};
+use crate::clock::Clock;
+use crate::model::{Arguments, ToolCall, ToolSpec};
+use crate::sandbox::{Sandbox, SandboxError, SandboxId, SandboxSpec};
+
+/// Whether a call changes anything. Reading calls of one answer run together, writing calls alone. Writes when in doubt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// May run beside others, and again.
+    Reads,
+    /// Runs alone; after a crash its outcome is unknown.
+    Writes,
+}
+
+/// What a call may use.
+pub struct ToolContext<'a> {
+    /// The sandboxes of the thread.
+    pub sandboxes: &'a dyn Sandboxes,
+    /// Ends the call at once; partial output is kept.
+    pub cancel: &'a CancellationToken,
+    /// Time stamps of events.
+    pub clock: &'a dyn Clock,
+    /// Ceilings.
+    pub limits: ToolLimits,
+}
+
+impl ToolContext<'_> {
+    /// The sandbox a call means: the thread's own unless it names another of the thread.
+    pub async fn sandbox(&self, id: Option<&str>) -> Result<Arc<dyn Sandbox>, SandboxError> {
+        match id.map(str::trim).filter(|id| !id.is_empty()) {
+            None => self.sandboxes.own().await,
+            Some(id) => self.sandboxes.named(&SandboxId(id.to_owned())).await,
+        }
+    }
+}
+
+/// Ceilings of one call.
+#[derive(Clone, Copy, Debug)]
+pub struct ToolLimits {
+    /// For code and commands that name no timeout.
+    pub default_timeout: Duration,
+    /// Nobody gets more.
+    pub max_timeout: Duration,
+    /// Bytes kept of each output stream.
+    pub output_bytes: usize,
+    /// Bytes of a file that are shown at once.
+    pub read_bytes: usize,
+    /// Entries of a listing, matches of a search, events of a watch.
+    pub entries: usize,
+}
+
+impl Default for ToolLimits {
+    fn default() -> Self {
+        Self {
+            default_timeout: Duration::from_secs(120),
+            max_timeout: Duration::from_secs(900),
+            output_bytes: 24 << 10,
+            read_bytes: 48 << 10,
+            entries: 500,
+        }
+    }
+}
+
+/// The sandboxes of one thread.
+#[async_trait]
+pub trait Sandboxes: Send + Sync {
+    /// The thread's own sandbox, made on first use.
+    async fn own(&self) -> Result<Arc<dyn Sandbox>, SandboxError>;
+
+    /// Another sandbox of this thread. Refuses those of other threads as if they did not exist.
+    async fn named(&self, id: &SandboxId) -> Result<Arc<dyn Sandbox>, SandboxError>;
+
+    /// Makes another sandbox for this thread; its own when there is none yet.
+    async fn create(&self, spec: SandboxSpec) -> Result<Arc<dyn Sandbox>, SandboxError>;
+}
+
+/// What a call came to.
+#[derive(Clone, Debug)]
+pub struct ToolOutput {
+    /// What the model reads; capped.
+    pub content: Value,
+    /// True when it failed.
+    pub is_error: bool,
+    /// What was run, for the answer.
+    pub execution: Option<crate::reply::Execution>,
+    /// One plain line for the checklist, such as `Ran Python (exit 0)`.
+    pub summary: String,
+}
+
+impl ToolOutput {
+    /// A success.
+    pub fn success(content: Value, summary: impl Into<String>) -> Self {
+        Self { content, is_error: false, execution: None, summary: summary.into() }
+    }
+
+    /// A failure with a text that says what to do.
+    pub fn error(text: impl Into<String>, summary: impl Into<String>) -> Self {
+        Self { content: json!({ "error": text.into() }), is_error: true, execution: None, summary: summary.into() }
+    }
+}
+
+/// All tools by name.
+pub struct Toolbox {
+    tools: Vec<Box<dyn Tool>>,
+}
+
+impl Toolbox {
+    /// The tools that act on sandboxes.
+    pub fn standard() -> Self {
+        let tools = vec![
+            tool::<create_sandbox::CreateSandbox>(),
+            tool::<run_code::RunCode>(),
+            tool::<run_command::RunCommand>(),
+            tool::<read_file::ReadFile>(),
+            tool::<write_file::WriteFile>(),
+            tool::<write_files::WriteFiles>(),
+            tool::<list_files::ListFiles>(),
+            tool::<delete_file::DeleteFile>(),
+            tool::<create_directory::CreateDirectory>(),
+            tool::<get_file_info::GetFileInfo>(),
+            tool::<check_file_exists::CheckFileExists>(),
+            tool::<get_file_size::GetFileSize>(),
+            tool::<watch_directory::WatchDirectory>(),
+            tool::<edit_file::EditFile>(),
+            tool::<search_files::SearchFiles>(),
+            tool::<diff::Diff>(),
+        ];
+        Self { tools }
+    }
+
+    /// The same with one more tool. A tool of the same name is replaced.
+    #[must_use]
+    pub fn with(mut self, tool: Box<dyn Tool>) -> Self {
+        self.tools.retain(|known| known.spec().name != tool.spec().name);
+        self.tools.push(tool);
+        self
+    }
+
+    /// What a model is told, in a stable order.
+    pub fn specs(&self) -> Vec<ToolSpec> {
+        self.tools.iter().map(|tool| tool.spec().clone()).collect()
+    }
+
+    /// Whether this call changes anything. Calls that cannot be carried out read: they only produce an error.
+    pub fn access(&self, call: &ToolCall) -> Access {
+        match (self.find(&call.name), &call.arguments) {
+            (Some(tool), Arguments::Object(arguments)) => tool.access(arguments),
+            (None, _) | (_, Arguments::Broken(_)) => Access::Reads,
+        }
+    }
+
+    /// One plain line to show while the call runs, such as `Running Python`.
+    pub fn label(&self, call: &ToolCall) -> String {
+        match (self.find(&call.name), &call.arguments) {
+            (Some(tool), Arguments::Object(arguments)) => tool.label(arguments),
+            (None, _) | (_, Arguments::Broken(_)) => format!("Calling {}", text::short(&call.name)),
+        }
+    }
+
+    /// Carries out a call. Never fails: what went wrong is told to the model.
+    pub async fn call(&self, ctx: &ToolContext<'_>, call: &ToolCall) -> ToolOutput {
+        let Some(tool) = self.find(&call.name) else {
+            return self.unknown(&call.name);
+        };
+        match &call.arguments {
+            Arguments::Object(arguments) => tool.call(ctx, arguments).await,
+            Arguments::Broken(text) if text.trim().is_empty() => tool.call(ctx, &Map::new()).await,
+            Arguments::Broken(text) => broken(tool.spec(), text),
+        }
+    }
+
+    fn find(&self, name: &str) -> Option<&dyn Tool> {
+        self.tools.iter().find(|tool| tool.spec().name == name).map(Box::as_ref)
+    }
+
+    fn unknown(&self, name: &str) -> ToolOutput {
+        let names: Vec<_> = self.tools.iter().map(|tool| tool.spec().name.as_str()).collect();
+        let hint = text::closest(name, names.iter().copied()).map(|near| format!(" Did you mean `{near}`?")).unwrap_or_default();
+        let error = format!("There is no tool `{}`.{hint}", text::short(name));
+        ToolOutput {
+            content: json!({ "error": error, "tools": names }),
+            is_error: true,
+            execution: None,
+            summary: format!("Unknown tool {}", text::short(name)),
+        }
+    }
+}
+
+fn broken(spec: &ToolSpec, text: &str) -> ToolOutput {
+    const QUOTED: usize = 600;
+    let why = serde_json::from_str::<Value>(text).map_or_else(|error| error.to_string(), |_| "it is not an object".to_owned());
+    let error =
+        format!("The arguments of {} are not a JSON object ({why}). This was received: {}", spec.name, text::cut(text, QUOTED));
+    ToolOutput {
+        content: json!({ "error": error, "schema": spec.schema }),
+        is_error: true,
+        execution: None,
+        summary: format!("Unreadable arguments for {}", spec.name),
+    }
+}

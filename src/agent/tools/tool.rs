@@ -1,0 +1,94 @@
+//! What a tool is: typed inside, JSON outside.
+
+use std::future::Future;
+use std::marker::PhantomData;
+
+use async_trait::async_trait;
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use super::{Access, ToolContext, ToolOutput, arguments};
+use crate::model::ToolSpec;
+use crate::sandbox::SandboxError;
+
+/// A tool as the toolbox sees it.
+#[async_trait]
+pub trait Tool: Send + Sync {
+    /// Name, description and schema of the arguments.
+    fn spec(&self) -> &ToolSpec;
+
+    /// Whether a call with these arguments changes anything.
+    fn access(&self, arguments: &Map<String, Value>) -> Access;
+
+    /// One plain line to show while it runs.
+    fn label(&self, arguments: &Map<String, Value>) -> String;
+
+    /// Checks the arguments and does it. Failures are results.
+    async fn call(&self, ctx: &ToolContext<'_>, arguments: &Map<String, Value>) -> ToolOutput;
+}
+
+/// A tool as its author writes it. The schema is derived from the arguments.
+pub trait Typed: Send + Sync + 'static {
+    /// Its arguments. Doc comments of the fields are what the model reads.
+    type Arguments: DeserializeOwned + JsonSchema + Send + Sync;
+
+    /// Unique among all tools.
+    const NAME: &'static str;
+
+    /// What it does and when to use it.
+    const DESCRIPTION: &'static str;
+
+    /// Whether a call changes anything.
+    fn access(arguments: &Self::Arguments) -> Access;
+
+    /// One plain line to show while it runs.
+    fn label(arguments: &Self::Arguments) -> String;
+
+    /// Does it. An error becomes `{error}` with its text.
+    fn call(ctx: &ToolContext<'_>, arguments: Self::Arguments) -> impl Future<Output = Result<ToolOutput, SandboxError>> + Send;
+}
+
+/// Makes a tool of its type.
+pub fn tool<T: Typed>() -> Box<dyn Tool> {
+    let spec = ToolSpec {
+        name: T::NAME.to_owned(),
+        description: T::DESCRIPTION.trim().to_owned(),
+        schema: arguments::schema::<T::Arguments>(),
+    };
+    Box::new(Adapter::<T> { spec, tool: PhantomData })
+}
+
+struct Adapter<T> {
+    spec: ToolSpec,
+    tool: PhantomData<fn() -> T>,
+}
+
+#[async_trait]
+impl<T: Typed> Tool for Adapter<T> {
+    fn spec(&self) -> &ToolSpec {
+        &self.spec
+    }
+
+    fn access(&self, given: &Map<String, Value>) -> Access {
+        // What cannot be read is only answered with an error.
+        arguments::read::<T::Arguments>(&self.spec, given).map_or(Access::Reads, |arguments| T::access(&arguments))
+    }
+
+    fn label(&self, given: &Map<String, Value>) -> String {
+        arguments::read::<T::Arguments>(&self.spec, given)
+            .map_or_else(|_| format!("Calling {}", T::NAME), |arguments| T::label(&arguments))
+    }
+
+    async fn call(&self, ctx: &ToolContext<'_>, given: &Map<String, Value>) -> ToolOutput {
+        let arguments = match arguments::read::<T::Arguments>(&self.spec, given) {
+            Ok(arguments) => arguments,
+            Err(problems) => return problems.output(&self.spec),
+        };
+        let label = T::label(&arguments);
+        match T::call(ctx, arguments).await {
+            Ok(output) => output,
+            Err(error) => ToolOutput::error(error.to_string(), format!("{label}: failed")),
+        }
+    }
+}
