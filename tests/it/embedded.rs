@@ -14,7 +14,7 @@ use sqlx::postgres::PgPool;
 use sqlx::{ConnectOptions, Connection};
 use tempfile::TempDir;
 use threadbox::db::embedded::fetch::{Archive, Checksum, FetchError, Source, fetch};
-use threadbox::db::embedded::{EmbeddedError, Places, Server, Setup, Tuning, start};
+use threadbox::db::embedded::{Durability, EmbeddedError, Places, Server, Setup, Tuning, start};
 use threadbox::db::{self, Database, DbError, Options, Progress, Quiet};
 use threadbox::secret::secret;
 use threadbox::settings::DatabaseSettings;
@@ -33,8 +33,10 @@ fn setup(dir: &Path) -> Setup {
     Setup { binaries: binaries(), ..Setup::new(&settings(), dir, Tuning::default()) }
 }
 
+/// What is tried here has to do with processes and not with power, so the disk need not be waited for.
 async fn open(dir: &Path) -> Result<Database, DbError> {
-    db::open(&settings(), dir, &Options { binaries: Some(binaries()), ..Options::default() }, &Quiet).await
+    let tuning = Tuning { durability: Durability::None, ..Tuning::default() };
+    db::open(&settings(), dir, &Options { binaries: Some(binaries()), tuning, ..Options::default() }, &Quiet).await
 }
 
 async fn say(pool: &PgPool, text: &str) {
@@ -192,7 +194,8 @@ async fn migrations_apply_twice() {
 #[tokio::test]
 async fn the_server_is_private_and_safe() {
     let home = home();
-    let database = open(home.path()).await.unwrap();
+    let options = Options { binaries: Some(binaries()), ..Options::default() };
+    let database = db::open(&settings(), home.path(), &options, &Quiet).await.unwrap();
     let show = async |name: &str| -> String {
         sqlx::query_scalar("SELECT current_setting($1)").bind(name).fetch_one(&database.pool).await.unwrap()
     };

@@ -2,7 +2,7 @@
 
 use std::fs::{self, DirBuilder, Permissions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, chown};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, lchown};
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
@@ -78,18 +78,21 @@ fn socket_dir(root: &Path, account: &Account) -> PathBuf {
     Path::new("/tmp").join(format!("threadbox-{}-{}", account.uid, &digest[..16]))
 }
 
-/// Makes a directory that only `account` can enter; refuses one that somebody else put there.
+/// Makes a directory that only `account` can enter; refuses one that somebody else put there. Several processes may do this at
+/// once, so one that is still root's is handed over by whoever finds it.
 fn private_dir(dir: &Path, account: &Account) -> Result<(), EmbeddedError> {
     let fail = |source| EmbeddedError::Files { what: "make private", path: dir.to_path_buf(), source };
     match DirBuilder::new().mode(0o700).create(dir) {
-        Ok(()) if account.other => chown(dir, Some(account.uid), Some(account.gid)).map_err(fail)?,
-        Ok(()) => {}
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-        Err(error) => return Err(fail(error)),
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(fail(error)),
+        _ => {}
     }
     let meta = fs::symlink_metadata(dir).map_err(fail)?;
-    if !meta.is_dir() || meta.uid() != account.uid {
+    let ours = meta.uid() == account.uid || (account.other && meta.uid() == 0);
+    if !meta.is_dir() || !ours {
         return Err(EmbeddedError::NotOurs { path: dir.to_path_buf(), owner: meta.uid(), uid: account.uid });
+    }
+    if meta.uid() != account.uid {
+        lchown(dir, Some(account.uid), Some(account.gid)).map_err(fail)?;
     }
     if meta.mode() & 0o077 != 0 {
         fs::set_permissions(dir, Permissions::from_mode(0o700)).map_err(fail)?;

@@ -64,7 +64,8 @@ impl Default for Tuning {
 pub enum Durability {
     /// Everything that was committed.
     Full,
-    /// Possibly nothing; faster, for data that nobody wants to keep, such as a test's.
+    /// Possibly nothing, although everything survives killed processes. Faster; for data that nobody wants to keep, such as a
+    /// test's.
     None,
 }
 

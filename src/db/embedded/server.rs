@@ -90,7 +90,7 @@ fn command(layout: &Layout, binaries: &Binaries, account: &Account, tuning: &Tun
     command.arg("-c").arg(format!("max_connections={}", tuning.max_connections));
     match tuning.durability {
         Durability::Full => {}
-        Durability::None => drop(command.args(["-c", "fsync=off", "-c", "full_page_writes=off", "-c", "synchronous_commit=off"])),
+        Durability::None => drop(command.args(["-c", "fsync=off", "-c", "full_page_writes=off"])),
     }
     command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
     let lifetime = tuning.lifetime;
