@@ -2,3 +2,4 @@
 //! refuse what the real ones refuse.
 
 pub mod github;
+pub mod model;
