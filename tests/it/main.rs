@@ -4,6 +4,7 @@
 mod cli;
 mod embedded;
 mod github;
+mod model;
 mod sandbox;
 mod support;
 mod tools;
