@@ -1,5 +1,27 @@
 //! Replies: what we say, as pure functions from values to text, and how it is posted so that it happens once.
+//!
+//! [`live()`], [`answer()`] and [`card()`] are everything people read. Their bodies stay under [`MAX_BODY`] by construction, end with the
+//! marker of their key, and hold other people's text only after [`safe`] made it harmless. [`Redactor`] goes over values before they
+//! are rendered and over every body before it leaves; [`clean`] over text from outside before a model reads it.
 
+mod answer;
+mod cards;
+pub mod clean;
+pub mod cut;
+pub mod fence;
+pub mod inline;
+mod live;
+pub mod marker;
+pub mod mention;
+mod redact;
+pub mod safe;
 mod view;
 
+pub use answer::answer;
+pub use cards::{Activity, Card, Needed, Scope, card};
+pub use live::live;
+pub use redact::Redactor;
 pub use view::*;
+
+/// Ceiling of a body in bytes. GitHub refuses more than 65,536 characters; bytes are never fewer, so this holds however it counts.
+pub const MAX_BODY: usize = 65_000;
