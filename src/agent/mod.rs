@@ -1,3 +1,4 @@
 //! The agent.
 
+pub mod prompt;
 pub mod tools;
