@@ -163,11 +163,11 @@ fn token_at(html: &str, start: usize, comment_ends: &mut bool) -> Option<Token> 
     });
     let rest = &html[start..];
     let broken = Token { range: start..start + 1, kind: TokenKind::Broken, name: String::new() };
-    if rest.starts_with("<!--") {
+    if let Some(inside) = rest.strip_prefix("<!--") {
         let short = ["<!-->", "<!--->"].iter().find(|short| rest.starts_with(**short));
         let end = match short {
             Some(short) => Some(short.len()),
-            None if *comment_ends => rest[4..].find("-->").map(|end| 4 + end + 3),
+            None if *comment_ends => inside.find("-->").map(|end| 4 + end + 3),
             None => None,
         };
         *comment_ends &= end.is_some();

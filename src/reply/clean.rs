@@ -48,7 +48,7 @@ pub fn clean(text: &str) -> String {
     text
 }
 
-/// Data in a tag that its content cannot close or open: `kind` is what it is ("comment", "body"), `author` who wrote it.
+/// Data in a tag that its content cannot close or open: `kind` is what it is ("comment", "body"), `author` who wrote it, may be empty.
 pub fn quote(kind: &str, author: &str, text: &str) -> String {
     static FORGED: LazyLock<Regex> =
         LazyLock::new(|| Regex::new(&format!(r"(?i)[<＜‹]([\s/／\\]*{TAG})")).expect("the pattern is constant and valid"));
@@ -58,7 +58,8 @@ pub fn quote(kind: &str, author: &str, text: &str) -> String {
     };
     let content = clean(text);
     let content = FORGED.replace_all(content.trim(), "&lt;$1");
-    format!("<{TAG} kind=\"{}\" author=\"{}\">\n{content}\n</{TAG}>", attribute(kind), attribute(author))
+    let by = if author.is_empty() { String::new() } else { format!(" author=\"{}\"", attribute(author)) };
+    format!("<{TAG} kind=\"{}\"{by}>\n{content}\n</{TAG}>", attribute(kind))
 }
 
 fn is_control(c: char) -> bool {

@@ -15,6 +15,9 @@ use crate::markdown;
 
 const BREAK: char = '\u{200b}';
 
+/// How far back the beginning of a web address is looked for, in bytes.
+const LOOK_BACK: usize = 2_000;
+
 /// The text with every mention made harmless that is not in `allowed` (names or `org/team`, with or without `@`, in any case).
 /// Idempotent.
 pub fn neutralise(text: &str, allowed: &[String]) -> String {
@@ -47,7 +50,8 @@ fn collect(text: &str, piece: Range<usize>, allowed: &[String], edits: &mut Vec<
         if !pings || (in_word && !is_entity) || is_allowed(&text[at.end..], allowed) {
             continue;
         }
-        let token = before.rsplit(|c: char| c.is_whitespace() || c == '<').next().unwrap_or_default();
+        let near = &before[before.floor_char_boundary(before.len().saturating_sub(LOOK_BACK))..];
+        let token = near.rsplit(|c: char| c.is_whitespace() || c == '<').next().unwrap_or_default();
         let replacement = if token.contains("://") { "%40".to_owned() } else { format!("@{BREAK}") };
         edits.push((at, replacement));
     }

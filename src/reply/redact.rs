@@ -133,10 +133,13 @@ fn shapes(text: &str) -> Cow<'_, str> {
     text
 }
 
+/// Decides about a text that has the shape of a secret.
+type Check = fn(&str) -> bool;
+
 /// A pattern; its group `s` is the secret, `check` decides about what was found.
 struct Rule {
     pattern: Regex,
-    check: fn(&str) -> bool,
+    check: Check,
 }
 
 impl Rule {
@@ -167,23 +170,23 @@ fn secret_range(found: &Captures<'_>) -> Option<Range<usize>> {
 
 static RULES: LazyLock<Vec<Rule>> = LazyLock::new(|| {
     let any = |_: &str| true;
-    let list: [(&str, fn(&str) -> bool); 6] = [
+    let list: [(&str, Check); 6] = [
         // Tokens whose beginning says what they are.
         (
-            r"\b(?P<s>(?:gh[opusr]_[A-Za-z0-9]{20,}(?:[._-][A-Za-z0-9_-]{4,})*|github_pat_[A-Za-z0-9_]{20,}|glpat-[A-Za-z0-9_-]{18,}|(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16,}|AIza[A-Za-z0-9_-]{30,}|ya29\.[A-Za-z0-9_-]{20,}|xox[abeoprs]-[A-Za-z0-9-]{10,}|xapp-[A-Za-z0-9-]{20,}|dtn_[A-Za-z0-9]{20,}|gsk_[A-Za-z0-9]{20,}|hf_[A-Za-z0-9]{20,}|npm_[A-Za-z0-9]{30,}|pypi-[A-Za-z0-9_-]{50,}|[sr]k_(?:live|test)_[A-Za-z0-9]{16,}|whsec_[A-Za-z0-9]{20,}|tgp_v1_[A-Za-z0-9_-]{20,}|AGE-SECRET-KEY-1[A-Z0-9]{50,}))",
+            r"(?-u:\b)(?P<s>(?:gh[opusr]_[A-Za-z0-9]{20,}(?:[._-][A-Za-z0-9_-]{4,})*|github_pat_[A-Za-z0-9_]{20,}|glpat-[A-Za-z0-9_-]{18,}|(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16,}|AIza[A-Za-z0-9_-]{30,}|ya29\.[A-Za-z0-9_-]{20,}|xox[abeoprs]-[A-Za-z0-9-]{10,}|xapp-[A-Za-z0-9-]{20,}|dtn_[A-Za-z0-9]{20,}|gsk_[A-Za-z0-9]{20,}|hf_[A-Za-z0-9]{20,}|npm_[A-Za-z0-9]{30,}|pypi-[A-Za-z0-9_-]{50,}|[sr]k_(?:live|test)_[A-Za-z0-9]{16,}|whsec_[A-Za-z0-9]{20,}|tgp_v1_[A-Za-z0-9_-]{20,}|AGE-SECRET-KEY-1[A-Z0-9]{50,}))",
             any,
         ),
         // Beginnings that words have too: only when the rest looks random.
-        (r"\b(?P<s>(?:sk|csk|xai|r8|nvapi|pplx|fw)[-_][A-Za-z0-9_-]{20,})", looks_random),
+        (r"(?-u:\b)(?P<s>(?:sk|csk|xai|r8|nvapi|pplx|fw)[-_][A-Za-z0-9_-]{20,})", looks_random),
         // JSON web tokens and Discord bot tokens.
         (
-            r"\b(?P<s>eyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)?|[MNO][A-Za-z0-9_-]{23,27}\.[A-Za-z0-9_-]{6}\.[A-Za-z0-9_-]{27,})",
+            r"(?-u:\b)(?P<s>eyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)?|[MNO][A-Za-z0-9_-]{23,27}\.[A-Za-z0-9_-]{6}\.[A-Za-z0-9_-]{27,})",
             any,
         ),
-        (r"(?i)\b(?:bearer|basic|token)[ \t]+(?P<s>[A-Za-z0-9._~+/-]{16,}={0,2})", looks_random),
+        (r"(?i)(?-u:\b)(?:bearer|basic|token)[ \t]+(?P<s>[A-Za-z0-9._~+/-]{16,}={0,2})", looks_random),
         // User names and passwords in addresses.
         (
-            r"(?i)\b[a-z][a-z0-9+.-]{0,20}://(?P<s>[^\s/@:\[\]<>`]{0,200}:[^\s/@\[\]<>`]{1,500}|[A-Za-z0-9_-]{16,500})@",
+            r"(?i)(?-u:\b)[a-z][a-z0-9+.-]{0,20}://(?P<s>[^\s/@:\[\]<>`]{0,200}:[^\s/@\[\]<>`]{1,500}|[A-Za-z0-9_-]{16,500})@",
             |secret| secret.len() >= SHORTEST,
         ),
         (

@@ -267,6 +267,15 @@ mod tests {
         assert!(cut.len() <= 1000 && cut.contains("characters left out") && cut.ends_with("end"), "{cut}");
     }
 
+    #[test]
+    fn hostile_text_is_made_safe_quickly() {
+        for piece in ["@a", "@a@a://", "<!--", "<div a='", "<b>", "```\n", "> ", "- ", "[a](", "*_", "<pre>\n", "</", "`a``b"] {
+            let started = std::time::Instant::now();
+            let _ = safe_markdown(&piece.repeat(65_536 / piece.len()), 60_000, None, &[]);
+            assert!(started.elapsed() < std::time::Duration::from_secs(10), "{piece}: {:?}", started.elapsed());
+        }
+    }
+
     proptest! {
         #[test]
         fn whatever_comes_in_what_follows_stands_alone(

@@ -33,10 +33,14 @@ fn mention_at(text: &str, at: usize, end: usize, handle: &str) -> Option<Range<u
     may_follow(&text[mention_end..]).then_some(at..mention_end)
 }
 
+/// How far back the beginning of a web address is looked for, in bytes.
+const LOOK_BACK: usize = 2_000;
+
 /// Not the middle of a word, an address or a link.
 fn may_stand_before(before: &str) -> bool {
     let joined = before.chars().next_back().is_some_and(|c| c.is_ascii_alphanumeric() || "_+-/@\\=%`".contains(c));
-    let token = before.rsplit(char::is_whitespace).next().unwrap_or_default();
+    let near = &before[before.floor_char_boundary(before.len().saturating_sub(LOOK_BACK))..];
+    let token = near.rsplit(char::is_whitespace).next().unwrap_or_default();
     !joined && !token.contains("://")
 }
 

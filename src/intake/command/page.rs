@@ -27,6 +27,9 @@ const OPENERS: [&str; 31] = [
     "please", "pls", "plz", "so", "and", "then", "now", "thanks", "thx", "yes", "yep", "no", "nope", "cc", "ping", "fyi",
 ];
 
+/// How far back the beginning of a sentence is looked for, in bytes.
+const LOOK_BACK: usize = 500;
+
 impl<'a> Page<'a> {
     pub fn new(text: &'a str, handle: &str) -> Self {
         let mut page = Self {
@@ -111,6 +114,7 @@ impl<'a> Page<'a> {
     /// True when the mention opens its line or sentence, or follows a greeting.
     fn is_address(&self, mention: usize) -> bool {
         let before = self.visible.get(..mention).unwrap_or_default();
+        let before = &before[before.floor_char_boundary(before.len().saturating_sub(LOOK_BACK))..];
         let line = before.rsplit('\n').next().unwrap_or_default();
         let sentence = line.rsplit(['.', '!', '?', ':', ';', ',', '—', '–', ')', '|', ']']).next().unwrap_or_default();
         let marker = sentence.trim_start().trim_start_matches(|c: char| c.is_ascii_digit() || "#*+-_>~".contains(c));

@@ -321,6 +321,31 @@ fn commands_survive_storage() {
     assert_eq!(serde_json::from_str::<Command>(&stored).unwrap(), command);
 }
 
+#[test]
+fn hostile_comments_are_read_quickly() {
+    let started = std::time::Instant::now();
+    for piece in [
+        "@threadbox ",
+        "@threadbox,",
+        "@threadbox stop ",
+        "@threadbox please\n",
+        "`@threadbox",
+        "<code>@threadbox",
+        "<!-- @threadbox ",
+        "<a b='",
+        "> @threadbox\n\n",
+        "a ```\n",
+        "[@threadbox](",
+        "- @threadbox run\n",
+    ] {
+        let text = piece.repeat(65_536 / piece.len());
+        let one = std::time::Instant::now();
+        let _ = parse(&text, "threadbox");
+        assert!(one.elapsed() < std::time::Duration::from_secs(10), "{piece}: {:?}", one.elapsed());
+    }
+    assert!(started.elapsed() < std::time::Duration::from_secs(30), "{:?}", started.elapsed());
+}
+
 /// Pieces that make nasty Markdown when they are put together.
 fn nasty() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
