@@ -107,7 +107,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn it_stays_small(labels in proptest::collection::vec("\\PC{0,300}", 0..40), words in "(```|<!--|<details>|\n|\\PC){0,3000}") {
+        fn it_stays_small(labels in proptest::collection::vec("\\PC{0,200}", 0..20), words in "(```|<!--|<details>|\n|\\PC){0,400}") {
             let steps = labels.iter().map(|label| step(label, StepState::Done)).collect();
             let body = live(&LiveView { state: LiveState::Working, steps, words: Some(words), run_url: None }, "k");
             prop_assert!(body.len() < 20_000);

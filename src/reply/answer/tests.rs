@@ -247,7 +247,7 @@ fn nasty() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(96))]
+    #![proptest_config(ProptestConfig::with_cases(48))]
     #[test]
     fn any_answer_fits_and_is_whole(
         text in nasty(), code in nasty(), output in nasty(), diff in proptest::option::of(nasty()), count in 0usize..16,
