@@ -84,7 +84,10 @@ impl<'a> Page<'a> {
                     for token in markdown::html_tokens(&text[range.clone()]) {
                         match token.kind {
                             TokenKind::Comment => hidden.push(range.start + token.range.start..range.start + token.range.end),
-                            TokenKind::Broken => hidden.push(range.start + token.range.start..range.end),
+                            TokenKind::Broken => {
+                                hidden.push(range.start + token.range.start..range.end);
+                                break;
+                            }
                             TokenKind::Open | TokenKind::Close | TokenKind::Void => {}
                         }
                     }
