@@ -229,6 +229,22 @@ async fn memory_is_limited_for_one_process_and_for_all_together() {
     let ran = python(&*sandbox, shared).await;
     assert_eq!((ran.killed, ran.stdout.text().as_str()), (Some(Killed::MemoryLimit), "attack\n"), "{}", ran.stderr.text());
 
+    // Memory that belongs to no process: files without a disk, and segments that nobody has mapped.
+    let unmapped = [
+        "for i in range(1024):\n    if i % 32 == 0: fd = os.dup(os.memfd_create('x'))\n    os.write(fd, bytes(1 << 20)); time.sleep(0.001)",
+        "c = ctypes.CDLL(None)\nc.shmat.restype = ctypes.c_void_p\nfor _ in range(1024):\n    i = c.shmget(0, 1 << 20, 0o1600)\n    a = c.shmat(i, None, 0)\n    ctypes.memset(a, 1, 1 << 20)\n    c.shmdt(ctypes.c_void_p(a))\n    time.sleep(0.001)",
+    ];
+    for attack in unmapped {
+        let code = format!("import os, time, ctypes\nprint('attack', flush=True)\n{attack}\nprint('survived')");
+        let ran = python(&*sandbox, &code).await;
+        assert_eq!(
+            (ran.killed, ran.stdout.text().as_str()),
+            (Some(Killed::MemoryLimit), "attack\n"),
+            "{attack}: {}",
+            ran.stderr.text()
+        );
+    }
+
     // Each alone would be fine. Where control groups can be made, the kernel may be quicker than the helper and kill one of them.
     let many = "import os, time\nprint('attack', flush=True)\nfor _ in range(6):\n    if os.fork() == 0:\n        x = bytearray(200 << 20)\n        for i in range(0, len(x), 4096): x[i] = 1\n        time.sleep(600)\nprint('ended by', os.wait()[1])";
     let ran = python(&*sandbox, many).await;
@@ -364,7 +380,7 @@ async fn stopping_ends_a_command_at_once() {
     let machine = machine();
     let sandbox = machine.sandbox("cancel").await;
     let cancel = CancellationToken::new();
-    let running = sandbox.exec(exec(Command::Shell("echo started >flag; echo working; sleep 27.1828".to_owned())), &cancel);
+    let running = sandbox.exec(exec(Command::Shell("echo working; echo started >flag; sleep 27.1828".to_owned())), &cancel);
     let stop = async {
         let deadline = Instant::now() + Duration::from_secs(20);
         while sandbox.info("flag").await.is_err() && Instant::now() < deadline {
@@ -468,4 +484,41 @@ async fn a_missing_program_and_a_wrong_directory_are_explained() {
     let refused = sandbox.exec(wrong, &CancellationToken::new()).await.unwrap_err();
     assert!(refused.to_string().contains("cannot work in /workspace/no/such"), "{refused}");
     assert_eq!(sh(&*sandbox, "no-such-program").await.exit_code, 127);
+}
+
+/// The suite runs as whoever started it. As root it runs the attacks once more as a user without rights, because the walls are built
+/// differently then.
+#[test]
+fn the_walls_hold_for_a_service_that_is_not_root() {
+    use std::os::unix::process::CommandExt;
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let binary = std::env::current_exe().unwrap();
+    let mut command = std::process::Command::new(&binary);
+    command.args(["sandbox::", "--skip", "the_walls_hold", "--test-threads", "2"]).env_clear().env("PATH", "/usr/bin:/bin");
+    let output = match command.current_dir("/").uid(65534).gid(65534).output() {
+        Ok(output) => output,
+        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+            eprintln!("not run: {} cannot be reached by another user", binary.display());
+            return;
+        }
+        Err(error) => panic!("{error}"),
+    };
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && text.contains("0 failed") && !text.contains("running 0 tests"), "{text}");
+}
+
+#[tokio::test]
+async fn a_command_starts_quickly() {
+    let machine = machine();
+    let sandbox = machine.sandbox("quick").await;
+    sh(&*sandbox, "true").await;
+    let start = Instant::now();
+    for _ in 0..5 {
+        sh(&*sandbox, "true").await;
+    }
+    // Usually 20 ms each; this only notices a wait that should not be there.
+    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+    println!("{:?} each", start.elapsed() / 5);
 }

@@ -54,7 +54,6 @@ fn remedy(layer: &str) -> &'static str {
             "In a container, start it with `--security-opt systempaths=unconfined` (Docker, Podman), \
              or use another sandbox with SANDBOX=daytona."
         }
-        "cgroup" => "Check that the service may write to its own control group, or use another sandbox with SANDBOX=daytona.",
         "helper" => "Check that the threadbox binary is still where it was when the service started, and restart the service.",
         _ => {
             "Linux 5.12 or newer with user namespaces is needed: `sysctl -w user.max_user_namespaces=15000`; on Debian also \

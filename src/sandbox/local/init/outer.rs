@@ -1,6 +1,7 @@
 //! The outer process: leaves root behind, makes the namespaces, and waits for what happens inside.
 
 use std::fs;
+use std::path::PathBuf;
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{Gid, Uid};
@@ -17,7 +18,7 @@ use super::{Building, Line, Refused, root, watch};
 /// Builds the walls, runs the program behind them, and returns when nothing inside is left.
 pub(super) fn run(plan: &Plan, line: &mut Line) -> Result<(), Refused> {
     let mut layers = Vec::new();
-    join_cgroups(plan)?;
+    layers.push(join_cgroups(plan));
     // Root may see directories that the unprivileged user may not: what is needed of them is opened now.
     let early = plan.become_outside.and_then(|_| root::open_sources(plan).ok());
     let outside = leave_root(plan)?;
@@ -39,11 +40,17 @@ pub(super) fn run(plan: &Plan, line: &mut Line) -> Result<(), Refused> {
     }
 }
 
-fn join_cgroups(plan: &Plan) -> Result<(), Refused> {
-    for directory in &plan.cgroups {
-        fs::write(directory.join("cgroup.procs"), "0").building("cgroup", "join")?;
+/// Best effort: memory, processes and disk are limited without them too, only less exactly.
+fn join_cgroups(plan: &Plan) -> Layer {
+    const NAME: &str = "control groups";
+    let join = |directory: &PathBuf| fs::write(directory.join("cgroup.procs"), "0");
+    match plan.cgroups.iter().try_for_each(join) {
+        Ok(()) if plan.cgroups.is_empty() => {
+            Layer::missing(NAME, "none can be made here; the helper itself watches memory and processes")
+        }
+        Ok(()) => Layer::given(NAME, format!("{} for each command", plan.cgroups.len())),
+        Err(error) => Layer::missing(NAME, format!("{error}; the helper itself watches memory and processes")),
     }
-    Ok(())
 }
 
 /// Becomes the unprivileged user for good, and returns who we are on this machine.

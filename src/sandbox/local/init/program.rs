@@ -13,7 +13,7 @@ use rustix::thread::{CapabilitySet, CapabilitySets, set_capabilities};
 
 use super::super::isolation::Layer;
 use super::super::plan::{Event, Limits, Plan};
-use super::{Building, Line, Refused};
+use super::{Building, Line, Refused, sys};
 
 /// Becomes the program. Returns only when that was not possible, after saying why.
 pub(super) fn become_program(plan: &Plan, line: &mut Line, mut layers: Vec<Layer>) {
@@ -26,6 +26,7 @@ pub(super) fn become_program(plan: &Plan, line: &mut Line, mut layers: Vec<Layer
 
 fn confine(plan: &Plan, layers: &mut Vec<Layer>) -> Result<(), Refused> {
     rustix::process::setsid().building("session", "setsid")?;
+    sys::forget_keys();
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
     // If memory of the whole machine runs out, this goes first.
     let _ = fs::write("/proc/self/oom_score_adj", "800");

@@ -42,6 +42,16 @@ pub(super) fn close_inherited() {
     }
 }
 
+/// Leaves the keys of whoever started the service behind.
+pub(super) fn forget_keys() {
+    const JOIN_SESSION_KEYRING: libc::c_long = 1;
+    // SAFETY: the null pointer asks for a new session keyring without a name; nothing is read or written.
+    #[allow(unsafe_code)]
+    unsafe {
+        libc::syscall(libc::SYS_keyctl, JOIN_SESSION_KEYRING, std::ptr::null::<libc::c_char>());
+    }
+}
+
 const MOUNT_ATTR_RDONLY: u64 = 0x1;
 const MOUNT_ATTR_NOSUID: u64 = 0x2;
 const MOUNT_ATTR_NODEV: u64 = 0x4;

@@ -25,7 +25,7 @@ const MEMORY_INTERVAL: Duration = Duration::from_millis(15);
 const DISK_INTERVAL: Duration = Duration::from_millis(100);
 /// Deeper trees and more files than these are an attack on whoever has to walk them.
 const MAX_DEPTH: usize = 200;
-const MAX_FILES: usize = 500_000;
+const MAX_FILES: usize = 250_000;
 
 /// Does not return to the caller's code: the process ends here, and with it everything inside.
 pub(super) fn first_process(plan: &Plan, line: &mut Line, layers: Vec<Layer>) -> ! {
@@ -100,6 +100,8 @@ fn exit_code(status: WaitStatus) -> i32 {
 
 struct Watchdog {
     memory_limit: u64,
+    /// Memory in files without a name, as of the last look at disks.
+    hidden: u64,
     disk_limit: u64,
     memory_pause: Duration,
     next_disk: Instant,
@@ -110,6 +112,7 @@ impl Watchdog {
         let before = disk_used().unwrap_or(0);
         Self {
             memory_limit: limits.memory_bytes,
+            hidden: 0,
             // A workspace that is already too full may be worked in, for example to delete from it; it may not grow.
             disk_limit: limits.disk_bytes.max(before.saturating_add(1 << 20).min(limits.disk_bytes.saturating_mul(4))),
             memory_pause: MEMORY_INTERVAL,
@@ -132,7 +135,9 @@ impl Watchdog {
         if start >= self.next_disk {
             let walk = Instant::now();
             // A tree that cannot be measured counts as too big.
-            let used = disk_used().map(|files| files + unlinked(&pids)).unwrap_or(u64::MAX);
+            let unnamed = unlinked(&pids);
+            self.hidden = unnamed.memory;
+            let used = disk_used().map_or(u64::MAX, |files| files + unnamed.disk);
             self.next_disk = Instant::now() + DISK_INTERVAL.max(walk.elapsed() * 8);
             return (used > self.disk_limit).then_some(Killed::DiskLimit);
         }
@@ -141,8 +146,10 @@ impl Watchdog {
 
     /// Resident pages are quick to add up but count shared ones several times; the exact figure is read only when they are too many.
     fn memory_passed(&self, pids: &[u32]) -> bool {
+        let unmapped = self.hidden + shared_segments();
         let resident: u64 = pids.iter().filter_map(|pid| resident(*pid)).sum();
-        resident > self.memory_limit && pids.iter().filter_map(|pid| proportional(*pid)).sum::<u64>() > self.memory_limit
+        resident + unmapped > self.memory_limit
+            && pids.iter().filter_map(|pid| proportional(*pid)).sum::<u64>() + unmapped > self.memory_limit
     }
 }
 
@@ -199,10 +206,25 @@ fn disk_used() -> Option<u64> {
     Some(bytes)
 }
 
-/// Bytes of files that have no name any more but are still open.
-fn unlinked(pids: &[u32]) -> u64 {
+/// Resident bytes of System V shared memory, which stays when nobody has it mapped.
+fn shared_segments() -> u64 {
+    const RESIDENT: usize = 14;
+    let table = fs::read_to_string("/proc/sysvipc/shm").unwrap_or_default();
+    table.lines().skip(1).filter_map(|line| line.split_whitespace().nth(RESIDENT)?.parse::<u64>().ok()).sum()
+}
+
+/// Files that have no name (any more) but are still open.
+#[derive(Default)]
+struct Unlinked {
+    disk: u64,
+    /// Those that never had a disk, made with `memfd_create`.
+    memory: u64,
+}
+
+fn unlinked(pids: &[u32]) -> Unlinked {
+    let disks = ["/workspace", "/tmp"].map(|path| fs::metadata(path).map(|metadata| metadata.dev()).ok());
     let mut seen = HashSet::new();
-    let mut bytes = 0;
+    let mut found = Unlinked::default();
     for pid in pids {
         for entry in fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten() {
             if let Ok(metadata) = fs::metadata(entry.path())
@@ -210,9 +232,13 @@ fn unlinked(pids: &[u32]) -> u64 {
                 && metadata.nlink() == 0
                 && seen.insert((metadata.dev(), metadata.ino()))
             {
-                bytes += metadata.blocks() * 512;
+                let bytes = metadata.blocks() * 512;
+                match disks.contains(&Some(metadata.dev())) {
+                    true => found.disk += bytes,
+                    false => found.memory += bytes,
+                }
             }
         }
     }
-    bytes
+    found
 }
