@@ -18,7 +18,7 @@ pub(super) fn timeout(limits: &ToolLimits, seconds: Option<f64>) -> Duration {
         Some(seconds) if seconds > 0.0 => {
             Duration::try_from_secs_f64(seconds).map_or(limits.max_timeout, |asked| asked.min(limits.max_timeout))
         }
-        Some(seconds) if seconds == 0.0 => limits.max_timeout,
+        Some(0.0) => limits.max_timeout,
         Some(_) | None => limits.default_timeout.min(limits.max_timeout),
     }
 }
@@ -102,11 +102,12 @@ impl Ran {
     /// For the answer.
     pub(super) fn execution(&self, language: &str, code: String) -> Execution {
         let (stdout, stderr) = (self.executed.stdout.text(), self.executed.stderr.text());
+        let killed = self.executed.killed.map(|why| format!("\n[{}]", self.why(why))).unwrap_or_default();
         let between = if stdout.is_empty() || stderr.is_empty() || stdout.ends_with('\n') { "" } else { "\n" };
         Execution {
             language: language.to_owned(),
             code,
-            output: format!("{stdout}{between}{stderr}"),
+            output: format!("{stdout}{between}{stderr}{killed}"),
             exit_code: Some(self.executed.exit_code),
             duration_ms: millis(self.executed.duration),
             omitted: self.executed.stdout.omitted + self.executed.stderr.omitted,

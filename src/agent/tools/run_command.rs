@@ -67,6 +67,9 @@ impl Typed for RunCommand {
             }
         };
         let mut content = ran.fields();
+        if !arguments.capture_output {
+            content.remove("omittedBytes");
+        }
         content.insert("success".to_owned(), json!(ran.executed.exit_code == 0));
         content.insert("command".to_owned(), json!(command));
         content.insert("executionTime".to_owned(), json!(execution::millis(ran.executed.duration)));

@@ -22,23 +22,8 @@ impl Cgroups {
     /// Makes what can be made.
     pub(super) fn make(limits: &Limits) -> Self {
         let name = format!("{PREFIX}{}", uuid::Uuid::now_v7().simple());
-        let mut directories = Vec::new();
-        for (parent, settings) in parents(limits) {
-            let directory = parent.join(&name);
-            if fs::create_dir(&directory).is_err() {
-                continue;
-            }
-            let (required, wanted) = settings.split_at(1);
-            if set(&directory, &required[0]) {
-                wanted.iter().for_each(|setting| {
-                    set(&directory, setting);
-                });
-                directories.push(directory);
-            } else {
-                let _ = fs::remove_dir(&directory);
-            }
-        }
-        Self { directories }
+        let make = |place: Place| place.parents.iter().find_map(|parent| make_in(parent, &name, &place.settings));
+        Self { directories: places(limits).into_iter().filter_map(make).collect() }
     }
 
     /// The groups to join.
@@ -65,16 +50,43 @@ impl Drop for Cgroups {
     }
 }
 
+fn make_in(parent: &Path, name: &str, settings: &[Setting]) -> Option<PathBuf> {
+    let (required, wanted) = settings.split_first()?;
+    let directory = parent.join(name);
+    fs::create_dir(&directory).ok()?;
+    let worth_having = set(&directory, required) || (enable_controllers(parent) && set(&directory, required));
+    if !worth_having {
+        let _ = fs::remove_dir(&directory);
+        return None;
+    }
+    for setting in wanted {
+        set(&directory, setting);
+    }
+    Some(directory)
+}
+
+/// A version 2 group that was handed to us may have its controllers off. Root's surroundings are not ours to change.
+fn enable_controllers(parent: &Path) -> bool {
+    let control = parent.join("cgroup.subtree_control");
+    !rustix::process::geteuid().is_root() && control.exists() && fs::write(control, "+memory +pids +cpu").is_ok()
+}
+
 /// Removes groups a killed service left behind. Those in use stay: the kernel refuses.
 pub(super) fn sweep() {
     let limits = Limits { memory_bytes: 0, disk_bytes: 0, processes: 0, open_files: 0, cpu_seconds: 0, cpus: 0 };
-    for (parent, _) in parents(&limits) {
+    for parent in places(&limits).iter().flat_map(|place| &place.parents) {
         for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
             if entry.file_name().to_string_lossy().starts_with(PREFIX) {
                 let _ = fs::remove_dir(entry.path());
             }
         }
     }
+}
+
+/// Where a group could be made, best first, and what is set in it. Without the first setting it is not worth having.
+struct Place {
+    parents: Vec<PathBuf>,
+    settings: Vec<Setting>,
 }
 
 struct Setting {
@@ -92,35 +104,34 @@ fn set(directory: &Path, setting: &Setting) -> bool {
     path.exists() && fs::write(path, &setting.value).is_ok()
 }
 
-/// Our own groups, and what is set in a child of each. The first setting of each is the one that makes it worth having.
-fn parents(limits: &Limits) -> Vec<(PathBuf, Vec<Setting>)> {
+fn places(limits: &Limits) -> Vec<Place> {
     let own = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
     let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    own.lines().filter_map(|line| place(line, &mounts, limits)).collect()
+}
+
+fn place(own: &str, mounts: &str, limits: &Limits) -> Option<Place> {
+    let mut fields = own.splitn(3, ':').skip(1);
+    let (controllers, path) = (fields.next()?, fields.next()?);
     let memory = limits.memory_bytes + HELPER_BYTES;
+    let processes = limits.processes + 8;
     let cpu = u64::from(limits.cpus.max(1)) * 100_000;
-    let mut parents = Vec::new();
-    for line in own.lines() {
-        let mut fields = line.splitn(3, ':').skip(1);
-        let (Some(controllers), Some(path)) = (fields.next(), fields.next()) else {
-            continue;
-        };
-        let settings = match controllers {
-            "" => vec![
-                setting("memory.max", memory),
-                setting("memory.swap.max", 0),
-                setting("pids.max", limits.processes + 8),
-                setting("cpu.max", format!("{cpu} 100000")),
-            ],
-            "memory" => vec![setting("memory.limit_in_bytes", memory), setting("memory.memsw.limit_in_bytes", memory)],
-            "pids" => vec![setting("pids.max", limits.processes + 8)],
-            _ if controllers.split(',').any(|controller| controller == "cpu") => vec![setting("cpu.cfs_quota_us", cpu)],
-            _ => continue,
-        };
-        if let Some(parent) = directory_of(&mounts, controllers, path) {
-            parents.push((parent, settings));
-        }
-    }
-    parents
+    let settings = match controllers {
+        "" => vec![
+            setting("memory.max", memory),
+            setting("memory.swap.max", 0),
+            setting("pids.max", processes),
+            setting("cpu.max", format!("{cpu} 100000")),
+        ],
+        "memory" => vec![setting("memory.limit_in_bytes", memory), setting("memory.memsw.limit_in_bytes", memory)],
+        "pids" => vec![setting("pids.max", processes)],
+        _ if controllers.split(',').any(|controller| controller == "cpu") => vec![setting("cpu.cfs_quota_us", cpu)],
+        _ => return None,
+    };
+    let directory = directory_of(mounts, controllers, path)?;
+    // In version 2 a group with processes in it has no limited groups below it; then a neighbour does as well.
+    let neighbour = directory.parent().filter(|_| controllers.is_empty() && path != "/").map(Path::to_owned);
+    Some(Place { parents: [Some(directory), neighbour].into_iter().flatten().collect(), settings })
 }
 
 /// Where a group is in the file system. `controllers` is empty for version 2.
@@ -129,15 +140,12 @@ fn directory_of(mounts: &str, controllers: &str, path: &str) -> Option<PathBuf> 
         let (place, kind) = line.split_once(" - ")?;
         let mut place = place.split(' ').skip(3);
         let (root, mount_point) = (place.next()?, place.next()?);
-        let mut kind = kind.split(' ');
-        let wanted = match kind.next()? {
+        let (kind, options) = kind.split_once(' ')?;
+        let options = options.rsplit(' ').next()?;
+        let has = |controller: &str| options.split(',').any(|option| option == controller);
+        let wanted = match kind {
             "cgroup2" => controllers.is_empty(),
-            "cgroup" => {
-                !controllers.is_empty()
-                    && controllers
-                        .split(',')
-                        .all(|one| kind.clone().last().is_some_and(|options| options.split(',').any(|option| option == one)))
-            }
+            "cgroup" => !controllers.is_empty() && controllers.split(',').all(has),
             _ => false,
         };
         let below = path.strip_prefix(root.trim_end_matches('/')).unwrap_or("");
@@ -160,5 +168,15 @@ mod tests {
         assert_eq!(directory_of(MOUNTS, "memory", "/a/b"), Some(PathBuf::from("/sys/fs/cgroup/memory/a/b")));
         assert_eq!(directory_of(MOUNTS, "", "/"), Some(PathBuf::from("/sys/fs/cgroup/unified")));
         assert_eq!(directory_of(MOUNTS, "pids", "/"), None);
+    }
+
+    #[test]
+    fn in_version_2_a_neighbour_will_do() {
+        let limits = Limits { memory_bytes: 1, disk_bytes: 1, processes: 1, open_files: 1, cpu_seconds: 1, cpus: 1 };
+        let mounts = "30 23 0:26 / /sys/fs/cgroup rw shared:4 - cgroup2 cgroup2 rw,nsdelegate";
+        let place = place("0::/system.slice/bot.service/service", mounts, &limits).map(|place| place.parents);
+        let expected =
+            ["/sys/fs/cgroup/system.slice/bot.service/service", "/sys/fs/cgroup/system.slice/bot.service"].map(PathBuf::from);
+        assert_eq!(place, Some(expected.to_vec()));
     }
 }

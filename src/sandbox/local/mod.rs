@@ -10,6 +10,7 @@ mod files;
 mod host;
 pub mod init;
 mod isolation;
+mod machine;
 mod output;
 mod paths;
 mod plan;
@@ -22,25 +23,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use serde::{Deserialize, Serialize};
 use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 
-use self::cgroup::Cgroups;
-use self::exec::{Bounds, Finished, NotRun};
-use self::files::Files;
 use self::host::Host;
 pub use self::isolation::{Isolation, Layer};
-use self::paths::WORKSPACE;
-use self::plan::{Limits, Mount, MountAccess, Plan};
-use self::program::{NodeVersion, Prepared};
-use super::{
-    Command, Exec, Executed, FileInfo, LANGUAGE_LABEL, Language, Provider, Sandbox, SandboxError, SandboxId, SandboxSpec,
-    WalkBounds, Walked,
-};
+use self::machine::LocalSandbox;
+use self::plan::Limits;
+use self::program::NodeVersion;
+use super::{Command, Exec, Provider, Sandbox, SandboxError, SandboxId, SandboxSpec};
 use crate::id::ThreadId;
 
 /// How local sandboxes are made.
@@ -154,214 +148,6 @@ impl Provider for LocalProvider {
             }
         })
         .await
-    }
-}
-
-/// One directory, and the walls around what runs in it.
-struct LocalSandbox {
-    id: SandboxId,
-    shared: Arc<Shared>,
-    files: Files,
-    language: Language,
-    env: BTreeMap<String, String>,
-}
-
-impl LocalSandbox {
-    fn create(shared: Arc<Shared>, name: String, record: Record) -> Result<Self, SandboxError> {
-        let directory = shared.config.root.join(&name);
-        let prepare = || -> std::io::Result<Record> {
-            make_private_directory(&directory)?;
-            let path = directory.join(RECORD);
-            match std::fs::read(&path) {
-                Ok(json) => serde_json::from_slice(&json).map_err(std::io::Error::other),
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                    // Written under another name first: a crash leaves either no record or a whole one.
-                    let new = directory.join(format!("{RECORD}.new"));
-                    std::fs::write(&new, serde_json::to_vec(&record)?)?;
-                    std::fs::rename(&new, &path)?;
-                    Ok(record)
-                }
-                Err(error) => Err(error),
-            }
-        };
-        let record = prepare().map_err(|error| SandboxError::Unavailable(format!("{name}: {error}")))?;
-        Self::with_record(shared, SandboxId(name), record)
-    }
-
-    fn find(shared: Arc<Shared>, id: SandboxId) -> Result<Self, SandboxError> {
-        if !is_directory_name(&id.0) {
-            return Err(SandboxError::NotFound(format!("sandbox {id}")));
-        }
-        let record = match std::fs::read(shared.config.root.join(&id.0).join(RECORD)) {
-            Ok(json) => serde_json::from_slice(&json).map_err(|error| SandboxError::Unavailable(format!("{id}: {error}")))?,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                return Err(SandboxError::NotFound(format!("sandbox {id}")));
-            }
-            Err(error) => return Err(SandboxError::Unavailable(format!("{id}: {error}"))),
-        };
-        Self::with_record(shared, id, record)
-    }
-
-    fn with_record(shared: Arc<Shared>, id: SandboxId, record: Record) -> Result<Self, SandboxError> {
-        let outside = rustix::process::geteuid().is_root().then(|| host::outside_ids(&id.0));
-        let files = Files { directory: shared.config.root.join(&id.0), outside };
-        files.prepare().map_err(|error| SandboxError::Unavailable(format!("{id}: {error}")))?;
-        let language = record.labels.get(LANGUAGE_LABEL).and_then(|name| name.parse().ok()).unwrap_or_default();
-        Ok(Self { id, shared, files, language, env: record.env })
-    }
-
-    /// Runs without looking at the version of Node when `node` is given.
-    async fn run(&self, exec: &Exec, cancel: &CancellationToken, node: Option<NodeVersion>) -> Result<Finished, SandboxError> {
-        let prepared = program::prepare(exec, &self.env, &self.shared.host, node)?;
-        let Prepared { program, code, needs } = prepared;
-        if let Some(code) = &code {
-            self.write(&code.path, code.content.as_bytes()).await?;
-        }
-        let limits = self.shared.limits(exec.timeout);
-        let cgroups = blocking(move || Ok(Cgroups::make(&limits))).await?;
-        let plan = self.plan(program, limits, &cgroups);
-        let bounds = Bounds { timeout: exec.timeout, output_limit: exec.output_limit, cancel };
-        let finished = exec::run(&self.shared.config.helper, &plan, &cgroups, bounds).await;
-        if let Some(code) = &code {
-            let directory = code.path.rsplit_once('/').map_or(code.path.as_str(), |(directory, _)| directory);
-            // What is left behind lies in the private temporary directory and disturbs nobody.
-            let _ = self.delete(directory).await;
-        }
-        finished.map_err(|not_run| match not_run {
-            NotRun::ProgramMissing => program::missing(needs),
-            NotRun::Error(error) => error,
-        })
-    }
-
-    fn plan(&self, program: plan::Program, limits: Limits, cgroups: &Cgroups) -> Plan {
-        let mut mounts = self.shared.host.mounts.clone();
-        for place in [paths::Place::Workspace, paths::Place::Temporary] {
-            let source = self.files.directory.join(place.outside());
-            mounts.push(Mount { source, target: place.inside().to_owned(), access: MountAccess::Write });
-        }
-        Plan {
-            become_outside: self.files.outside,
-            mounts,
-            links: self.shared.host.links.clone(),
-            files: self.shared.host.files.clone(),
-            cgroups: cgroups.directories().to_vec(),
-            limits,
-            program,
-        }
-    }
-
-    /// The version of Node, asked once per service and only when a command needs it.
-    async fn node(&self) -> Result<Option<NodeVersion>, SandboxError> {
-        let ask = async || {
-            let exec = Exec {
-                command: Command::Shell("exec node --version".to_owned()),
-                env: BTreeMap::new(),
-                working_directory: None,
-                timeout: Duration::from_secs(20),
-                output_limit: 1024,
-            };
-            let finished = self.run(&exec, &CancellationToken::new(), None).await?;
-            Ok(NodeVersion::parse(&finished.executed.stdout.text()))
-        };
-        self.shared.node.get_or_try_init(ask).await.copied()
-    }
-
-    fn kept_path(&self, key: &str) -> PathBuf {
-        self.files.directory.join(format!("kept-{:08x}.bin", short_hash(key)))
-    }
-
-    async fn on_files<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&Files) -> Result<T, SandboxError> + Send + 'static,
-    ) -> Result<T, SandboxError> {
-        let files = self.files.clone();
-        blocking(move || work(&files)).await
-    }
-}
-
-#[async_trait]
-impl Sandbox for LocalSandbox {
-    fn id(&self) -> &SandboxId {
-        &self.id
-    }
-
-    fn workspace(&self) -> &str {
-        WORKSPACE
-    }
-
-    fn language(&self) -> Language {
-        self.language
-    }
-
-    async fn keep(&self, key: &str, bytes: &[u8]) -> Result<(), SandboxError> {
-        let path = self.kept_path(key);
-        let (bytes, id) = (Bytes::copy_from_slice(bytes), self.id.clone());
-        blocking(move || {
-            let new = path.with_extension("new");
-            let write = std::fs::write(&new, &bytes).and_then(|()| std::fs::rename(&new, &path));
-            write.map_err(|error| SandboxError::Unavailable(format!("{id}: {error}")))
-        })
-        .await
-    }
-
-    async fn kept(&self, key: &str) -> Result<Option<Bytes>, SandboxError> {
-        let (path, id) = (self.kept_path(key), self.id.clone());
-        blocking(move || match std::fs::read(path) {
-            Ok(bytes) => Ok(Some(bytes.into())),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(SandboxError::Unavailable(format!("{id}: {error}"))),
-        })
-        .await
-    }
-
-    async fn exec(&self, exec: Exec, cancel: &CancellationToken) -> Result<Executed, SandboxError> {
-        let node = match &exec.command {
-            Command::Code { language: Language::Javascript | Language::Typescript, .. } => self.node().await?,
-            Command::Code { language: Language::Python | Language::Shell, .. } | Command::Shell(_) => None,
-        };
-        Ok(self.run(&exec, cancel, node).await?.executed)
-    }
-
-    async fn read(&self, path: &str, offset: u64, limit: usize) -> Result<(Bytes, u64), SandboxError> {
-        let path = path.to_owned();
-        self.on_files(move |files| files.read(&path, offset, limit)).await
-    }
-
-    async fn write(&self, path: &str, content: &[u8]) -> Result<(), SandboxError> {
-        let limit = self.shared.config.disk_mb.saturating_mul(1 << 20);
-        if content.len() as u64 > limit {
-            return Err(SandboxError::Invalid(format!(
-                "{path}: {} bytes are more than the sandbox may hold ({limit})",
-                content.len()
-            )));
-        }
-        let (path, content) = (path.to_owned(), Bytes::copy_from_slice(content));
-        self.on_files(move |files| files.write(&path, &content)).await
-    }
-
-    async fn list(&self, path: &str) -> Result<Vec<FileInfo>, SandboxError> {
-        let path = path.to_owned();
-        self.on_files(move |files| files.list(&path)).await
-    }
-
-    async fn walk(&self, path: &str, bounds: WalkBounds) -> Result<Walked, SandboxError> {
-        let path = path.to_owned();
-        self.on_files(move |files| files.walk(&path, bounds)).await
-    }
-
-    async fn info(&self, path: &str) -> Result<FileInfo, SandboxError> {
-        let path = path.to_owned();
-        self.on_files(move |files| files.info(&path)).await
-    }
-
-    async fn delete(&self, path: &str) -> Result<(), SandboxError> {
-        let path = path.to_owned();
-        self.on_files(move |files| files.delete(&path)).await
-    }
-
-    async fn create_directory(&self, path: &str) -> Result<(), SandboxError> {
-        let path = path.to_owned();
-        self.on_files(move |files| files.create_directory(&path)).await
     }
 }
 
