@@ -101,17 +101,19 @@ fn files() -> Vec<(String, String)> {
 
 /// Far from the ids people, services and containers are given.
 const FIRST_OUTSIDE_ID: u32 = 0x7000_0000;
+const NOBODY: u32 = 65534;
 
-/// Who a sandbox is on this machine when the service is root: a user that owns nothing else, another one for each name.
-/// `nobody` where this machine knows no such high ids (a container with few).
-pub(super) fn outside_ids(name: &str) -> Ids {
-    let id = FIRST_OUTSIDE_ID + (super::short_hash(name) & 0x00ff_ffff);
-    let known = |map: &str| fs::read_to_string(map).is_ok_and(|text| maps(&text, id));
-    if known("/proc/self/uid_map") && known("/proc/self/gid_map") {
-        Ids { uid: id, gid: id }
-    } else {
-        Ids { uid: 65534, gid: 65534 }
+/// Who a sandbox is on this machine: a user that owns nothing else, another one for each name; `nobody` where this machine knows no
+/// such high ids (a container with few). None when the service is not root, or is a root that is nobody else outside either (a
+/// container with a single user): then sandboxes are who the service is.
+pub(super) fn outside_ids(name: &str) -> Option<Ids> {
+    let read = |file: &str| fs::read_to_string(Path::new("/proc/self").join(file)).unwrap_or_default();
+    if !rustix::process::geteuid().is_root() || read("setgroups").trim() == "deny" {
+        return None;
     }
+    let (users, groups) = (read("uid_map"), read("gid_map"));
+    let own = FIRST_OUTSIDE_ID + (super::short_hash(name) & 0x00ff_ffff);
+    [own, NOBODY].into_iter().find(|id| maps(&users, *id) && maps(&groups, *id)).map(|id| Ids { uid: id, gid: id })
 }
 
 fn maps(map: &str, id: u32) -> bool {

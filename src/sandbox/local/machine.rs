@@ -69,7 +69,7 @@ impl LocalSandbox {
     }
 
     fn with_record(shared: Arc<Shared>, id: SandboxId, record: Record) -> Result<Self, SandboxError> {
-        let outside = rustix::process::geteuid().is_root().then(|| host::outside_ids(&id.0));
+        let outside = host::outside_ids(&id.0);
         let files = Files { directory: shared.config.root.join(&id.0), outside };
         files.prepare().map_err(|error| SandboxError::Unavailable(format!("{id}: {error}")))?;
         let language = record.labels.get(LANGUAGE_LABEL).and_then(|name| name.parse().ok()).unwrap_or_default();
