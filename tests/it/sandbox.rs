@@ -432,6 +432,42 @@ async fn nothing_survives_a_dropped_call() {
     assert_eq!(host_processes_with("16.1803"), 0);
 }
 
+/// Processes of this machine as (pid, parent).
+fn parents() -> BTreeMap<u32, u32> {
+    let parent = |pid: u32| {
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+        Some((pid, status.lines().find_map(|line| line.strip_prefix("PPid:"))?.trim().parse().ok()?))
+    };
+    let pids = std::fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    pids.filter_map(parent).collect()
+}
+
+#[tokio::test]
+async fn the_end_of_the_helper_is_the_end_of_everything() {
+    let machine = machine();
+    let sandbox = machine.sandbox("killed").await;
+    let cancel = CancellationToken::new();
+    let running = sandbox.exec(exec(Command::Shell("echo started >flag; sleep 57.7215; true".to_owned())), &cancel);
+    let kill = async {
+        while sandbox.info("flag").await.is_err() || host_processes_with("sleep\x0057.7215") == 0 {
+            tokio::task::yield_now().await;
+        }
+        let parents = parents();
+        let sleeping =
+            |pid: &u32| std::fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line.starts_with(b"sleep\x0057.7215"));
+        let mut pid = *parents.keys().find(|pid| sleeping(pid)).unwrap();
+        while parents[&pid] != std::process::id() {
+            pid = parents[&pid];
+        }
+        rustix::process::kill_process(rustix::process::Pid::from_raw(pid as i32).unwrap(), rustix::process::Signal::KILL)
+            .unwrap();
+    };
+    let (ran, ()) = tokio::join!(running, kill);
+    assert!(matches!(ran, Err(SandboxError::Unavailable(_))), "{ran:?}");
+    assert_eq!(host_processes_with("57.7215"), 0);
+    assert_eq!(sh(&*sandbox, "cat flag").await.stdout.text(), "started\n");
+}
+
 #[tokio::test]
 async fn background_processes_neither_delay_nor_survive() {
     let machine = machine();
