@@ -1,0 +1,75 @@
+//! Run events: what happened in a run, append-only, in order.
+
+use serde::{Deserialize, Serialize};
+
+use crate::reply::{Execution, LiveStep, StepState};
+
+/// Something that happened in a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum RunEvent {
+    /// A worker took it.
+    Started {
+        /// 1 at first; more after a crash or a shutdown.
+        attempt: i32,
+    },
+    /// The model answered.
+    Answered {
+        /// From 1.
+        step: i32,
+        /// Which model.
+        model: String,
+        /// What it said beside its tool calls.
+        text: String,
+    },
+    /// A tool was called and came back.
+    Acted {
+        /// The tool's name.
+        tool: String,
+        /// One plain line.
+        summary: String,
+        /// False when the tool reported an error.
+        ok: bool,
+        /// What was run, when something was.
+        execution: Option<Execution>,
+    },
+    /// A message joined the run.
+    Joined {
+        /// Who wrote it.
+        author: String,
+    },
+    /// What the run changed in the workspace.
+    Changed {
+        /// Unified diff, capped.
+        diff: String,
+    },
+}
+
+impl RunEvent {
+    /// The word in the `kind` column.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Started { .. } => "started",
+            Self::Answered { .. } => "answered",
+            Self::Acted { .. } => "acted",
+            Self::Joined { .. } => "joined",
+            Self::Changed { .. } => "changed",
+        }
+    }
+
+    pub(super) fn to_json(&self) -> serde_json::Value {
+        serde_json::to_value(self).unwrap_or_default()
+    }
+
+    /// The line of the live comment's checklist, when it deserves one.
+    pub fn step(&self) -> Option<LiveStep> {
+        let done = |label: String| Some(LiveStep { label, state: StepState::Done });
+        match self {
+            Self::Started { attempt: 1 } | Self::Answered { .. } | Self::Changed { .. } => None,
+            Self::Started { attempt } => done(format!("Taken up again after an interruption (attempt {attempt})")),
+            Self::Acted { summary, ok: true, .. } => done(summary.clone()),
+            Self::Acted { summary, ok: false, .. } => Some(LiveStep { label: summary.clone(), state: StepState::Failed }),
+            Self::Joined { author } => done(format!("Read the message of {author}")),
+        }
+    }
+}
