@@ -1,0 +1,462 @@
+//! Runs as their worker sees them: taken with a lease, saved step by step, ended, posted.
+//!
+//! Every write carries the lease epoch the run was taken with; when another worker took the run since, the write changes
+//! nothing and says so.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use sqlx::PgPool;
+use sqlx::postgres::types::PgInterval;
+use sqlx::types::Json;
+
+use super::event::RunEvent;
+use super::snapshot::Snapshot;
+use super::{RunState, Task};
+use crate::id::{LeaseEpoch, MessageId, RunId, ThreadId};
+use crate::intake::Request;
+use crate::model::{Role, Usage};
+use crate::reply::Outcome;
+
+/// A run that is ours as long as the lease is.
+#[derive(Debug)]
+pub struct Taken {
+    pub id: RunId,
+    pub thread: ThreadId,
+    pub epoch: LeaseEpoch,
+    pub message: MessageId,
+    pub request: Request,
+    pub task: Task,
+    pub state: RunState,
+    pub outcome: Option<Outcome>,
+    /// Counts how often it was taken, this time included.
+    pub attempt: i32,
+    pub snapshot: Option<Snapshot>,
+    pub arrivals: i32,
+    pub stop_requested_by: Option<String>,
+    pub requester: String,
+    pub repository: String,
+    pub accepted_at: DateTime<Utc>,
+    pub thread_title: Option<String>,
+}
+
+fn interval(span: Duration) -> PgInterval {
+    PgInterval { months: 0, days: 0, microseconds: i64::try_from(span.as_micros()).unwrap_or(i64::MAX) }
+}
+
+/// Takes the lease of the thread whose unfinished run is the oldest that is due, and that run with it.
+///
+/// Runs of one thread are taken strictly in order: a later one waits until the earlier one is posted.
+pub async fn take(pool: &PgPool, holder: &str, hold: Duration, now: DateTime<Utc>) -> Result<Option<Taken>, sqlx::Error> {
+    let row = sqlx::query!(
+        r#"
+        with next as (
+            select t.id as thread_id, r.id as run_id, t.title
+            from runs r join threads t on t.id = r.thread_id
+            where r.state <> 'posted' and r.next_try_at <= $3
+              and (t.lease_until is null or t.lease_until < now())
+              and not exists (
+                select 1 from runs e where e.thread_id = r.thread_id and e.id < r.id and e.state <> 'posted'
+              )
+            order by r.id limit 1
+            for update of t skip locked
+        ), lease as (
+            update threads set lease_epoch = lease_epoch + 1, lease_until = now() + $2::interval, lease_holder = $1
+            from next where threads.id = next.thread_id
+            returning threads.id, threads.lease_epoch, next.run_id, next.title
+        )
+        update runs set
+            state = case runs.state when 'queued' then 'running' else runs.state end,
+            attempt = runs.attempt + 1,
+            lease_epoch = lease.lease_epoch,
+            started_at = coalesce(runs.started_at, $3)
+        from lease
+        where runs.id = lease.run_id and runs.state <> 'posted'
+        returning runs.id as "id: RunId", runs.thread_id as "thread: ThreadId", runs.lease_epoch as "epoch: LeaseEpoch",
+            runs.message_id as "message: MessageId", runs.request as "request: Json<Request>", runs.task as "task: Json<Task>",
+            runs.state as "state: RunState", runs.outcome as "outcome: Json<Outcome>", runs.attempt,
+            runs.snapshot as "snapshot: Json<Snapshot>", runs.arrivals, runs.stop_requested_by, runs.requester,
+            runs.repository, runs.created_at, lease.title
+        "#,
+        holder,
+        interval(hold),
+        now,
+    )
+    .fetch_optional(pool)
+    .await?;
+    Ok(row.map(|row| Taken {
+        id: row.id,
+        thread: row.thread,
+        epoch: row.epoch,
+        message: row.message,
+        request: row.request.0,
+        task: row.task.0,
+        state: row.state,
+        outcome: row.outcome.map(|outcome| outcome.0),
+        attempt: row.attempt,
+        snapshot: row.snapshot.map(|snapshot| snapshot.0),
+        arrivals: row.arrivals,
+        stop_requested_by: row.stop_requested_by,
+        requester: row.requester,
+        repository: row.repository,
+        accepted_at: row.created_at,
+        thread_title: row.title,
+    }))
+}
+
+/// Keeps the lease. False when another worker has it.
+pub async fn renew(pool: &PgPool, thread: ThreadId, epoch: LeaseEpoch, hold: Duration) -> Result<bool, sqlx::Error> {
+    let done = sqlx::query!(
+        "update threads set lease_until = now() + $3::interval where id = $1 and lease_epoch = $2",
+        thread as ThreadId,
+        epoch as LeaseEpoch,
+        interval(hold),
+    )
+    .execute(pool)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Gives the lease back at once, so that another worker can go on (shutdown, or waiting for `not_before`). The attempt does not
+/// count: only a worker that died or stalled uses one up.
+pub async fn release(pool: &PgPool, run: RunId, epoch: LeaseEpoch, not_before: DateTime<Utc>) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        r#"
+        with run as (
+            update runs set next_try_at = $3, attempt = attempt - (state = 'running')::int where id = $1 and lease_epoch = $2 returning thread_id
+        ), lease as (
+            update threads set lease_until = null, lease_holder = null
+            where id = (select thread_id from run) and lease_epoch = $2
+            returning id
+        )
+        select job.id from lease, lateral jobs.add_job(
+            'run_thread', json_build_object('thread_id', lease.id), run_at := $3, job_key := 'run:' || lease.id
+        ) as job
+        "#,
+        run as RunId,
+        epoch as LeaseEpoch,
+        not_before,
+    )
+    .fetch_optional(pool)
+    .await?;
+    Ok(())
+}
+
+/// What the run's row says back at each save.
+#[derive(Clone, Debug)]
+pub struct Signals {
+    /// Messages that joined so far.
+    pub arrivals: i32,
+    /// Who wants it to stop.
+    pub stop_requested_by: Option<String>,
+}
+
+/// A line of the ledger.
+#[derive(Clone, Debug)]
+pub struct Spent {
+    pub step: i32,
+    pub model: String,
+    pub usage: Usage,
+    pub cost_usd: Option<f64>,
+}
+
+/// What a save writes.
+#[derive(Debug)]
+pub struct Save<'a> {
+    pub run: RunId,
+    pub epoch: LeaseEpoch,
+    pub snapshot: &'a Snapshot,
+    /// Events since the last save, the first with this sequence.
+    pub events: &'a [RunEvent],
+    pub first_event: i32,
+    pub spent: Option<&'a Spent>,
+    pub requester: &'a str,
+    pub repository: &'a str,
+    pub now: DateTime<Utc>,
+}
+
+/// Saves the snapshot, the new events and the ledger line in one statement. None when the lease was lost.
+pub async fn save(pool: &PgPool, save: Save<'_>) -> Result<Option<Signals>, sqlx::Error> {
+    let events = EventColumns::of(&save);
+    let spent = SpentColumns::of(save.spent);
+    let row = sqlx::query!(
+        r#"
+        with run as (
+            update runs set snapshot = $3, steps = $4, cost_usd = $5
+            where id = $1 and lease_epoch = $2 and state = 'running'
+            returning id, arrivals, stop_requested_by
+        ), event as (
+            insert into run_events (run_id, sequence, kind, data, at)
+            select run.id, e.sequence, e.kind, e.data, $6
+            from run, unnest($7::int[], $8::text[], $9::jsonb[]) as e (sequence, kind, data)
+            on conflict do nothing
+        ), spent as (
+            insert into ledger (run_id, step, requester, repository, model, input, cached, output, estimated, cost_usd, at)
+            select run.id, l.step, $10, $11, l.model, l.input, l.cached, l.output, l.estimated, l.cost_usd, $6
+            from run, unnest($12::int[], $13::text[], $14::bigint[], $15::bigint[], $16::bigint[], $17::bool[], $18::float8[])
+                as l (step, model, input, cached, output, estimated, cost_usd)
+            on conflict do nothing
+        )
+        select arrivals, stop_requested_by from run
+        "#,
+        save.run as RunId,
+        save.epoch as LeaseEpoch,
+        Json(save.snapshot) as _,
+        save.snapshot.steps,
+        save.snapshot.cost_usd,
+        save.now,
+        &events.sequences,
+        &events.kinds,
+        &events.data,
+        save.requester,
+        save.repository,
+        &spent.steps,
+        &spent.models,
+        &spent.inputs,
+        &spent.cached,
+        &spent.outputs,
+        &spent.estimated,
+        &spent.costs as &[Option<f64>],
+    )
+    .fetch_optional(pool)
+    .await?;
+    Ok(row.map(|row| Signals { arrivals: row.arrivals, stop_requested_by: row.stop_requested_by }))
+}
+
+/// How an attempt to end a run came out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// It is ended.
+    Ended,
+    /// A message joined meanwhile, or the lease was lost: nothing was changed.
+    Refused,
+}
+
+/// Ends a run and stores its conversation as messages of the thread, in one statement. `arrivals` is how many joined messages the
+/// run has seen; when there are more, nothing happens, so that no message is lost between the last answer and the end.
+/// Pass none to end whatever arrived (stop, limits, failures).
+pub async fn end(pool: &PgPool, save: Save<'_>, outcome: &Outcome, arrivals: Option<i32>) -> Result<Ending, sqlx::Error> {
+    let events = EventColumns::of(&save);
+    let spent = SpentColumns::of(save.spent);
+    let messages = MessageColumns::of(save.snapshot);
+    let ended = sqlx::query_scalar!(
+        r#"
+        with run as (
+            update runs set state = 'ended', outcome = $19, snapshot = $3, steps = $4, cost_usd = $5, ended_at = $6, next_try_at = $6
+            where id = $1 and lease_epoch = $2 and state = 'running' and ($20::int is null or arrivals = $20)
+            returning id, thread_id
+        ), event as (
+            insert into run_events (run_id, sequence, kind, data, at)
+            select run.id, e.sequence, e.kind, e.data, $6
+            from run, unnest($7::int[], $8::text[], $9::jsonb[]) as e (sequence, kind, data)
+            on conflict do nothing
+        ), spent as (
+            insert into ledger (run_id, step, requester, repository, model, input, cached, output, estimated, cost_usd, at)
+            select run.id, l.step, $10, $11, l.model, l.input, l.cached, l.output, l.estimated, l.cost_usd, $6
+            from run, unnest($12::int[], $13::text[], $14::bigint[], $15::bigint[], $16::bigint[], $17::bool[], $18::float8[])
+                as l (step, model, input, cached, output, estimated, cost_usd)
+            on conflict do nothing
+        ), said as (
+            insert into messages (id, thread_id, run_id, place_in_run, role, parts, created_at)
+            select m.id, run.thread_id, run.id, m.place, m.role, m.parts, $6
+            from run, unnest($21::uuid[], $22::int[], $23::text[], $24::jsonb[]) as m (id, place, role, parts)
+            on conflict do nothing
+        ), heard as (
+            update messages set run_id = run.id, place_in_run = h.place
+            from run, unnest($25::uuid[], $26::int[]) as h (id, place)
+            where messages.id = h.id
+        )
+        select id as "id: RunId" from run
+        "#,
+        save.run as RunId,
+        save.epoch as LeaseEpoch,
+        Json(save.snapshot) as _,
+        save.snapshot.steps,
+        save.snapshot.cost_usd,
+        save.now,
+        &events.sequences,
+        &events.kinds,
+        &events.data,
+        save.requester,
+        save.repository,
+        &spent.steps,
+        &spent.models,
+        &spent.inputs,
+        &spent.cached,
+        &spent.outputs,
+        &spent.estimated,
+        &spent.costs as &[Option<f64>],
+        Json(outcome) as _,
+        arrivals,
+        &messages.said_ids as &[MessageId],
+        &messages.said_places,
+        &messages.said_roles,
+        &messages.said_parts,
+        &messages.heard_ids as &[MessageId],
+        &messages.heard_places,
+    )
+    .fetch_optional(pool)
+    .await?;
+    Ok(if ended.is_some() { Ending::Ended } else { Ending::Refused })
+}
+
+/// Marks a run's end as visible and gives the lease back, in one statement. False when the lease was lost.
+/// A thread without a title gets a job to find one.
+pub async fn posted(pool: &PgPool, run: RunId, epoch: LeaseEpoch) -> Result<bool, sqlx::Error> {
+    let done = sqlx::query_scalar!(
+        r#"
+        with run as (
+            update runs set state = 'posted' where id = $1 and lease_epoch = $2 and state = 'ended'
+            returning thread_id, steps
+        ), lease as (
+            update threads set lease_until = null, lease_holder = null
+            where id = (select thread_id from run) and lease_epoch = $2
+            returning id, title
+        ), name as (
+            select job.id from run, lease, lateral jobs.add_job(
+                'title_thread', json_build_object('thread_id', lease.id), job_key := 'title:' || lease.id, max_attempts := 3
+            ) as job
+            where lease.title is null and run.steps > 0
+        )
+        select count(*) + 0 * (select count(*) from name) as "count!" from lease
+        "#,
+        run as RunId,
+        epoch as LeaseEpoch,
+    )
+    .fetch_one(pool)
+    .await?;
+    Ok(done == 1)
+}
+
+/// A run whose outcome is stored, with all that the answer is made of.
+#[derive(Debug)]
+pub struct Record {
+    pub outcome: Outcome,
+    pub snapshot: Snapshot,
+    pub events: Vec<RunEvent>,
+    pub ended_at: DateTime<Utc>,
+}
+
+/// The record of an ended run.
+pub async fn record(pool: &PgPool, run: RunId) -> Result<Option<Record>, sqlx::Error> {
+    let row = sqlx::query!(
+        r#"
+        select r.outcome as "outcome!: Json<Outcome>", r.snapshot as "snapshot!: Json<Snapshot>", r.ended_at as "ended_at!",
+               coalesce((select jsonb_agg(e.data order by e.sequence) from run_events e where e.run_id = r.id), '[]')
+                   as "events!: Json<Vec<RunEvent>>"
+        from runs r where r.id = $1 and r.outcome is not null and r.snapshot is not null
+        "#,
+        run as RunId,
+    )
+    .fetch_optional(pool)
+    .await?;
+    Ok(row.map(|row| Record { outcome: row.outcome.0, snapshot: row.snapshot.0, events: row.events.0, ended_at: row.ended_at }))
+}
+
+/// A message that joined a run.
+#[derive(Debug)]
+pub struct Arrival {
+    pub id: MessageId,
+    pub request: Request,
+}
+
+/// The messages that joined the run, in order, without those it has already seen.
+pub async fn arrivals(pool: &PgPool, run: RunId, seen: &[MessageId]) -> Result<Vec<Arrival>, sqlx::Error> {
+    let rows = sqlx::query!(
+        r#"
+        select m.id as "id: MessageId", i.request as "request: Json<Request>"
+        from messages m join inbox i on i.message_id = m.id
+        where m.run_id = $1 and m.place_in_run is null and m.id <> all($2)
+        order by m.id
+        "#,
+        run as RunId,
+        seen as &[MessageId],
+    )
+    .fetch_all(pool)
+    .await?;
+    Ok(rows.into_iter().map(|row| Arrival { id: row.id, request: row.request.0 }).collect())
+}
+
+/// Dollars spent by everybody since `day`.
+pub async fn spent_since(pool: &PgPool, day: DateTime<Utc>) -> Result<f64, sqlx::Error> {
+    sqlx::query_scalar!(r#"select coalesce(sum(cost_usd), 0) as "sum!" from ledger where at >= $1"#, day).fetch_one(pool).await
+}
+
+struct EventColumns {
+    sequences: Vec<i32>,
+    kinds: Vec<String>,
+    data: Vec<serde_json::Value>,
+}
+
+impl EventColumns {
+    fn of(save: &Save<'_>) -> Self {
+        let mut columns = Self { sequences: Vec::new(), kinds: Vec::new(), data: Vec::new() };
+        for (sequence, event) in (save.first_event..).zip(save.events) {
+            columns.sequences.push(sequence);
+            columns.kinds.push(event.kind().to_owned());
+            columns.data.push(event.to_json());
+        }
+        columns
+    }
+}
+
+#[derive(Default)]
+struct SpentColumns {
+    steps: Vec<i32>,
+    models: Vec<String>,
+    inputs: Vec<i64>,
+    cached: Vec<i64>,
+    outputs: Vec<i64>,
+    estimated: Vec<bool>,
+    costs: Vec<Option<f64>>,
+}
+
+impl SpentColumns {
+    fn of(spent: Option<&Spent>) -> Self {
+        let Some(spent) = spent else { return Self::default() };
+        let count = |tokens: u64| vec![i64::try_from(tokens).unwrap_or(i64::MAX)];
+        Self {
+            steps: vec![spent.step],
+            models: vec![spent.model.clone()],
+            inputs: count(spent.usage.input),
+            cached: count(spent.usage.cached),
+            outputs: count(spent.usage.output),
+            estimated: vec![spent.usage.estimated],
+            costs: vec![spent.cost_usd],
+        }
+    }
+}
+
+#[derive(Default)]
+struct MessageColumns {
+    said_ids: Vec<MessageId>,
+    said_places: Vec<i32>,
+    said_roles: Vec<String>,
+    said_parts: Vec<serde_json::Value>,
+    heard_ids: Vec<MessageId>,
+    heard_places: Vec<i32>,
+}
+
+impl MessageColumns {
+    /// Messages by people are in the table since they arrived and only get their place; the others are new.
+    fn of(snapshot: &Snapshot) -> Self {
+        let mut columns = Self::default();
+        for (place, spoken) in (0..).zip(&snapshot.conversation) {
+            if let Some(id) = spoken.heard {
+                columns.heard_ids.push(id);
+                columns.heard_places.push(place);
+                continue;
+            }
+            let role = match spoken.message.role {
+                Role::User => "user",
+                Role::Assistant => "assistant",
+                Role::Tool => "tool",
+            };
+            columns.said_ids.push(spoken.id);
+            columns.said_places.push(place);
+            columns.said_roles.push(role.to_owned());
+            columns.said_parts.push(serde_json::to_value(&spoken.message.parts).unwrap_or_default());
+        }
+        columns
+    }
+}
