@@ -1,4 +1,54 @@
-//! The agent.
+//! The agent: one run is one loop of model answer and tool calls, saved after each, until it ends by name.
+//!
+//! [`Run`] is the loop; its whole state is a [`Snapshot`], so that any worker can go on where another one died. What
+//! happened is told as [`RunEvent`]s, from which the live comment, the answer and later replays are made. The agent knows no surface:
+//! it is given a request and context as data and shows its progress as a [`crate::reply::LiveView`].
 
+mod code;
+pub mod context;
+pub mod event;
+pub mod limits;
 pub mod prompt;
+mod run;
+pub(crate) mod sandboxes;
+pub mod snapshot;
+pub(crate) mod store;
 pub mod tools;
+
+pub use event::RunEvent;
+pub use run::{Halt, Kit, Run};
+pub use snapshot::Snapshot;
+
+pub use crate::intake::command::CodeBlock;
+
+use serde::{Deserialize, Serialize};
+
+/// What a run is to do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "task", rename_all = "snake_case")]
+pub enum Task {
+    /// Ask the agent.
+    Ask {
+        /// The instruction: what the person wrote, without the mention.
+        text: String,
+    },
+    /// Run code as it is, without a model.
+    Code {
+        /// The fenced blocks of the request, in order; at least one.
+        blocks: Vec<CodeBlock>,
+    },
+}
+
+/// Where a run is in its life; it only moves forward.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, sqlx::Type)]
+#[sqlx(type_name = "text", rename_all = "lowercase")]
+pub enum RunState {
+    /// Accepted.
+    Queued,
+    /// Taken by a worker at least once.
+    Running,
+    /// Its outcome is decided and stored; people may not see it yet.
+    Ended,
+    /// People see it.
+    Posted,
+}

@@ -1,0 +1,425 @@
+//! The loop: ask the model, carry out what it asks for, save, until the run ends by name.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, NaiveTime, Utc};
+use futures::future::join_all;
+use sqlx::PgPool;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use super::code;
+use super::event::RunEvent;
+use super::sandboxes::ThreadSandboxes;
+use super::snapshot::{Next, Snapshot, unfinished};
+use super::store::{self, Ending, Save, Signals, Spent, Taken};
+use super::tools::{Access, ToolContext, ToolLimits, ToolOutput, Toolbox};
+use super::{CodeBlock, Task};
+use super::{limits, prompt};
+use crate::clock::Clock;
+use crate::id::{LeaseEpoch, RunId};
+use crate::model::{Answer, Delta, Message, Model, ModelError, Request, ToolCall, ToolResult, price};
+use crate::reply::{LimitKind, LiveState, LiveStep, LiveView, Outcome, StepState};
+use crate::settings::Limits;
+
+/// Longest answer we ask a model for, in tokens.
+const MAX_OUTPUT_TOKENS: u32 = 16_000;
+
+const INTERRUPTED: &str = "This call was interrupted: the service was restarted while it ran, so its outcome is unknown. \
+     Look at the present state before you repeat it.";
+
+/// What a run works with; the same for all runs of a process.
+#[derive(Clone)]
+pub struct Kit {
+    /// The database.
+    pub pool: PgPool,
+    /// Who answers.
+    pub model: Arc<dyn Model>,
+    /// What the model may call.
+    pub toolbox: Arc<Toolbox>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// The ceilings.
+    pub limits: Limits,
+}
+
+/// One run in the hands of a worker.
+pub struct Run<'a> {
+    kit: &'a Kit,
+    id: RunId,
+    epoch: LeaseEpoch,
+    requester: String,
+    repository: String,
+    started: DateTime<Utc>,
+    system: String,
+    history: Vec<Message>,
+    sandboxes: &'a ThreadSandboxes,
+    snapshot: Snapshot,
+    /// Events that are not saved yet.
+    unsaved: Vec<RunEvent>,
+    signals: Signals,
+    resumed: bool,
+    watch_daily: bool,
+    /// Cancelled when somebody asks the run to stop.
+    stop: CancellationToken,
+    view: watch::Sender<LiveView>,
+}
+
+/// Why a run was left without an end; whoever takes it next goes on from the last save.
+#[derive(Debug, thiserror::Error)]
+pub enum Halt {
+    /// Another worker has the run now.
+    #[error("the lease was lost")]
+    LeaseLost,
+    /// The database did not take a save.
+    #[error("cannot save the run: {0}")]
+    Database(#[from] sqlx::Error),
+}
+
+impl<'a> Run<'a> {
+    /// Continues where the snapshot stands. `history` and `system` stay the same for the whole run, so that providers can cache
+    /// them; `view` shows the progress; `stop` is cancelled from outside when a person says so.
+    #[expect(clippy::too_many_arguments, reason = "called once, by the job that gathers all of this")]
+    pub fn resume(
+        kit: &'a Kit,
+        taken: &Taken,
+        snapshot: Snapshot,
+        system: String,
+        history: Vec<Message>,
+        sandboxes: &'a ThreadSandboxes,
+        view: watch::Sender<LiveView>,
+        stop: CancellationToken,
+    ) -> Self {
+        let run = Self {
+            kit,
+            id: taken.id,
+            epoch: taken.epoch,
+            requester: taken.requester.clone(),
+            repository: taken.repository.clone(),
+            started: kit.clock.now(),
+            system,
+            history,
+            sandboxes,
+            resumed: taken.snapshot.is_some(),
+            snapshot,
+            unsaved: vec![RunEvent::Started { attempt: taken.attempt }],
+            signals: Signals { arrivals: taken.arrivals, stop_requested_by: taken.stop_requested_by.clone() },
+            watch_daily: true,
+            stop,
+            view,
+        };
+        run.view.send_modify(|view| view.state = LiveState::Working);
+        run
+    }
+
+    /// Drives the run to its end and stores it.
+    pub async fn drive(mut self, task: &Task) -> Result<Outcome, Halt> {
+        match task {
+            Task::Ask { .. } => self.converse().await,
+            Task::Code { blocks } => self.run_blocks(blocks).await,
+        }
+    }
+
+    /// Ends a run that its workers do not survive.
+    pub async fn give_up(mut self, attempts: i32) -> Result<Outcome, Halt> {
+        let reason = format!(
+            "The service stopped {attempts} times while it worked on this, so it is given up. Ask for less at once, or ask the \
+             operator to look for the report below in the log."
+        );
+        self.end_with(Outcome::Failed { reason, report: self.id.to_string() }).await
+    }
+
+    async fn converse(&mut self) -> Result<Outcome, Halt> {
+        self.look_at_the_day().await?;
+        loop {
+            if let Some(outcome) = self.must_end().await? {
+                return self.end_with(outcome).await;
+            }
+            self.join_arrivals().await?;
+            let ended = match self.snapshot.next() {
+                Next::Ask => self.ask().await?,
+                Next::Act(calls) => self.act(calls).await?,
+                Next::Done => self.answered().await?,
+            };
+            if let Some(outcome) = ended {
+                return Ok(outcome);
+            }
+        }
+    }
+
+    /// Runs the blocks as they are, one after the other. A block that a restart interrupted is not run again.
+    async fn run_blocks(&mut self, blocks: &[CodeBlock]) -> Result<Outcome, Halt> {
+        while let Some(block) = blocks.get(self.snapshot.blocks_done) {
+            if let Some(outcome) = self.must_end().await? {
+                return self.end_with(outcome).await;
+            }
+            let call = code::call(block, self.snapshot.blocks_done);
+            if std::mem::replace(&mut self.resumed, false) {
+                self.tell(code::interrupted(block));
+            } else {
+                self.save(None).await?;
+                let output = self.call_one(&call).await;
+                self.tell(code::ran(block, output));
+            }
+            self.snapshot.blocks_done += 1;
+            self.save(None).await?;
+        }
+        self.end_with(Outcome::Answered).await
+    }
+
+    /// Stop first, then the limits.
+    async fn must_end(&mut self) -> Result<Option<Outcome>, Halt> {
+        if self.stop.is_cancelled() && self.signals.stop_requested_by.is_none() {
+            self.save(None).await?;
+        }
+        if let Some(by) = &self.signals.stop_requested_by {
+            return Ok(Some(Outcome::Stopped { by: by.clone() }));
+        }
+        // The calls of an answer belong to its step and are carried out; no new answer is asked for.
+        if self.snapshot.next() != Next::Ask {
+            return Ok(None);
+        }
+        let reached = limits::reached(&self.kit.limits, &self.snapshot, self.started, self.kit.clock.now());
+        let reached = match reached {
+            None if self.watch_daily => self.look_at_the_day().await?,
+            reached => reached,
+        };
+        Ok(reached.map(|limit| Outcome::Limit { limit }))
+    }
+
+    async fn look_at_the_day(&mut self) -> Result<Option<LimitKind>, Halt> {
+        let midnight = self.kit.clock.now().with_time(NaiveTime::MIN).earliest().unwrap_or_default();
+        let spent = store::spent_since(&self.kit.pool, midnight).await?;
+        self.watch_daily = !limits::far_from_daily(&self.kit.limits, spent);
+        Ok(limits::daily(&self.kit.limits, spent))
+    }
+
+    /// Messages that arrived join before the next model call.
+    async fn join_arrivals(&mut self) -> Result<(), Halt> {
+        let seen = self.snapshot.heard();
+        let expected = usize::try_from(self.signals.arrivals).unwrap_or_default();
+        // The request itself is always the first of `seen`. An answer's open calls come before anything else may be said.
+        if seen.len() > expected || matches!(self.snapshot.next(), Next::Act(_)) {
+            return Ok(());
+        }
+        for arrival in store::arrivals(&self.kit.pool, self.id, &seen).await? {
+            self.snapshot.hear(arrival.id, prompt::follow_up(&arrival.request.author, &arrival.request.text));
+            self.tell(RunEvent::Joined { author: arrival.request.author.login });
+        }
+        Ok(())
+    }
+
+    /// One model answer. Without tool calls it is the end, which is saved with it.
+    async fn ask(&mut self) -> Result<Option<Outcome>, Halt> {
+        let request = Request {
+            system: self.system.clone(),
+            messages: self.messages(),
+            tools: self.kit.toolbox.specs(),
+            max_output_tokens: Some(MAX_OUTPUT_TOKENS),
+        };
+        let remaining = limits::remaining(&self.kit.limits, self.started, self.kit.clock.now());
+        let view = &self.view;
+        let deltas = |delta: Delta| match delta {
+            Delta::Text(text) => view.send_modify(|view| view.words.get_or_insert_default().push_str(&text)),
+            Delta::Restart { .. } => view.send_modify(|view| view.words = None),
+        };
+        let answer = tokio::select! {
+            answer = self.kit.model.answer(&request, &deltas) => answer,
+            () = self.stop.cancelled() => return Ok(None),
+            () = tokio::time::sleep(remaining) => {
+                let limit = LimitKind::Time { seconds: self.kit.limits.run_timeout.as_secs() };
+                return self.end_with(Outcome::Limit { limit }).await.map(Some);
+            }
+        };
+        match answer {
+            Ok(answer) => self.take(answer).await,
+            Err(error) => self.end_with(failed(self.id, &error)).await.map(Some),
+        }
+    }
+
+    async fn take(&mut self, answer: Answer) -> Result<Option<Outcome>, Halt> {
+        let spent = self.account(&answer);
+        self.view.send_modify(|view| view.words = None);
+        let text = answer.message.plain_text();
+        self.tell(RunEvent::Answered { step: self.snapshot.steps, model: answer.model.to_string(), text });
+        self.snapshot.say(answer.message);
+        if self.snapshot.next() == Next::Done {
+            return self.finish(&Outcome::Answered, Some(self.signals.arrivals), Some(&spent)).await;
+        }
+        self.save(Some(&spent)).await?;
+        Ok(None)
+    }
+
+    fn account(&mut self, answer: &Answer) -> Spent {
+        let cost_usd = price::cost(&answer.model, &answer.usage);
+        self.snapshot.steps += 1;
+        self.snapshot.model = Some(answer.model.clone());
+        match cost_usd {
+            Some(cost) => *self.snapshot.cost_usd.get_or_insert(0.0) += cost,
+            None => self.snapshot.cost_unknown = true,
+        }
+        Spent { step: self.snapshot.steps, model: answer.model.to_string(), usage: answer.usage, cost_usd }
+    }
+
+    /// Carries out the calls of an answer: reads together, writes alone, in order, saved after each group.
+    async fn act(&mut self, calls: Vec<ToolCall>) -> Result<Option<Outcome>, Halt> {
+        let resumed = std::mem::take(&mut self.resumed);
+        for group in groups(&self.kit.toolbox, calls) {
+            let unknown = resumed && self.kit.toolbox.access(&group[0]) == Access::Writes;
+            if unknown {
+                // The call may have run before the restart; doing it again could do it twice.
+                self.snapshot.add_results(group.iter().map(|call| unfinished(call, INTERRUPTED)));
+            } else {
+                self.carry_out(&group).await;
+            }
+            self.save(None).await?;
+            if self.stop.is_cancelled() || self.signals.stop_requested_by.is_some() {
+                break;
+            }
+        }
+        Ok(None)
+    }
+
+    async fn carry_out(&mut self, group: &[ToolCall]) {
+        let outputs = join_all(group.iter().map(|call| self.call_one(call))).await;
+        for (call, output) in group.iter().zip(outputs) {
+            self.record(call, output);
+        }
+        self.snapshot.acted = true;
+    }
+
+    async fn call_one(&self, call: &ToolCall) -> ToolOutput {
+        let label = self.kit.toolbox.label(call);
+        self.view.send_modify(|view| view.steps.push(LiveStep { label, state: StepState::Running }));
+        let cancel = self.stop.child_token();
+        let remaining = limits::remaining(&self.kit.limits, self.started, self.kit.clock.now());
+        let context =
+            ToolContext { sandboxes: self.sandboxes, cancel: &cancel, clock: self.kit.clock.as_ref(), limits: within(remaining) };
+        self.kit.toolbox.call(&context, call).await
+    }
+
+    fn record(&mut self, call: &ToolCall, output: ToolOutput) {
+        self.tell(RunEvent::Acted {
+            tool: call.name.clone(),
+            summary: output.summary,
+            ok: !output.is_error,
+            execution: output.execution,
+        });
+        let result =
+            ToolResult { id: call.id.clone(), name: call.name.clone(), content: output.content, is_error: output.is_error };
+        self.snapshot.add_results([result]);
+    }
+
+    /// The model is done. A message that came in meanwhile keeps the run going.
+    async fn answered(&mut self) -> Result<Option<Outcome>, Halt> {
+        self.finish(&Outcome::Answered, Some(self.signals.arrivals), None).await
+    }
+
+    /// Ends the run whatever arrived; what was said and done is kept.
+    async fn end_with(&mut self, outcome: Outcome) -> Result<Outcome, Halt> {
+        self.snapshot.close_open_calls("Not carried out: the run was ended before it.");
+        match self.finish(&outcome, None, None).await? {
+            Some(outcome) => Ok(outcome),
+            None => Err(Halt::LeaseLost),
+        }
+    }
+
+    /// Stores the end, unless a message joined since. None when the run goes on.
+    async fn finish(&mut self, outcome: &Outcome, arrivals: Option<i32>, spent: Option<&Spent>) -> Result<Option<Outcome>, Halt> {
+        if self.snapshot.acted
+            && let Some(diff) = self.sandboxes.changes().await
+        {
+            self.unsaved.push(RunEvent::Changed { diff });
+        }
+        let events = std::mem::take(&mut self.unsaved);
+        let first_event = self.snapshot.next_event;
+        self.snapshot.next_event += i32::try_from(events.len()).unwrap_or_default();
+        let save = self.saving(&events, first_event, spent);
+        let ending = store::end(&self.kit.pool, save, outcome, arrivals).await?;
+        if ending == Ending::Ended {
+            return Ok(Some(outcome.clone()));
+        }
+        // Something joined, or the lease is gone; a plain save tells which, and keeps what the refused end would have.
+        self.snapshot.next_event = first_event;
+        self.unsaved = events;
+        self.unsaved.retain(|event| !matches!(event, RunEvent::Changed { .. }));
+        self.save(spent).await?;
+        Ok(None)
+    }
+
+    /// Saves what is new and learns what arrived.
+    async fn save(&mut self, spent: Option<&Spent>) -> Result<(), Halt> {
+        let events = std::mem::take(&mut self.unsaved);
+        let first_event = self.snapshot.next_event;
+        self.snapshot.next_event += i32::try_from(events.len()).unwrap_or_default();
+        let save = self.saving(&events, first_event, spent);
+        self.signals = store::save(&self.kit.pool, save).await?.ok_or(Halt::LeaseLost)?;
+        Ok(())
+    }
+
+    fn saving<'s>(&'s self, events: &'s [RunEvent], first_event: i32, spent: Option<&'s Spent>) -> Save<'s> {
+        Save {
+            run: self.id,
+            epoch: self.epoch,
+            snapshot: &self.snapshot,
+            events,
+            first_event,
+            spent,
+            requester: &self.requester,
+            repository: &self.repository,
+            now: self.kit.clock.now(),
+        }
+    }
+
+    fn messages(&self) -> Vec<Message> {
+        self.history.iter().chain(self.snapshot.conversation.iter().map(|spoken| &spoken.message)).cloned().collect()
+    }
+
+    /// An event enters the record and the live view.
+    fn tell(&mut self, event: RunEvent) {
+        self.view.send_modify(|view| {
+            view.steps.retain(|step| step.state != StepState::Running);
+            view.steps.extend(event.step());
+        });
+        self.unsaved.push(event);
+    }
+}
+
+/// No call outlasts its run.
+fn within(remaining: Duration) -> ToolLimits {
+    let limits = ToolLimits::default();
+    ToolLimits {
+        default_timeout: limits.default_timeout.min(remaining),
+        max_timeout: limits.max_timeout.min(remaining),
+        ..limits
+    }
+}
+
+/// Neighbouring reads go together, every write alone.
+fn groups(toolbox: &Toolbox, calls: Vec<ToolCall>) -> Vec<Vec<ToolCall>> {
+    let mut groups: Vec<(Access, Vec<ToolCall>)> = Vec::new();
+    for call in calls {
+        let access = toolbox.access(&call);
+        match groups.last_mut() {
+            Some((Access::Reads, group)) if access == Access::Reads => group.push(call),
+            _ => groups.push((access, vec![call])),
+        }
+    }
+    groups.into_iter().map(|(_, group)| group).collect()
+}
+
+fn failed(run: RunId, error: &ModelError) -> Outcome {
+    tracing::warn!(run.id = %run, %error, "the model did not answer");
+    let reason = match error {
+        ModelError::Retry { reason, .. } => {
+            format!("The model did not answer after several tries: {reason}. Say `retry` to try again.")
+        }
+        ModelError::TooLong(_) => {
+            "The conversation has become too long for the model. Start a new issue, or choose a model with a larger context."
+                .to_owned()
+        }
+        ModelError::Fail { reason, remedy } => format!("{reason} {remedy}"),
+    };
+    Outcome::Failed { reason, report: run.to_string() }
+}
