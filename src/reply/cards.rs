@@ -80,6 +80,11 @@ pub enum Card {
     },
     /// Joined the current run.
     Noted,
+    /// Workers died over it, or it was tried too often.
+    GivenUp {
+        /// Names it in our log.
+        report: String,
+    },
 }
 
 /// What it takes to be allowed.
@@ -159,6 +164,9 @@ fn text(card: &Card) -> String {
         Card::Queued { position: 1 } => "Noted. It is next in line.".to_owned(),
         Card::Queued { position } => format!("Noted. It is number {position} in line."),
         Card::Noted => "Noted. It joins the current run.".to_owned(),
+        Card::GivenUp { report } => format!(
+            "I could not handle this: the service stopped each time it tried, so it is given up. Say it again in other words, or ask the operator to look for `{report}` in the log.",
+        ),
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! [`live()`], [`answer()`] and [`card()`] are everything people read. Their bodies stay under [`MAX_BODY`] by construction, end with the
 //! marker of their key, and hold other people's text only after [`safe`] made it harmless. [`Redactor`] goes over values before they
-//! are rendered and over every body before it leaves; [`clean`] over text from outside before a model reads it.
+//! are rendered and over every body before it leaves; [`clean`] over text from outside before a model reads it. [`Poster`] performs
+//! posts, [`LiveComment`] keeps the one of a run up to date.
 
 mod answer;
 mod cards;
@@ -11,15 +12,20 @@ pub mod cut;
 pub mod fence;
 pub mod inline;
 mod live;
+mod live_comment;
 pub mod marker;
 pub mod mention;
+mod post;
 mod redact;
 pub mod safe;
+mod store;
 mod view;
 
 pub use answer::answer;
 pub use cards::{Activity, Card, Needed, Scope, card};
 pub use live::live;
+pub use live_comment::{LiveComment, answer_key};
+pub use post::{CommentPost, PostError, Poster, allowed_mentions};
 pub use redact::Redactor;
 pub use view::*;
 

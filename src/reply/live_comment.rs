@@ -1,0 +1,73 @@
+//! The live comment while a run works: edited when something changed, but not more often than people and limits bear.
+
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::post::{CommentPost, Poster};
+use super::{LiveView, live};
+use crate::id::{RunId, ThreadId};
+use crate::intake::Place;
+
+/// A run that ends within this time is never shown half-way: its comment becomes the answer directly.
+const FIRST_EDIT: Duration = Duration::from_millis(1_500);
+/// GitHub asks for a second between writes, and allows 80 a minute for everything we do there.
+const BETWEEN_EDITS: Duration = Duration::from_secs(4);
+
+/// Keeps a run's comment up to date in the background until it is finished.
+#[derive(Debug)]
+pub struct LiveComment {
+    enough: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+impl LiveComment {
+    /// Starts to follow `views`. The comment must have been created.
+    pub fn follow(poster: Poster, thread: ThreadId, run: RunId, place: Place, mut views: watch::Receiver<LiveView>) -> Self {
+        let enough = CancellationToken::new();
+        let end = enough.clone();
+        let task = tokio::spawn(async move {
+            let key = answer_key(run);
+            let post = CommentPost { key: &key, thread, run: Some(run), kind: "answer", about: None, place: &place };
+            let mut pause = FIRST_EDIT;
+            let mut shown = String::new();
+            loop {
+                tokio::select! {
+                    () = end.cancelled() => return,
+                    () = tokio::time::sleep(pause) => {}
+                }
+                pause = BETWEEN_EDITS;
+                let mut view = views.borrow_and_update().clone();
+                poster.redactor().live(&mut view);
+                let body = live(&view, &key);
+                if body != shown {
+                    // An edit that fails is made up for by the next one, and by the answer at the latest.
+                    if let Err(error) = poster.edit(&post, &body).await {
+                        tracing::info!(run.id = %run, %error, "the live comment was not edited");
+                    }
+                    shown = body;
+                }
+                tokio::select! {
+                    () = end.cancelled() => return,
+                    changed = views.changed() => if changed.is_err() { return },
+                }
+            }
+        });
+        Self { enough, task }
+    }
+
+    /// Stops editing and waits for an edit that is under way, so that none can arrive after the answer.
+    pub async fn finish(self) {
+        self.enough.cancel();
+        if let Err(error) = self.task.await {
+            tracing::error!(%error, "the live comment's task failed");
+        }
+    }
+}
+
+/// The key of a run's one comment.
+pub fn answer_key(run: RunId) -> String {
+    format!("run-{run}")
+}

@@ -1,0 +1,67 @@
+//! The table `posts`: outbound effects by key.
+
+use chrono::{DateTime, Utc};
+use sqlx::PgPool;
+
+use crate::id::{RunId, ThreadId};
+
+/// What is known of a post before it is performed.
+#[derive(Clone, Debug)]
+pub(super) struct Begun {
+    /// False when it was begun before: its effect may be there already.
+    pub first: bool,
+    /// What the surface calls it, once known.
+    pub external_id: Option<i64>,
+    /// When it was begun first.
+    pub begun_at: DateTime<Utc>,
+}
+
+/// What a post is.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct PostRow<'a> {
+    pub key: &'a str,
+    pub thread: ThreadId,
+    pub run: Option<RunId>,
+    pub kind: &'a str,
+    pub about: Option<&'a str>,
+}
+
+/// Records that the post is about to be performed, before it is.
+pub(super) async fn begin(pool: &PgPool, post: PostRow<'_>, now: DateTime<Utc>) -> Result<Begun, sqlx::Error> {
+    let row = sqlx::query!(
+        r#"
+        insert into posts (key, thread_id, run_id, kind, about, created_at, updated_at) values ($1, $2, $3, $4, $5, $6, $6)
+        on conflict (key) do update set updated_at = excluded.updated_at
+        returning (xmax = 0) as "first!", external_id, created_at
+        "#,
+        post.key,
+        post.thread as ThreadId,
+        post.run as Option<RunId>,
+        post.kind,
+        post.about,
+        now,
+    )
+    .fetch_one(pool)
+    .await?;
+    let external_id = row.external_id.and_then(|id| id.parse().ok());
+    Ok(Begun { first: row.first, external_id, begun_at: row.created_at })
+}
+
+/// Records what the surface calls it.
+pub(super) async fn done(pool: &PgPool, key: &str, external_id: i64, now: DateTime<Utc>) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "update posts set state = 'done', external_id = $2, updated_at = $3 where key = $1",
+        key,
+        external_id.to_string(),
+        now,
+    )
+    .execute(pool)
+    .await?;
+    Ok(())
+}
+
+/// The surface's id of a post that is known to be there.
+pub(super) async fn external_id(pool: &PgPool, key: &str) -> Result<Option<i64>, sqlx::Error> {
+    let id = sqlx::query_scalar!("select external_id from posts where key = $1", key).fetch_optional(pool).await?;
+    Ok(id.flatten().and_then(|id| id.parse().ok()))
+}
