@@ -1,0 +1,94 @@
+//! The gate: between what arrived and what is done about it.
+//!
+//! Works through inbox rows strictly by their sequence in a thread. It looks up who may, acknowledges within moments (👀 and the live
+//! comment) or says why not, and turns a row into a run, a message that joins a run, or the effect of a command. A row that
+//! cannot be handled now waits, and those behind it in its thread wait with it; one that never works is given up.
+
+mod dispatch;
+mod store;
+
+use std::time::Duration;
+
+use chrono::TimeDelta;
+
+use self::store::{Claimed, Verdict};
+use super::Services;
+use super::run::later;
+use crate::reply::{Card, CommentPost, PostError, card};
+
+/// How long a claim holds without renewal; longer than any single call to a surface takes.
+const HOLD: Duration = Duration::from_secs(15);
+const RENEW_EVERY: Duration = Duration::from_secs(5);
+/// Attempts before a row is given up. With the backoff of posts that is about half an hour.
+const MAX_ATTEMPTS: i32 = 10;
+/// A row that was claimed this often without a verdict is what brings the service down.
+const SUSPECT: TimeDelta = TimeDelta::seconds(1);
+
+/// Works until no row is due.
+pub(super) async fn work(services: &Services) -> Result<(), sqlx::Error> {
+    while !services.shutdown.is_cancelled() {
+        let Some(claimed) = store::claim(&services.pool, services.clock.now(), HOLD).await? else { break };
+        pass(services, &claimed).await?;
+    }
+    Ok(())
+}
+
+async fn pass(services: &Services, claimed: &Claimed) -> Result<(), sqlx::Error> {
+    let decided = tokio::select! {
+        decided = decide(services, claimed) => decided,
+        () = lose_claim(services, claimed) => {
+            tracing::warn!(inbox.id = %claimed.id, "another worker has taken the request over");
+            return Ok(());
+        }
+    };
+    let now = services.clock.now();
+    match decided {
+        Ok(verdict) => store::finish(&services.pool, claimed, verdict).await.map(|_| ()),
+        Err(PostError::Database(error)) => Err(error),
+        Err(error) => match later(&error, claimed.attempts, now) {
+            Some(at) if claimed.attempts < MAX_ATTEMPTS => {
+                tracing::warn!(inbox.id = %claimed.id, %error, retry_at = %at, "the request waits");
+                store::postpone(&services.pool, claimed, at.max(now + SUSPECT)).await
+            }
+            Some(_) | None => {
+                tracing::error!(inbox.id = %claimed.id, thread.id = %claimed.thread, %error, "the request is given up");
+                store::finish(&services.pool, claimed, Verdict::Dead("the surface does not take our answer")).await.map(|_| ())
+            }
+        },
+    }
+}
+
+/// Renews the claim; ends when it is lost.
+async fn lose_claim(services: &Services, claimed: &Claimed) {
+    loop {
+        tokio::time::sleep(RENEW_EVERY).await;
+        match store::renew(&services.pool, claimed, HOLD).await {
+            Ok(true) => {}
+            Ok(false) => return,
+            Err(error) => tracing::warn!(inbox.id = %claimed.id, %error, "cannot renew the claim"),
+        }
+    }
+}
+
+async fn decide(services: &Services, claimed: &Claimed) -> Result<Verdict, PostError> {
+    if claimed.attempts > MAX_ATTEMPTS {
+        // Ten workers took it and none came back with a verdict.
+        notice(services, claimed, &Card::GivenUp { report: claimed.id.to_string() }).await?;
+        return Ok(Verdict::Dead("workers did not survive it"));
+    }
+    dispatch::dispatch(services, claimed).await
+}
+
+/// One comment that answers the row itself, without a run.
+async fn notice(services: &Services, claimed: &Claimed, what: &Card) -> Result<(), PostError> {
+    say(services, claimed, "notice", what).await
+}
+
+async fn say(services: &Services, claimed: &Claimed, kind: &str, what: &Card) -> Result<(), PostError> {
+    let key = format!("{kind}-{}", claimed.id);
+    let about = claimed.request.author.id.to_string();
+    let post =
+        CommentPost { key: &key, thread: claimed.thread, run: None, kind, about: Some(&about), place: &claimed.request.place };
+    services.poster.comment(&post, &card(what, &key)).await?;
+    Ok(())
+}

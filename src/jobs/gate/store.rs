@@ -1,0 +1,321 @@
+//! The inbox as the gate works through it: strictly by sequence within a thread, whichever worker does it.
+//!
+//! A claimed row carries its number of attempts as a fence: a gate that stalled and was overtaken changes nothing.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use sqlx::PgPool;
+use sqlx::postgres::types::PgInterval;
+use sqlx::types::Json;
+
+use crate::agent::Task;
+use crate::id::{InboxId, MessageId, RunId, ThreadId};
+use crate::intake::Request;
+
+/// An inbox row that is ours for a while.
+#[derive(Debug)]
+pub struct Claimed {
+    pub id: InboxId,
+    pub thread: ThreadId,
+    pub message: MessageId,
+    pub request: Request,
+    /// Counts claims of this row, this one included; the fence of every write about it.
+    pub attempts: i32,
+}
+
+/// What the gate needs to know before it decides.
+#[derive(Debug)]
+pub struct Standing {
+    /// The run this row became at an earlier attempt.
+    pub run: Option<RunId>,
+    /// The run this message joined at an earlier attempt.
+    pub joined: Option<RunId>,
+    /// The first unfinished agent run of the thread.
+    pub active: Option<RunId>,
+    /// Runs this person asked for since `since`.
+    pub by_person: i64,
+    /// The oldest of them.
+    pub oldest_by_person: Option<DateTime<Utc>>,
+    /// Runs of everybody since `since`.
+    pub by_everyone: i64,
+    /// Runs that wait or work, anywhere.
+    pub unfinished: i64,
+    /// Dollars spent since the start of the day.
+    pub spent_today: f64,
+    /// When this person was last refused in this thread.
+    pub refused_at: Option<DateTime<Utc>>,
+}
+
+fn interval(span: Duration) -> PgInterval {
+    PgInterval { months: 0, days: 0, microseconds: i64::try_from(span.as_micros()).unwrap_or(i64::MAX) }
+}
+
+/// Claims the oldest row that is due and first in its thread. None when there is nothing to do now.
+pub async fn claim(pool: &PgPool, now: DateTime<Utc>, hold: Duration) -> Result<Option<Claimed>, sqlx::Error> {
+    let row = sqlx::query!(
+        r#"
+        update inbox set claimed_until = now() + $2::interval, attempts = attempts + 1
+        where id = (
+            select i.id from inbox i
+            where i.state = 'new' and i.next_try_at <= $1 and (i.claimed_until is null or i.claimed_until < now())
+              and not exists (
+                select 1 from inbox e where e.thread_id = i.thread_id and e.sequence < i.sequence and e.state = 'new'
+              )
+            order by i.id limit 1
+            for update of i skip locked
+        )
+        returning id as "id: InboxId", thread_id as "thread: ThreadId", message_id as "message: MessageId",
+                  request as "request: Json<Request>", attempts
+        "#,
+        now,
+        interval(hold),
+    )
+    .fetch_optional(pool)
+    .await?;
+    Ok(row.map(|row| Claimed {
+        id: row.id,
+        thread: row.thread,
+        message: row.message,
+        request: row.request.0,
+        attempts: row.attempts,
+    }))
+}
+
+/// Keeps the claim. False when somebody else has it now.
+pub async fn renew(pool: &PgPool, claimed: &Claimed, hold: Duration) -> Result<bool, sqlx::Error> {
+    let done = sqlx::query!(
+        "update inbox set claimed_until = now() + $3::interval where id = $1 and attempts = $2 and state = 'new'",
+        claimed.id as InboxId,
+        claimed.attempts,
+        interval(hold),
+    )
+    .execute(pool)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Everything the gate decides on, in one round trip.
+pub async fn standing(
+    pool: &PgPool,
+    claimed: &Claimed,
+    since: DateTime<Utc>,
+    day: DateTime<Utc>,
+) -> Result<Standing, sqlx::Error> {
+    let row = sqlx::query!(
+        r#"
+        select
+            (select id from runs where inbox_id = $1) as "run: RunId",
+            (select run_id from messages where id = $2) as "joined: RunId",
+            (select id from runs
+             where thread_id = $3 and state in ('queued', 'running') and task->>'task' = 'ask'
+             order by id limit 1) as "active: RunId",
+            mine.count as "by_person!", mine.oldest as oldest_by_person,
+            (select count(*) from runs where created_at > $5) as "by_everyone!",
+            (select count(*) from runs where state in ('queued', 'running')) as "unfinished!",
+            (select coalesce(sum(cost_usd), 0) from ledger where at >= $6) as "spent_today!",
+            (select max(created_at) from posts where thread_id = $3 and kind = 'refusal' and about = $7) as refused_at
+        from (select count(*), min(created_at) as oldest from runs where requester_id = $4 and created_at > $5) as mine
+        "#,
+        claimed.id as InboxId,
+        claimed.message as MessageId,
+        claimed.thread as ThreadId,
+        claimed.request.author.id,
+        since,
+        day,
+        claimed.request.author.id.to_string(),
+    )
+    .fetch_one(pool)
+    .await?;
+    Ok(Standing {
+        run: row.run,
+        joined: row.joined,
+        active: row.active,
+        by_person: row.by_person,
+        oldest_by_person: row.oldest_by_person,
+        by_everyone: row.by_everyone,
+        unfinished: row.unfinished,
+        spent_today: row.spent_today,
+        refused_at: row.refused_at,
+    })
+}
+
+/// Creates the run of an inbox row, or finds the one it has.
+pub async fn create_run(
+    pool: &PgPool,
+    claimed: &Claimed,
+    request: &Request,
+    task: &Task,
+    now: DateTime<Utc>,
+) -> Result<RunId, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"
+        insert into runs (id, thread_id, inbox_id, message_id, request, task, next_try_at, requester, requester_id, repository, created_at)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $7)
+        on conflict (inbox_id) do update set inbox_id = excluded.inbox_id
+        returning id as "id: RunId"
+        "#,
+        RunId::new() as RunId,
+        claimed.thread as ThreadId,
+        claimed.id as InboxId,
+        claimed.message as MessageId,
+        Json(request) as _,
+        Json(task) as _,
+        now,
+        claimed.request.author.login,
+        claimed.request.author.id,
+        claimed.request.place.owner(),
+    )
+    .fetch_one(pool)
+    .await
+}
+
+/// Lets the message join the thread's first unfinished agent run. None when there is none any more.
+pub async fn join_run(pool: &PgPool, claimed: &Claimed) -> Result<Option<RunId>, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"
+        with active as (
+            update runs set arrivals = arrivals + 1
+            where state in ('queued', 'running') and id = (
+                select id from runs
+                where thread_id = $1 and state in ('queued', 'running') and task->>'task' = 'ask'
+                order by id limit 1
+            )
+            returning id
+        )
+        update messages set run_id = active.id from active
+        where messages.id = $2 and messages.run_id is null
+        returning active.id as "id: RunId"
+        "#,
+        claimed.thread as ThreadId,
+        claimed.message as MessageId,
+    )
+    .fetch_optional(pool)
+    .await
+}
+
+/// Asks every unfinished run of the thread to stop, and tells the workers. Returns how many there were.
+pub async fn request_stop(pool: &PgPool, thread: ThreadId, by: &str) -> Result<i64, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"
+        with stopped as (
+            update runs set stop_requested_by = coalesce(stop_requested_by, $2)
+            where thread_id = $1 and state in ('queued', 'running')
+            returning id
+        )
+        select count(pg_notify('threadbox_stop', id::text)) as "count!" from stopped
+        "#,
+        thread as ThreadId,
+        by,
+    )
+    .fetch_one(pool)
+    .await
+}
+
+/// The request and task of the thread's last run, for `retry`.
+pub async fn last_run(pool: &PgPool, thread: ThreadId, before: InboxId) -> Result<Option<(Request, Task)>, sqlx::Error> {
+    let row = sqlx::query!(
+        r#"select request as "request: Json<Request>", task as "task: Json<Task>"
+           from runs where thread_id = $1 and inbox_id <> $2 order by id desc limit 1"#,
+        thread as ThreadId,
+        before as InboxId,
+    )
+    .fetch_optional(pool)
+    .await?;
+    Ok(row.map(|row| (row.request.0, row.task.0)))
+}
+
+/// How the thread stands, for `status`.
+#[derive(Debug)]
+pub struct Status {
+    /// `queued`, `running`, `ended`, `posted`; none when nothing ever ran.
+    pub state: Option<String>,
+    /// Steps of the last run.
+    pub steps: i32,
+    /// When the last run was accepted.
+    pub since: Option<DateTime<Utc>>,
+    /// Runs of the thread that wait.
+    pub waiting: i64,
+}
+
+/// How the thread stands.
+pub async fn status(pool: &PgPool, thread: ThreadId) -> Result<Status, sqlx::Error> {
+    let row = sqlx::query!(
+        r#"
+        select last.state as "state?", coalesce(last.steps, 0) as "steps!",
+               last.created_at as "since?",
+               (select count(*) from runs where thread_id = $1 and state = 'queued') as "waiting!"
+        from (select 1) as one
+        left join lateral (
+            select state, steps, created_at from runs where thread_id = $1
+            order by (state = 'running') desc, id desc limit 1
+        ) as last on true
+        "#,
+        thread as ThreadId,
+    )
+    .fetch_one(pool)
+    .await?;
+    Ok(Status { state: row.state, steps: row.steps, since: row.since, waiting: row.waiting })
+}
+
+/// How a row ends.
+#[derive(Clone, Copy, Debug)]
+pub enum Verdict {
+    /// Handled; `wake` says whether a run waits to be taken.
+    Done { what: &'static str, wake: bool },
+    /// Given up.
+    Dead(&'static str),
+}
+
+/// Finishes a row and wakes a runner, in one statement. False when somebody else has the claim now.
+pub async fn finish(pool: &PgPool, claimed: &Claimed, verdict: Verdict) -> Result<bool, sqlx::Error> {
+    let (state, what, wake) = match verdict {
+        Verdict::Done { what, wake } => ("done", what, wake),
+        Verdict::Dead(what) => ("dead", what, false),
+    };
+    let done = sqlx::query_scalar!(
+        r#"
+        with done as (
+            update inbox set state = $3, verdict = $4, claimed_until = null
+            where id = $1 and attempts = $2 and state = 'new'
+            returning thread_id
+        ), wake as (
+            select job.id from done, lateral jobs.add_job(
+                'run_thread', json_build_object('thread_id', done.thread_id), job_key := 'run:' || done.thread_id
+            ) as job
+            where $5
+        )
+        select count(*) + 0 * (select count(*) from wake) as "count!" from done
+        "#,
+        claimed.id as InboxId,
+        claimed.attempts,
+        state,
+        what,
+        wake,
+    )
+    .fetch_one(pool)
+    .await?;
+    Ok(done == 1)
+}
+
+/// Puts a row back until `at`; rows behind it in the thread wait with it.
+pub async fn postpone(pool: &PgPool, claimed: &Claimed, at: DateTime<Utc>) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        r#"
+        with later as (
+            update inbox set next_try_at = $3, claimed_until = null
+            where id = $1 and attempts = $2 and state = 'new' returning thread_id
+        )
+        select job.id from later, lateral jobs.add_job(
+            'wake_thread', json_build_object('thread_id', later.thread_id),
+            run_at := $3, job_key := 'later:' || later.thread_id
+        ) as job
+        "#,
+        claimed.id as InboxId,
+        claimed.attempts,
+        at,
+    )
+    .fetch_optional(pool)
+    .await?;
+    Ok(())
+}
