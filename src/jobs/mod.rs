@@ -1,5 +1,118 @@
-//! jobs
+//! Jobs: the one module that knows the job engine. It carries wake-ups; order, lease and fencing are ours.
+//!
+//! A wake-up says "there is something to do for this thread" and holds no data. Whoever gets one works until nothing is
+//! left that anybody waits for, so a lost, doubled or late wake-up costs time at most, and a [`sweep`] sends those that got lost.
 
+mod gate;
 mod migrate;
+mod run;
+mod services;
+mod store;
+mod sweep;
+mod title;
+mod wake;
 
 pub use migrate::{SCHEMA, migrate};
+pub use services::{Services, Stops};
+
+use std::time::Duration;
+
+use futures::FutureExt;
+use graphile_worker::{Worker, WorkerOptions};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+/// Handlers of short jobs at work at once, beside the runs.
+const GATES: usize = 8;
+const POLL: Duration = Duration::from_millis(200);
+const HEARTBEAT: Duration = Duration::from_secs(5);
+const DEAD_AFTER: Duration = Duration::from_secs(20);
+/// Handlers hand their work back at once on shutdown; this is for the database to take it.
+const GRACE: Duration = Duration::from_secs(10);
+
+const RESTART_PAUSE: Duration = Duration::from_secs(1);
+
+/// The workers of this process.
+#[derive(Debug)]
+pub struct Engine {
+    shutdown: CancellationToken,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl Engine {
+    /// Starts working.
+    pub async fn start(services: Services) -> anyhow::Result<Self> {
+        let shutdown = services.shutdown.clone();
+        let mut tasks = Vec::new();
+        for pool in [Slots::Short, Slots::Runs] {
+            // The first start is waited for, so that what keeps it from working is an error here.
+            let worker = pool.worker(&services).await?;
+            tasks.push(tokio::spawn(keep_working(pool, worker, services.clone())));
+        }
+        tasks.push(tokio::spawn(sweep::keep_sweeping(services.clone())));
+        tasks.push(tokio::spawn(services::listen_for_stops(services)));
+        Ok(Self { shutdown, tasks })
+    }
+
+    /// Hands work back and waits until every slot is empty.
+    pub async fn shut_down(self) {
+        self.shutdown.cancel();
+        for task in self.tasks {
+            if let Err(error) = task.await {
+                tracing::error!(%error, "a worker ended badly");
+            }
+        }
+    }
+}
+
+/// The two pools of slots: short jobs never wait behind runs.
+#[derive(Clone, Copy, Debug)]
+enum Slots {
+    Short,
+    Runs,
+}
+
+impl Slots {
+    async fn worker(self, services: &Services) -> anyhow::Result<Worker> {
+        let options = match self {
+            Self::Short => options(services, GATES).define_job::<wake::WakeThread>().define_job::<title::TitleThread>(),
+            Self::Runs => options(services, services.settings.limits.max_concurrent_runs as usize).define_job::<run::RunThread>(),
+        };
+        Ok(options.init().await?)
+    }
+}
+
+fn options(services: &Services, slots: usize) -> WorkerOptions {
+    WorkerOptions::default()
+        .schema(SCHEMA)
+        .pg_pool(services.pool.clone())
+        .concurrency(slots)
+        .poll_interval(POLL)
+        .heartbeat_interval(HEARTBEAT)
+        .sweep_interval(HEARTBEAT)
+        .sweep_threshold(DEAD_AFTER)
+        .recovery_delay(Duration::ZERO)
+        .listen_os_shutdown_signals(false)
+        .shutdown_signal(services.shutdown.clone().cancelled_owned().boxed().shared())
+        .shutdown_grace_period(GRACE)
+        .shutdown_interrupted_job_retry_delay(Duration::ZERO)
+        .add_extension(services.clone())
+}
+
+/// Runs the worker until shutdown, and a new one whenever it ends before: it does when the database goes away.
+async fn keep_working(slots: Slots, first: Worker, services: Services) {
+    let mut next = Some(first);
+    while !services.shutdown.is_cancelled() {
+        let ended = match next.take() {
+            Some(worker) => worker.run().await.map_err(anyhow::Error::from),
+            None => slots.worker(&services).await.map(|worker| next = Some(worker)),
+        };
+        if let Err(error) = ended {
+            tracing::error!(%error, ?slots, "the worker ended; a new one is started");
+            tokio::select! {
+                () = tokio::time::sleep(RESTART_PAUSE) => {}
+                () = services.shutdown.cancelled() => {}
+            }
+        }
+    }
+}

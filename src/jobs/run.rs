@@ -1,0 +1,280 @@
+//! The job that works on runs: takes the lease of a thread, drives its run, makes the end visible, and takes the next.
+
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use graphile_worker::{IntoTaskHandlerResult, TaskHandler, WorkerContext};
+use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
+
+use super::Services;
+use crate::agent::sandboxes::ThreadSandboxes;
+use crate::agent::store::{self, Record, Taken};
+use crate::agent::{Halt, Run, RunEvent, RunState, Snapshot, Task, context, prompt};
+use crate::github::{Comment, GithubError, Reaction, RepoRef};
+use crate::id::ThreadId;
+use crate::intake::{Place, Request};
+use crate::model::Message;
+use crate::reply::{
+    AnswerView, CommentPost, Cost, Footer, LiveComment, LiveView, Outcome, PostError, allowed_mentions, answer, answer_key,
+};
+use crate::thread;
+
+/// How long a lease holds without renewal. Longer than any single call to a surface takes (10 s), so that what a worker began
+/// is over before another one begins.
+pub const LEASE: Duration = Duration::from_secs(15);
+const RENEW_EVERY: Duration = Duration::from_secs(5);
+/// Workers that may die over one run before it is given up.
+const MAX_ATTEMPTS: i32 = 5;
+/// How long the answer of a finished run is tried to be posted.
+const POSTING_GIVEN_UP: TimeDelta = TimeDelta::hours(24);
+const SLOWEST_RETRY: TimeDelta = TimeDelta::minutes(5);
+
+/// A thread has a run to work on.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct RunThread {
+    /// Which; a hint only.
+    pub thread_id: ThreadId,
+}
+
+impl TaskHandler for RunThread {
+    const IDENTIFIER: &'static str = "run_thread";
+
+    async fn run(self, context: WorkerContext) -> impl IntoTaskHandlerResult {
+        let services = context.get_ext::<Services>().ok_or("the services are missing")?;
+        work(services).await.map_err(|error| error.to_string())
+    }
+}
+
+/// Works until no run is due that is in nobody's hands.
+async fn work(services: &Services) -> Result<(), Failure> {
+    while !services.shutdown.is_cancelled() {
+        let Some(taken) = store::take(&services.pool, &services.holder, LEASE, services.clock.now()).await? else { break };
+        hold(services, &taken).await?;
+    }
+    Ok(())
+}
+
+/// Why a worker put a run down.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error(transparent)]
+    Halt(#[from] Halt),
+    #[error("the answer is not posted: {0}")]
+    Post(#[from] PostError),
+    #[error("the database did not answer: {0}")]
+    Database(#[from] sqlx::Error),
+}
+
+/// Carries a run while keeping its lease; gives it back at once on shutdown or when it has to wait.
+async fn hold(services: &Services, taken: &Taken) -> Result<(), Failure> {
+    let done = tokio::select! {
+        done = carry(services, taken) => done,
+        () = lose_lease(services, taken) => Err(Halt::LeaseLost.into()),
+        () = services.shutdown.cancelled() => {
+            tracing::info!(run.id = %taken.id, "handed back at shutdown");
+            store::release(&services.pool, taken.id, taken.epoch, services.clock.now()).await?;
+            return Ok(());
+        }
+    };
+    match done {
+        Ok(()) => Ok(()),
+        Err(Failure::Halt(Halt::LeaseLost)) => {
+            tracing::warn!(run.id = %taken.id, "another worker has taken the run over");
+            Ok(())
+        }
+        Err(Failure::Post(error)) => put_off(services, taken, &error).await,
+        Err(error @ (Failure::Halt(Halt::Database(_)) | Failure::Database(_))) => Err(error),
+    }
+}
+
+/// Renews the lease; ends when it is lost.
+async fn lose_lease(services: &Services, taken: &Taken) {
+    loop {
+        tokio::time::sleep(RENEW_EVERY).await;
+        match store::renew(&services.pool, taken.thread, taken.epoch, LEASE).await {
+            Ok(true) => {}
+            Ok(false) => return,
+            // The lease may still hold; the saves of the run are fenced in any case.
+            Err(error) => tracing::warn!(run.id = %taken.id, %error, "cannot renew the lease"),
+        }
+    }
+}
+
+async fn carry(services: &Services, taken: &Taken) -> Result<(), Failure> {
+    if taken.state != RunState::Ended {
+        execute(services, taken).await?;
+    }
+    let Some(record) = store::record(&services.pool, taken.id).await? else {
+        // The row was forgotten with its thread.
+        return Ok(());
+    };
+    publish(services, taken, &record).await?;
+    store::posted(&services.pool, taken.id, taken.epoch).await?;
+    Ok(())
+}
+
+/// Drives the run to its stored end.
+async fn execute(services: &Services, taken: &Taken) -> Result<Outcome, Failure> {
+    let sandboxes = ThreadSandboxes::new(services.sandboxes.clone(), taken.thread, taken.id);
+    let stop = services.stops.register(taken.id);
+    let (view, views) = watch::channel(LiveView::default());
+    let snapshot = match taken.snapshot.clone() {
+        Some(snapshot) => snapshot,
+        None => begin(services, taken).await,
+    };
+    let history = match &taken.task {
+        Task::Ask { .. } => {
+            context::history(thread::history(&services.pool, taken.thread, taken.id).await?, context::HISTORY_TOKENS)
+        }
+        Task::Code { .. } => Vec::new(),
+    };
+    let system = prompt::system(services.instructions.as_deref(), &facts(services, &taken.request.place));
+    let run = Run::resume(&services.kit, taken, snapshot, system, history, &sandboxes, view, stop.token.clone());
+    if taken.attempt > MAX_ATTEMPTS {
+        return Ok(run.give_up(MAX_ATTEMPTS).await?);
+    }
+    let place = taken.request.place.clone();
+    let live = LiveComment::follow(services.poster.clone(), taken.thread, taken.id, place, views);
+    let outcome = run.drive(&taken.task).await;
+    live.finish().await;
+    Ok(outcome?)
+}
+
+async fn begin(services: &Services, taken: &Taken) -> Snapshot {
+    let opening = match &taken.task {
+        Task::Ask { text } => prompt::opening(&taken.request, text, &surroundings(services, &taken.request).await),
+        Task::Code { .. } => Message::text(crate::model::Role::User, taken.request.text.as_str()),
+    };
+    Snapshot::begin(taken.message, opening)
+}
+
+/// What was said in the conversation before the request; without it the run goes on with what the request itself brought.
+async fn surroundings(services: &Services, request: &Request) -> Vec<prompt::Comment> {
+    const COMMENTS: usize = 30;
+    let Some(github) = &services.github else { return Vec::new() };
+    let Some((repo, number)) = RepoRef::of(&request.place) else { return Vec::new() };
+    match github.comments_before(&repo, number, request.written_at, COMMENTS).await {
+        Ok(comments) => comments.into_iter().filter_map(said).collect(),
+        Err(error) => {
+            tracing::warn!(%error, "the earlier comments are not known to the run");
+            Vec::new()
+        }
+    }
+}
+
+/// Comments of deleted accounts are left out: nobody can be asked what they meant.
+fn said(comment: Comment) -> Option<prompt::Comment> {
+    let author = comment.author?;
+    Some(prompt::Comment { author, edited_at: comment.updated_at, text: comment.body })
+}
+
+/// What is true for the whole thread, so that providers can cache the prefix.
+fn facts(services: &Services, place: &Place) -> prompt::Facts {
+    let place = match place {
+        Place::Github { repository, number, is_pull_request, .. } => {
+            let kind = if *is_pull_request { "pull request" } else { "issue" };
+            format!("{kind} {repository}#{number} on GitHub")
+        }
+    };
+    let limits = &services.settings.limits;
+    prompt::Facts {
+        handle: services.settings.name.clone(),
+        place,
+        workspace: Some("/workspace".to_owned()),
+        network: Some("no network".to_owned()),
+        limits: Some(format!(
+            "{} steps, {} min, ${:.2}",
+            limits.max_steps,
+            limits.run_timeout.as_secs() / 60,
+            limits.run_budget_usd
+        )),
+    }
+}
+
+/// Makes the end visible: the comment becomes the answer, and the trigger gets its reaction.
+async fn publish(services: &Services, taken: &Taken, record: &Record) -> Result<(), PostError> {
+    let key = answer_key(taken.id);
+    let post = CommentPost {
+        key: &key,
+        thread: taken.thread,
+        run: Some(taken.id),
+        kind: "answer",
+        about: None,
+        place: &taken.request.place,
+    };
+    let mut view = view(taken, record);
+    services.poster.redactor().answer(&mut view);
+    let body = answer(&view, &key, &allowed_mentions(&taken.request));
+    services.poster.comment(&post, &body).await?;
+    let reaction = match record.outcome {
+        Outcome::Answered => Reaction::Rocket,
+        Outcome::Limit { .. } | Outcome::Stopped { .. } | Outcome::Failed { .. } => Reaction::Confused,
+    };
+    // The answer is there; a reaction that does not work is not worth doing all of it again.
+    if let Err(error) = services.poster.react(&taken.request, reaction).await {
+        tracing::info!(run.id = %taken.id, %error, "no reaction to the trigger");
+    }
+    Ok(())
+}
+
+fn view(taken: &Taken, record: &Record) -> AnswerView {
+    let mut executions = Vec::new();
+    let mut diff = None;
+    for event in &record.events {
+        match event {
+            RunEvent::Acted { execution: Some(execution), .. } => executions.push(execution.clone()),
+            RunEvent::Changed { diff: changed } => diff = Some(changed.clone()),
+            RunEvent::Acted { .. } | RunEvent::Started { .. } | RunEvent::Answered { .. } | RunEvent::Joined { .. } => {}
+        }
+    }
+    let snapshot = &record.snapshot;
+    let cost = match snapshot.cost_usd {
+        _ if snapshot.cost_unknown => Cost::Unknown,
+        Some(usd) => Cost::Usd(usd),
+        None => Cost::None,
+    };
+    AnswerView {
+        outcome: record.outcome.clone(),
+        text: snapshot.last_words(),
+        executions,
+        diff,
+        footer: Footer {
+            model: snapshot.model.clone(),
+            steps: u32::try_from(snapshot.steps).unwrap_or_default(),
+            elapsed: (record.ended_at - taken.accepted_at).to_std().unwrap_or_default(),
+            cost,
+            run_url: None,
+        },
+    }
+}
+
+/// The answer could not be posted: later again, or never.
+async fn put_off(services: &Services, taken: &Taken, error: &PostError) -> Result<(), Failure> {
+    let now = services.clock.now();
+    match later(error, taken.attempt, now) {
+        Some(at) if now - taken.accepted_at < POSTING_GIVEN_UP => {
+            tracing::warn!(run.id = %taken.id, %error, retry_at = %at, "the answer is not posted yet");
+            store::release(&services.pool, taken.id, taken.epoch, at).await?;
+        }
+        Some(_) | None => {
+            tracing::error!(run.id = %taken.id, %error, "the answer cannot be posted; it stays in the run's record");
+            store::posted(&services.pool, taken.id, taken.epoch).await?;
+        }
+    }
+    Ok(())
+}
+
+/// When to try a post again; none when that will not help.
+pub(super) fn later(error: &PostError, attempt: i32, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    let exponent = u32::try_from(attempt.clamp(0, 10)).unwrap_or_default();
+    let backoff = TimeDelta::seconds(2_i64.pow(exponent)).min(SLOWEST_RETRY);
+    match error {
+        PostError::Github(GithubError::RateLimited { until }) => Some((*until).max(now)),
+        PostError::Github(GithubError::Unavailable { .. }) | PostError::Database(_) => Some(now + backoff),
+        PostError::Github(
+            GithubError::NotFound | GithubError::Forbidden { .. } | GithubError::Gone(_) | GithubError::Invalid(_),
+        )
+        | PostError::Off => None,
+    }
+}
