@@ -138,3 +138,16 @@ pub async fn open(
 pub fn default_data_dir() -> PathBuf {
     embedded::default_data_dir()
 }
+
+/// The server's version, such as `15.18`.
+pub async fn version(pool: &PgPool) -> Result<String, sqlx::Error> {
+    sqlx::query_scalar("select split_part(current_setting('server_version'), ' ', 1)").fetch_one(pool).await
+}
+
+/// True when the tables are those of this version or of a newer one.
+pub async fn is_migrated(pool: &PgPool) -> Result<bool, sqlx::Error> {
+    let wanted = MIGRATOR.iter().map(|migration| migration.version).max().unwrap_or_default();
+    let there: Option<i64> =
+        sqlx::query_scalar("select max(version) from _sqlx_migrations where success").fetch_one(pool).await?;
+    Ok(there.is_some_and(|there| there >= wanted))
+}

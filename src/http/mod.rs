@@ -1,3 +1,38 @@
-//! http
+//! HTTP: signed webhooks in, and the questions a supervisor asks.
 
+mod health;
 pub mod signature;
+mod webhook;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::routing::{get, post};
+use sqlx::PgPool;
+
+use crate::clock::Clock;
+use crate::secret::SecretString;
+
+/// What the handlers work with.
+#[derive(Clone)]
+pub struct Http {
+    /// The database.
+    pub pool: PgPool,
+    /// The mention handle.
+    pub name: Arc<str>,
+    /// Secrets a webhook may be signed with; empty where GitHub is off.
+    pub webhook_secrets: Arc<[SecretString]>,
+    /// Parts that are on, for `/readyz`.
+    pub surfaces: Arc<[&'static str]>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// All routes.
+pub fn router(http: Http) -> Router {
+    Router::new()
+        .route("/webhooks/github", post(webhook::receive_github))
+        .route("/healthz", get(health::alive))
+        .route("/readyz", get(health::ready))
+        .with_state(http)
+}
