@@ -1,1 +1,255 @@
-//! app
+//! The composition root: settings become clients, clients become an [`App`] that serves, works and shuts down.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use sqlx::PgPool;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::agent::Kit;
+use crate::agent::tools::Toolbox;
+use crate::clock::{Clock, SystemClock};
+use crate::db;
+use crate::github::{Github, Pace};
+use crate::http::{self, Http};
+use crate::jobs::{self, Engine, Services, Stops};
+use crate::model::{self, Model, ModelName, Patience};
+use crate::reply::{Poster, Redactor};
+use crate::sandbox::Provider;
+use crate::sandbox::local::{LocalConfig, LocalProvider};
+use crate::settings::{GithubAuth, SandboxKind, Settings};
+
+/// Processes and threads of one command in a local sandbox.
+const SANDBOX_PROCESSES: u64 = 256;
+/// Connections beside one per run: short jobs, listeners, webhooks.
+const SPARE_CONNECTIONS: u32 = 24;
+
+/// The parts of the service a process may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Everything in one process.
+    All,
+    /// Webhooks and HTTP.
+    Web,
+    /// The gate and the runs.
+    Worker,
+}
+
+impl Role {
+    fn serves(self) -> bool {
+        matches!(self, Self::All | Self::Web)
+    }
+
+    fn works(self) -> bool {
+        matches!(self, Self::All | Self::Worker)
+    }
+}
+
+/// What an app is made of beside its settings; tests and benches replace parts of it.
+#[derive(Clone)]
+pub struct Parts {
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Path of the threadbox binary, which isolates local sandboxes.
+    pub helper: PathBuf,
+    /// How fast GitHub is written to.
+    pub pace: Pace,
+    /// How patiently models are asked.
+    pub patience: Patience,
+    /// Replaces the sandboxes of the settings.
+    pub sandboxes: Option<Arc<dyn Provider>>,
+}
+
+impl Parts {
+    /// The parts of a real service.
+    pub fn real() -> anyhow::Result<Self> {
+        Ok(Self {
+            clock: Arc::new(SystemClock),
+            helper: std::env::current_exe().context("Cannot find this program's own file")?,
+            pace: Pace::GITHUB,
+            patience: Patience::default(),
+            sandboxes: None,
+        })
+    }
+}
+
+/// Connections the pool needs with these settings.
+pub fn connections(settings: &Settings) -> u32 {
+    settings.limits.max_concurrent_runs.saturating_add(SPARE_CONNECTIONS)
+}
+
+/// Brings the service's tables and the job engine's up to date. Idempotent, and safe in several processes at once.
+pub async fn migrate(pool: &PgPool) -> anyhow::Result<()> {
+    db::migrate(pool).await?;
+    jobs::migrate(pool).await
+}
+
+/// A running service.
+#[derive(Debug)]
+pub struct App {
+    address: Option<SocketAddr>,
+    shutdown: CancellationToken,
+    server: Option<JoinHandle<()>>,
+    engine: Option<Engine>,
+}
+
+impl App {
+    /// Starts on a migrated database. When it returns, webhooks are accepted and work is taken.
+    pub async fn start(settings: Settings, role: Role, pool: PgPool, parts: Parts) -> anyhow::Result<Self> {
+        let settings = Arc::new(settings);
+        let shutdown = CancellationToken::new();
+        let engine = if role.works() {
+            let services = services(&settings, &pool, &parts, &shutdown)?;
+            Some(Engine::start(services).await.context("Cannot start the workers")?)
+        } else {
+            None
+        };
+        let mut app = Self { address: None, shutdown, server: None, engine };
+        if role.serves() {
+            app.serve(&settings, pool, &parts).await?;
+        }
+        Ok(app)
+    }
+
+    async fn serve(&mut self, settings: &Settings, pool: PgPool, parts: &Parts) -> anyhow::Result<()> {
+        let listener = TcpListener::bind(settings.listen)
+            .await
+            .with_context(|| format!("Cannot listen on {}; set THREADBOX_LISTEN to a free address", settings.listen))?;
+        self.address = Some(listener.local_addr()?);
+        let secrets = settings.github.as_ref().map(|github| github.webhook_secrets.clone()).unwrap_or_default();
+        let http = Http {
+            pool,
+            name: settings.name.as_str().into(),
+            webhook_secrets: secrets.into(),
+            surfaces: settings.github.iter().map(|_| "github").collect(),
+            clock: parts.clock.clone(),
+        };
+        let stop = self.shutdown.clone();
+        self.server = Some(tokio::spawn(async move {
+            let served = axum::serve(listener, http::router(http)).with_graceful_shutdown(stop.clone().cancelled_owned());
+            if let Err(error) = served.await {
+                tracing::error!(%error, "HTTP ended; shutting down");
+                stop.cancel();
+            }
+        }));
+        Ok(())
+    }
+
+    /// Where HTTP listens; none for a worker.
+    pub fn address(&self) -> Option<SocketAddr> {
+        self.address
+    }
+
+    /// Cancelled when the service ends, by itself or by [`App::shut_down`].
+    pub fn ending(&self) -> &CancellationToken {
+        &self.shutdown
+    }
+
+    /// Stops taking work, hands back what is under way, and waits for all of it.
+    pub async fn shut_down(self) {
+        self.shutdown.cancel();
+        if let Some(engine) = self.engine {
+            engine.shut_down().await;
+        }
+        if let Some(server) = self.server
+            && let Err(error) = server.await
+        {
+            tracing::error!(%error, "HTTP ended badly");
+        }
+    }
+}
+
+fn services(settings: &Arc<Settings>, pool: &PgPool, parts: &Parts, shutdown: &CancellationToken) -> anyhow::Result<Services> {
+    let clock = parts.clock.clone();
+    let github = match &settings.github {
+        Some(github) => Some(Arc::new(Github::with_pace(github, clock.clone(), parts.pace)?)),
+        None => None,
+    };
+    let redactor = Arc::new(Redactor::new(settings.secrets()));
+    let http = model::Http::new()?;
+    let title = if settings.models.title.is_empty() { &settings.models.chain } else { &settings.models.title };
+    let kit = Kit {
+        pool: pool.clone(),
+        model: model_of(settings, &settings.models.chain, &http, &parts.patience),
+        toolbox: Arc::new(Toolbox::standard()),
+        clock: clock.clone(),
+        limits: settings.limits.clone(),
+    };
+    Ok(Services {
+        pool: pool.clone(),
+        settings: settings.clone(),
+        poster: Poster::new(pool.clone(), github.clone(), redactor, clock.clone()),
+        github,
+        kit,
+        title_model: model_of(settings, title, &http, &parts.patience),
+        sandboxes: sandboxes(settings, parts)?,
+        clock,
+        instructions: instructions(settings)?,
+        holder: format!("{}-{}", std::process::id(), uuid::Uuid::now_v7().simple()).into(),
+        stops: Stops::default(),
+        shutdown: shutdown.clone(),
+    })
+}
+
+/// The models of a chain; where one cannot be asked, something that says why to whoever asks.
+fn model_of(settings: &Settings, chain: &[ModelName], http: &model::Http, patience: &Patience) -> Arc<dyn Model> {
+    match model::build(&settings.models, chain, http, patience) {
+        Ok(model) => model,
+        Err(error) => {
+            tracing::warn!(%error, "no model can be asked; requests are answered with this");
+            Arc::new(model::Unavailable::new(settings.models.chain[0].clone(), &error))
+        }
+    }
+}
+
+/// Where code runs.
+pub fn sandboxes(settings: &Settings, parts: &Parts) -> anyhow::Result<Arc<dyn Provider>> {
+    if let Some(sandboxes) = &parts.sandboxes {
+        return Ok(sandboxes.clone());
+    }
+    match settings.sandbox.kind {
+        SandboxKind::Local => Ok(Arc::new(local_sandboxes(settings, parts.helper.clone())?)),
+        SandboxKind::Daytona => anyhow::bail!("Daytona sandboxes are not part of this version. Set SANDBOX=local."),
+    }
+}
+
+/// Sandboxes on this machine.
+pub fn local_sandboxes(settings: &Settings, helper: PathBuf) -> anyhow::Result<LocalProvider> {
+    Ok(LocalProvider::new(LocalConfig {
+        root: settings.data_dir.join("sandboxes"),
+        helper,
+        cpus: settings.sandbox.cpus,
+        memory_mb: settings.sandbox.memory_mb,
+        disk_mb: settings.sandbox.disk_mb,
+        processes: SANDBOX_PROCESSES,
+        search_path: settings.database.search_path.iter().flat_map(std::env::split_paths).collect(),
+    })?)
+}
+
+fn instructions(settings: &Settings) -> anyhow::Result<Option<Arc<str>>> {
+    let Some(path) = &settings.instructions else { return Ok(None) };
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("Cannot read THREADBOX_INSTRUCTIONS ({}); check the path", path.display()))?;
+    Ok(Some(text.into()))
+}
+
+impl Settings {
+    /// Every secret value, so that none of them is ever posted.
+    pub fn secrets(&self) -> Vec<crate::secret::SecretString> {
+        let mut secrets: Vec<_> = self.models.providers.values().filter_map(|provider| provider.key.clone()).collect();
+        secrets.extend(self.database.url.clone());
+        secrets.extend(self.admin_token.clone());
+        if let Some(github) = &self.github {
+            secrets.extend(github.webhook_secrets.iter().cloned());
+            secrets.push(match &github.auth {
+                GithubAuth::App { private_key, .. } => private_key.clone(),
+                GithubAuth::Token(token) => token.clone(),
+            });
+        }
+        secrets
+    }
+}

@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use super::Outcome;
 use super::output::Progress;
-use crate::db::{self, Database};
-use crate::jobs;
+use crate::app;
+use crate::db;
 use crate::settings::Settings;
 
 /// One to migrate with and one that holds the lock meanwhile, and some air.
@@ -17,15 +17,10 @@ pub async fn main(settings: Settings) -> Outcome {
     let options = db::Options { connections: CONNECTIONS, ..db::Options::default() };
     let database = db::open(&settings.database, &settings.data_dir, &options, &progress).await?;
     progress.say("applying migrations");
-    let applied = apply(&database).await;
+    let applied = app::migrate(&database.pool).await;
     database.close().await?;
     drop(progress);
     applied?;
     println!("The database is up to date.");
     Ok(ExitCode::SUCCESS)
-}
-
-async fn apply(database: &Database) -> anyhow::Result<()> {
-    db::migrate(&database.pool).await?;
-    jobs::migrate(&database.pool).await
 }

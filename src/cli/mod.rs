@@ -2,10 +2,13 @@
 //!
 //! Exit codes: 0 done, 1 failed, 2 wrong usage or wrong settings; `run` exits as the program it ran.
 
+pub mod demo;
+pub mod doctor;
 pub mod migrate;
 pub mod output;
 pub mod replay;
 pub mod run;
+pub mod serve;
 
 use std::process::ExitCode;
 
@@ -46,6 +49,9 @@ pub struct DemoArgs {
     /// Leave it running until Ctrl-C
     #[arg(long)]
     pub keep: bool,
+    /// Shut the model down in the middle of the run, to see what people see then; the demo fails
+    #[arg(long)]
+    pub kill_model: bool,
 }
 
 /// What `serve` takes.
@@ -88,17 +94,19 @@ pub fn main() -> ExitCode {
 
 fn dispatch(command: Command) -> Outcome {
     match command {
-        Command::Demo(_) => unavailable("demo"),
-        Command::Serve(_) => unavailable("serve"),
-        Command::Doctor(_) => unavailable("doctor"),
+        Command::Demo(args) => block_on(demo::main(args, settings()?)),
+        Command::Serve(args) => {
+            let Loaded { settings, warnings } = logged()?;
+            block_on(serve::main(args, settings, warnings))
+        }
+        Command::Doctor(args) => {
+            let Loaded { settings, warnings } = logged()?;
+            block_on(doctor::main(args, settings, warnings))
+        }
         Command::Migrate => block_on(migrate::main(settings()?)),
         Command::Run(args) => block_on(run::main(args, settings()?)),
         Command::Replay(args) => block_on(replay::main(args)),
     }
-}
-
-fn unavailable(command: &str) -> Outcome {
-    Err(Failure::new(format!("`{command}` is not part of this build."), "Use a released version."))
 }
 
 /// Runs a command on a runtime of its own, from the main thread.
@@ -112,15 +120,19 @@ pub fn block_on(command: impl Future<Output = Outcome>) -> Outcome {
 
 /// The settings, with logging started. Warnings about variables go to the log; what is off is left to `serve` and `doctor`.
 pub fn settings() -> Result<Settings, Failure> {
-    let Loaded { settings, warnings } = load()?;
-    crate::telemetry::init(&settings.log);
-    for warning in warnings {
+    Ok(logged()?.settings)
+}
+
+fn logged() -> Result<Loaded, Failure> {
+    let loaded = load()?;
+    crate::telemetry::init(&loaded.settings.log);
+    for warning in &loaded.warnings {
         match warning {
             Warning::Setting(finding) => tracing::warn!("{finding}"),
             Warning::Off(part) => tracing::debug!("{part}"),
         }
     }
-    Ok(settings)
+    Ok(loaded)
 }
 
 /// The settings and their warnings, without side effects.
@@ -146,7 +158,7 @@ mod tests {
 
     #[test]
     fn what_the_agreement_names_can_be_typed() {
-        assert!(matches!(parse("threadbox demo --keep"), Ok(Command::Demo(DemoArgs { keep: true }))));
+        assert!(matches!(parse("threadbox demo --keep"), Ok(Command::Demo(DemoArgs { keep: true, kill_model: false }))));
         assert!(matches!(parse("threadbox serve"), Ok(Command::Serve(ServeArgs { role: Role::All }))));
         assert!(matches!(parse("threadbox serve --role worker"), Ok(Command::Serve(ServeArgs { role: Role::Worker }))));
         assert!(matches!(parse("threadbox doctor --json"), Ok(Command::Doctor(DoctorArgs { json: true }))));

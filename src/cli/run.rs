@@ -13,15 +13,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::Outcome;
 use super::output::{Failure, Progress};
-use crate::sandbox::local::{LocalConfig, LocalProvider};
+use crate::app::{self, Parts};
 use crate::sandbox::{Command, Exec, Executed, Killed, Language, Provider, SandboxError, SandboxSpec};
 use crate::settings::{Settings, parse_duration};
 
 /// Programs larger than this are not typed by people.
 const LARGEST_PROGRAM: u64 = 4 * 1024 * 1024;
-
-/// Processes and threads the program may have at once.
-const PROCESSES: u64 = 256;
 
 /// Bytes kept of each stream.
 const OUTPUT_LIMIT: usize = 16 * 1024 * 1024;
@@ -58,7 +55,7 @@ fn language(text: &str) -> Result<Language, String> {
 
 /// Runs the file and exits as it did.
 pub async fn main(args: RunArgs, settings: Settings) -> Outcome {
-    let provider = provider(&settings)?;
+    let provider = app::local_sandboxes(&settings, Parts::real()?.helper)?;
     let cancel = CancellationToken::new();
     let stop = cancel.clone();
     let watch = tokio::spawn(async move {
@@ -66,7 +63,7 @@ pub async fn main(args: RunArgs, settings: Settings) -> Outcome {
             stop.cancel();
         }
     });
-    let executed = execute(&args, provider.as_ref(), &cancel).await;
+    let executed = execute(&args, &provider, &cancel).await;
     watch.abort();
     let executed = executed?;
     if args.json {
@@ -75,22 +72,6 @@ pub async fn main(args: RunArgs, settings: Settings) -> Outcome {
         print_text(&executed, args.timeout)?
     }
     Ok(ExitCode::from(u8::try_from(executed.exit_code).unwrap_or(1)))
-}
-
-/// Sandboxes on this machine.
-fn provider(settings: &Settings) -> Result<Box<dyn Provider>, Failure> {
-    let helper = std::env::current_exe()
-        .map_err(|error| Failure::new(format!("Cannot find this program's own file: {error}."), "Start it by its path."))?;
-    let config = LocalConfig {
-        root: settings.data_dir.join("sandboxes"),
-        helper,
-        cpus: settings.sandbox.cpus,
-        memory_mb: settings.sandbox.memory_mb,
-        disk_mb: settings.sandbox.disk_mb,
-        processes: PROCESSES,
-        search_path: settings.database.search_path.iter().flat_map(std::env::split_paths).collect(),
-    };
-    Ok(Box::new(LocalProvider::new(config).map_err(refused)?))
 }
 
 /// Runs the file in a sandbox of its own, which is gone afterwards however it ended.

@@ -1,0 +1,243 @@
+//! `threadbox doctor`: a real call for every dependency; for each failure what is wrong, what it means and what to do.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use serde::Serialize;
+use tokio_util::sync::CancellationToken;
+
+use super::output::Progress;
+use super::{DoctorArgs, Outcome};
+use crate::app::{self, Parts};
+use crate::clock::SystemClock;
+use crate::db;
+use crate::github::Github;
+use crate::model::{self, Message, Patience, Request, Role};
+use crate::sandbox::{Command, Exec, Language, Provider, SandboxSpec};
+use crate::settings::{SandboxKind, Settings, Warning};
+
+/// One thing that was looked at.
+#[derive(Debug, Serialize)]
+struct Finding {
+    /// What was looked at.
+    check: String,
+    /// How it is.
+    state: State,
+    /// What was found, or what is wrong.
+    found: String,
+    /// What a failure means for people who mention us.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    means: Option<String>,
+    /// What to do about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    remedy: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum State {
+    Fine,
+    /// The service does its job without it.
+    Off,
+    Wrong,
+}
+
+impl Finding {
+    fn fine(check: impl Into<String>, found: impl Into<String>) -> Self {
+        Self { check: check.into(), state: State::Fine, found: found.into(), means: None, remedy: None }
+    }
+
+    fn wrong(check: impl Into<String>, found: impl ToString, means: &str, remedy: impl Into<String>) -> Self {
+        let (means, remedy) = (Some(means.to_owned()), Some(remedy.into()));
+        Self { check: check.into(), state: State::Wrong, found: found.to_string(), means, remedy }
+    }
+
+    fn off(check: impl Into<String>, found: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { check: check.into(), state: State::Off, found: found.into(), means: None, remedy: Some(remedy.into()) }
+    }
+}
+
+/// Looks at everything, prints what was found, and fails if the service could not do its job.
+pub async fn main(args: DoctorArgs, settings: Settings, warnings: Vec<Warning>) -> Outcome {
+    let progress = Progress::spinner("looking at the database");
+    let mut findings: Vec<Finding> = Vec::new();
+    for warning in &warnings {
+        if let Warning::Setting(finding) = warning {
+            findings.push(Finding::off("settings", finding.to_string(), finding.remedy.clone()));
+        }
+    }
+    findings.push(database(&settings).await);
+    progress.say("asking the models");
+    findings.extend(models(&settings).await);
+    progress.say("asking GitHub");
+    findings.extend(github(&settings).await);
+    progress.say("running code in a sandbox");
+    findings.extend(sandbox(&settings).await);
+    drop(progress);
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&findings).unwrap_or_default());
+    } else {
+        print(&findings);
+    }
+    let healthy = findings.iter().all(|finding| finding.state != State::Wrong);
+    Ok(if healthy { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn print(findings: &[Finding]) {
+    for finding in findings {
+        let sign = match finding.state {
+            State::Fine => "✓",
+            State::Off => "–",
+            State::Wrong => "✗",
+        };
+        println!("{sign} {}: {}", finding.check, finding.found);
+        if let Some(means) = &finding.means {
+            println!("    means: {means}");
+        }
+        if let Some(remedy) = &finding.remedy {
+            println!("    do:    {remedy}");
+        }
+    }
+}
+
+async fn database(settings: &Settings) -> Finding {
+    let options = db::Options { connections: 2, patience: Duration::from_secs(5), ..db::Options::default() };
+    match db::open(&settings.database, &settings.data_dir, &options, &db::Quiet).await {
+        Ok(database) => {
+            let migrated = app::migrate(&database.pool).await;
+            let version = db::version(&database.pool).await;
+            let kind = if settings.database.url.is_some() { "DATABASE_URL" } else { "its own, in the data directory" };
+            if let Err(error) = database.close().await {
+                tracing::warn!(%error, "the database was not closed in order");
+            }
+            match (migrated, version) {
+                (Ok(()), Ok(version)) => Finding::fine("database", format!("Postgres {version} ({kind}), migrated")),
+                (Err(error), _) => no_database(format!("{error:#}")),
+                (_, Err(error)) => no_database(error),
+            }
+        }
+        Err(error) => no_database(error),
+    }
+}
+
+fn no_database(error: impl ToString) -> Finding {
+    let remedy = "Set DATABASE_URL to a Postgres 14 or newer whose user may create tables, or leave it unset.";
+    Finding::wrong("database", error, "Nothing can be accepted or remembered.", remedy)
+}
+
+/// Each model of the chain is asked by itself: a chain hides which of its members does not answer.
+async fn models(settings: &Settings) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let http = match model::Http::new() {
+        Ok(http) => http,
+        Err(error) => return vec![Finding::wrong("model", error, "No request can be answered.", "Check the TLS setup.")],
+    };
+    let mut patience = Patience::default();
+    patience.retry.tries = 1;
+    for name in &settings.models.chain {
+        let check = format!("model {name}");
+        let request = Request {
+            system: "You check a connection.".to_owned(),
+            messages: vec![Message::text(Role::User, "Answer with the word ready.")],
+            tools: Vec::new(),
+            max_output_tokens: Some(64),
+        };
+        let means = "Requests to the agent fail with this reason; `run` works without a model.";
+        findings.push(match model::build(&settings.models, std::slice::from_ref(name), &http, &patience) {
+            Err(error) => Finding::wrong(check, error, means, "Set the variable named above, or choose another MODEL."),
+            Ok(model) => match model.answer(&request, &|_| {}).await {
+                Ok(answer) => {
+                    let usage = answer.usage;
+                    Finding::fine(check, format!("answered ({} tokens in, {} out)", usage.input, usage.output))
+                }
+                Err(error) => Finding::wrong(check, error, means, "Check the key, the model's name and the base URL."),
+            },
+        });
+    }
+    findings
+}
+
+async fn github(settings: &Settings) -> Vec<Finding> {
+    let remedy = "Set GITHUB_APP_ID, GITHUB_APP_PRIVATE_KEY and GITHUB_WEBHOOK_SECRET, or GITHUB_TOKEN with the secret.";
+    let Some(github) = &settings.github else { return vec![Finding::off("GitHub", "off", remedy)] };
+    let means = "Mentions on GitHub are not answered.";
+    let client = match Github::new(github, std::sync::Arc::new(SystemClock)) {
+        Ok(client) => client,
+        Err(error) => return vec![Finding::wrong("GitHub", error, means, remedy)],
+    };
+    match client.verify().await {
+        Ok(checks) => checks
+            .into_iter()
+            .map(|check| match check.result {
+                Ok(found) => Finding::fine(check.name, found),
+                Err(problem) => Finding::wrong(check.name, problem.what, &problem.means, problem.remedy),
+            })
+            .collect(),
+        Err(error) => {
+            vec![Finding::wrong("GitHub", error, means, "Check GITHUB_API_URL, the credentials and the network.")]
+        }
+    }
+}
+
+async fn sandbox(settings: &Settings) -> Vec<Finding> {
+    let means = "Requests are answered, but no code can be run.";
+    if settings.sandbox.kind == SandboxKind::Daytona {
+        return vec![Finding::wrong("sandbox", "Daytona is not part of this version", means, "Set SANDBOX=local.")];
+    }
+    let provider = Parts::real().and_then(|parts| app::local_sandboxes(settings, parts.helper));
+    let provider = match provider {
+        Ok(provider) => provider,
+        Err(error) => return vec![Finding::wrong("sandbox", format!("{error:#}"), means, "Check THREADBOX_DATA_DIR.")],
+    };
+    let mut findings: Vec<Finding> = match provider.probe().await {
+        Ok(isolation) => isolation
+            .layers
+            .into_iter()
+            .map(|layer| {
+                let check = format!("sandbox: {}", layer.name);
+                if layer.given {
+                    Finding::fine(check, layer.detail)
+                } else {
+                    Finding::off(check, format!("missing: {}", layer.detail), "Code still runs behind the other walls.")
+                }
+            })
+            .collect(),
+        Err(error) => return vec![Finding::wrong("sandbox", error, means, "See the remedy above.")],
+    };
+    for (language, code) in
+        [(Language::Python, "print(6 * 7)"), (Language::Javascript, "console.log(6 * 7)"), (Language::Shell, "echo 42")]
+    {
+        findings.push(run(&provider, language, code).await);
+    }
+    findings
+}
+
+async fn run(provider: &dyn Provider, language: Language, code: &str) -> Finding {
+    let check = format!("sandbox runs {language:?}");
+    let exec = Exec {
+        command: Command::Code { language, code: code.to_owned(), argv: Vec::new() },
+        env: std::collections::BTreeMap::new(),
+        working_directory: None,
+        timeout: Duration::from_secs(20),
+        output_limit: 4096,
+    };
+    let sandbox = match provider.create(SandboxSpec::default()).await {
+        Ok(sandbox) => sandbox,
+        Err(error) => return Finding::wrong(check, error, "No code can be run.", "Check THREADBOX_DATA_DIR."),
+    };
+    let executed = sandbox.exec(exec, &CancellationToken::new()).await;
+    if let Err(error) = provider.remove(sandbox.id()).await {
+        tracing::warn!(%error, "the sandbox could not be removed");
+    }
+    match executed {
+        Ok(executed) if executed.exit_code == 0 && executed.stdout.text().trim() == "42" => {
+            Finding::fine(check, format!("in {} ms", executed.duration.as_millis()))
+        }
+        Ok(executed) => Finding::off(
+            check,
+            format!("exit {}: {}", executed.exit_code, executed.stderr.text().trim()),
+            "Install the interpreter where the service finds it, if this language is wanted.",
+        ),
+        Err(error) => Finding::off(check, error.to_string(), "Install the interpreter, if this language is wanted."),
+    }
+}
