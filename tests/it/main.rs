@@ -2,9 +2,13 @@
 #![allow(clippy::unwrap_used)]
 
 mod cli;
+mod conversation;
+mod crash;
 mod embedded;
 mod github;
+mod limits;
 mod model;
 mod sandbox;
 mod support;
 mod tools;
+mod webhook;

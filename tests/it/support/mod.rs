@@ -1,3 +1,5 @@
 //! What tests share.
 
+pub mod bot;
 pub mod database;
+pub mod service;

@@ -1,0 +1,59 @@
+//! The real binary as a process of its own, so that it can be killed.
+
+use std::collections::BTreeMap;
+use std::process::Stdio;
+use std::time::Duration;
+
+use tokio::io::{AsyncBufReadExt, BufReader, Lines};
+use tokio::process::{Child, ChildStdout, Command};
+
+use super::bot::LIMIT;
+
+/// A running `threadbox serve`.
+pub struct Service {
+    child: Child,
+    /// Where it listens.
+    pub url: String,
+    _stdout: Lines<BufReader<ChildStdout>>,
+}
+
+impl Service {
+    /// Starts one and waits until it says that it is ready.
+    pub async fn start(environment: &BTreeMap<String, String>) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_threadbox"))
+            .arg("serve")
+            .env_clear()
+            .envs(environment)
+            .env("RUST_LOG", std::env::var("TEST_LOG").unwrap_or_else(|_| "error".into()))
+            .current_dir(environment.get("THREADBOX_DATA_DIR").unwrap())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let mut stdout = BufReader::new(child.stdout.take().unwrap()).lines();
+        let ready = async {
+            while let Some(line) = stdout.next_line().await.unwrap() {
+                if let Some((_, url)) = line.split_once("ready on ") {
+                    return url.trim().to_owned();
+                }
+            }
+            panic!("the service ended before it was ready");
+        };
+        let url = tokio::time::timeout(LIMIT, ready).await.unwrap();
+        Self { child, url, _stdout: stdout }
+    }
+
+    /// kill -9.
+    pub async fn kill(mut self) {
+        self.child.kill().await.unwrap();
+    }
+
+    /// SIGTERM; it must end by itself, and well.
+    pub async fn terminate(mut self) {
+        let pid = rustix::process::Pid::from_raw(i32::try_from(self.child.id().unwrap()).unwrap()).unwrap();
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+        let status = tokio::time::timeout(Duration::from_secs(20), self.child.wait()).await.unwrap().unwrap();
+        assert!(status.success(), "it ended with {status}");
+    }
+}
