@@ -27,9 +27,14 @@ pub fn init(settings: &LogSettings) {
     }
 }
 
-/// At `trace`, libraries write whole requests and answers, which hold conversations and keys. Only our own `trace` is let through.
+/// At `trace`, libraries write whole requests and answers, which hold conversations and keys: only our own `trace` is let through.
+/// The model library writes what providers answer at every level, so it is never let through; we log its errors ourselves.
 fn is_safe(event: &Metadata<'_>) -> bool {
-    *event.level() < Level::TRACE || event.target().split("::").next() == Some("threadbox")
+    match event.target().split("::").next() {
+        Some("threadbox") => true,
+        Some("genai") => false,
+        Some(_) | None => *event.level() < Level::TRACE,
+    }
 }
 
 #[cfg(test)]
@@ -56,11 +61,12 @@ mod tests {
         let subscriber = tracing_subscriber::registry().with(seen.clone().with_filter(FilterFn::new(is_safe)));
         tracing::subscriber::with_default(subscriber, || {
             tracing::trace!(target: "genai::webc", "a whole answer");
-            tracing::debug!(target: "genai::webc", "a step");
+            tracing::warn!(target: "genai::webc", "an answer's text");
+            tracing::debug!(target: "hyper::client", "a step");
             tracing::trace!(target: "threadbox::agent", "ours");
             tracing::trace!(target: "threadbox_lookalike", "not ours");
         });
         let lines = seen.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).join(", ");
-        assert_eq!(lines, "DEBUG genai::webc, TRACE threadbox::agent");
+        assert_eq!(lines, "DEBUG hyper::client, TRACE threadbox::agent");
     }
 }
