@@ -13,10 +13,10 @@ use serde_json::{Value, json};
 use super::output::{Failure, Progress};
 use super::{DemoArgs, Outcome};
 use crate::app::{self, App, Parts, Role};
-use crate::db::{self, Database};
+use crate::db;
 use crate::settings::{DatabaseSettings, Permission, SandboxKind, Settings, Sources};
 use crate::standin::github::{Comment, GithubStandin, IssueRef, Options, UserKind, Visibility};
-use crate::standin::model::{ModelStandin, RecordedRequest, Turn, call, say, say_and_call};
+use crate::standin::model::{Gate, ModelStandin, RecordedRequest, Turn, call, gated, say, say_and_call};
 
 const REPOSITORY: &str = "acme/rocket";
 const PERSON: &str = "maya";
@@ -43,46 +43,53 @@ pub async fn main(args: DemoArgs, settings: Settings) -> Outcome {
     let progress = Progress::spinner("starting the stand-ins");
     let github = stand_in_github().await?;
     let model = ModelStandin::start().await.map_err(anyhow::Error::from)?;
-    model.rule(follow_the_script);
+    let gate = Gate::closed();
+    let held = gate.clone();
+    // The first answer comes at once; the others wait until people have seen the run at work.
+    model.rule(move |request| follow_the_script(request).map(|turn| if request.is_first() { turn } else { gated(&held, turn) }));
     let settings = demo_settings(&settings, &github, &model)?;
     progress.say("opening the database");
     let options = db::Options { connections: app::connections(&settings), ..db::Options::default() };
     let database = db::open(&settings.database, &settings.data_dir, &options, &progress).await?;
     app::migrate(&database.pool).await?;
-    let name = settings.name.clone();
+    let (name, data_dir) = (settings.name.clone(), settings.data_dir.clone());
     let app = App::start(settings, Role::All, database.pool.clone(), Parts::real()?).await?;
     let address = app.address().ok_or_else(|| Failure::new("The demo does not listen.", ""))?;
     github.deliver_to(format!("http://{address}/webhooks/github"));
     drop(progress);
     println!("Threadbox runs on http://{address}, with its own Postgres, a stand-in for GitHub and one for the model.\n");
-    let answered = converse(&github, model, args.kill_model, &name).await;
+    let answered = converse(&github, model, &gate, args.kill_model, &name).await;
     if args.keep && answered.is_ok() {
         println!("\nStill running; end it with Ctrl-C.");
         let _ = tokio::signal::ctrl_c().await;
     }
     app.shut_down().await;
-    close(database).await?;
+    database.close().await?;
+    if let Err(error) = tokio::fs::remove_dir_all(&data_dir).await {
+        tracing::warn!(directory = %data_dir.display(), %error, "the demo's files are still there");
+    }
     answered
 }
 
-async fn close(database: Database) -> Result<(), Failure> {
-    Ok(database.close().await?)
-}
-
 /// One mention and its answer.
-async fn converse(github: &GithubStandin, model: ModelStandin, kill_model: bool, name: &str) -> Outcome {
+async fn converse(github: &GithubStandin, model: ModelStandin, gate: &Gate, kill_model: bool, name: &str) -> Outcome {
     let (issue, _) = github.open_issue(REPOSITORY, PERSON, ISSUE_TITLE, ISSUE_BODY).await?;
     println!("@{PERSON} comments on {REPOSITORY}#{} “{ISSUE_TITLE}”:\n", issue.number);
     print_indented(QUESTION);
     let commented = github.comment(&issue, PERSON, QUESTION).await?;
     let status = commented.sent.status.map_or("no answer".to_owned(), |status| status.to_string());
     println!("\nThe signed webhook was answered with {status}.");
+    let progress = Progress::spinner("waiting for the answer");
+    let at_work = github.wait_for("the comment at work", PATIENCE, |world| {
+        world.our_comments(&issue).iter().any(|comment| comment.versions.len() > 1).then_some(())
+    });
+    at_work.await?;
     if kill_model {
-        model.arrived(1).await;
         println!("The model stand-in is shut down now, in the middle of the run.");
         model.shutdown().await;
+    } else {
+        gate.open();
     }
-    let progress = Progress::spinner("waiting for the answer");
     let ended = github.wait_for("the end of the run", PATIENCE, |world| {
         let ours = |reaction: &&crate::standin::github::Reaction| reaction.user == world.our_login();
         let reactions = world.reactions(&issue, Some(commented.id));
@@ -137,7 +144,8 @@ async fn stand_in_github() -> anyhow::Result<GithubStandin> {
 fn demo_settings(own: &Settings, github: &GithubStandin, model: &ModelStandin) -> anyhow::Result<Settings> {
     let mut settings = Settings::load(&Sources { process: BTreeMap::new(), file: BTreeMap::new() })?.settings;
     settings.listen = ([127, 0, 0, 1], 0).into();
-    settings.data_dir = own.data_dir.join("demo");
+    // Of its own each time: a thread of an earlier demo would remember its answer.
+    settings.data_dir = own.data_dir.join(format!("demo-{}", std::process::id()));
     settings.database = DatabaseSettings { url: None, ..own.database.clone() };
     settings.sandbox = own.sandbox.clone();
     settings.sandbox.kind = SandboxKind::Local;
