@@ -412,11 +412,9 @@ fn groups(toolbox: &Toolbox, calls: Vec<ToolCall>) -> Vec<Vec<ToolCall>> {
 fn failed(run: RunId, error: &ModelError) -> Outcome {
     tracing::warn!(run.id = %run, %error, "the model did not answer");
     let reason = match error {
-        ModelError::Retry { reason, .. } => {
-            format!("The model did not answer after several tries: {reason}. Say `retry` to try again.")
-        }
+        ModelError::Retry { reason, .. } => reason.clone(),
         ModelError::TooLong(_) => {
-            "The conversation has become too long for the model. Start a new issue, or choose a model with a larger context."
+            "The conversation has become too long for the model. Open a new issue, or choose a model with a larger context."
                 .to_owned()
         }
         ModelError::Fail { reason, remedy } => format!("{reason} {remedy}"),
