@@ -219,6 +219,7 @@ async fn another_worker_goes_on_within_half_a_minute() {
     assert_eq!(crash.bot.ended(&issue, comment).await, "rocket");
     println!("taken over and answered {:.1} s after the kill", killed.elapsed().as_secs_f64());
     assert!(killed.elapsed() < Duration::from_secs(30));
+    crash.bot.until_count("select count(*) from runs where state <> 'posted'", 0).await;
     assert_eq!(crash.bot.our_comments(&issue).len(), 1);
     second.terminate().await;
     crash.bot.finish().await;
@@ -242,6 +243,7 @@ async fn shutdown_hands_work_back_at_once() {
     first.terminate().await;
     let second = crash.start().await;
     assert_eq!(crash.bot.ended(&issue, comment).await, "rocket");
+    crash.bot.until_count("select count(*) from runs where state <> 'posted'", 0).await;
     assert_eq!(crash.bot.our_comments(&issue).len(), 1);
     assert_eq!(effects(crash.data.path()), 1);
     gate.open();
@@ -277,6 +279,7 @@ async fn a_run_that_kills_its_worker_is_given_up_with_a_reason() {
     assert_eq!(crash.bot.ended(&issue, comment).await, "confused");
     let answer = crash.bot.our_comments(&issue)[0].body().to_owned();
     assert!(answer.contains("given up") && answer.contains('5'), "{answer}");
+    crash.bot.until_count("select count(*) from runs where state <> 'posted'", 0).await;
     service.terminate().await;
     crash.bot.finish().await;
 }

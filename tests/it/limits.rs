@@ -90,7 +90,7 @@ async fn a_queue_position_is_shown_when_all_slots_are_taken() {
     bot.model.arrived(1).await;
     let second = bot.says(&two, "maya", "@threadbox and me?").await;
     let waiting = bot.our_comment_number(&two, 1).await;
-    assert!(waiting.body().to_lowercase().contains("queue"), "{}", waiting.body());
+    assert!(waiting.body().contains("Waiting for a free slot: next in line."), "{}", waiting.body());
     bot.model.script([say("Your turn.")]);
     bot.says(&one, "maya", "@threadbox stop").await;
     bot.ended(&one, first).await;
