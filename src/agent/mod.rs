@@ -5,7 +5,6 @@
 //! it is given a request and context as data and shows its progress as a [`crate::reply::LiveView`].
 
 mod code;
-pub mod context;
 pub mod event;
 pub mod limits;
 pub mod prompt;

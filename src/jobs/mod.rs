@@ -18,7 +18,7 @@ pub use services::{Services, Stops};
 use std::time::Duration;
 
 use futures::FutureExt;
-use graphile_worker::{Worker, WorkerOptions};
+use graphile_worker::{JobRecovery, JobRecoveryResult, Worker, WorkerOptions};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -97,6 +97,8 @@ fn options(services: &Services, slots: usize) -> WorkerOptions {
         .shutdown_grace_period(GRACE)
         .shutdown_interrupted_job_retry_delay(Duration::ZERO)
         .add_extension(services.clone())
+        // By default a job is taken up again without counting: one that kills its process would do so for ever.
+        .on(JobRecovery, |_| async { JobRecoveryResult::FailWithBackoff })
 }
 
 /// Runs the worker until shutdown, and a new one whenever it ends before: it does when the database goes away.

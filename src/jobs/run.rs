@@ -10,10 +10,11 @@ use tokio::sync::watch;
 use super::Services;
 use crate::agent::sandboxes::ThreadSandboxes;
 use crate::agent::store::{self, Record, Taken};
-use crate::agent::{Halt, Run, RunEvent, RunState, Snapshot, Task, context, prompt};
+use crate::agent::{Halt, Run, RunEvent, RunState, Snapshot, Task, prompt};
 use crate::github::{Comment, GithubError, Reaction, RepoRef};
 use crate::id::ThreadId;
 use crate::intake::{Place, Request};
+use crate::memory::history;
 use crate::model::Message;
 use crate::reply::{
     AnswerView, CommentPost, Cost, Footer, LiveComment, LiveView, Outcome, PostError, allowed_mentions, answer, answer_key,
@@ -124,9 +125,7 @@ async fn execute(services: &Services, taken: &Taken) -> Result<Outcome, Failure>
         None => begin(services, taken).await,
     };
     let history = match &taken.task {
-        Task::Ask { .. } => {
-            context::history(thread::history(&services.pool, taken.thread, taken.id).await?, context::HISTORY_TOKENS)
-        }
+        Task::Ask { .. } => history::fit(thread::history(&services.pool, taken.thread, taken.id).await?, history::TOKENS),
         Task::Code { .. } => Vec::new(),
     };
     let system = prompt::system(services.instructions.as_deref(), &facts(services, &taken.request.place));

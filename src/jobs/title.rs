@@ -1,15 +1,12 @@
-//! The job that names a thread, once, after its first run, with the cheap model.
+//! The job that names a thread, after its first run.
 
 use graphile_worker::{IntoTaskHandlerResult, TaskHandler, WorkerContext};
 use serde::{Deserialize, Serialize};
 
 use super::Services;
 use crate::id::ThreadId;
-use crate::model::{Message, Request, Role};
-use crate::{agent, thread};
-
-/// Longest title, in characters.
-const LONGEST: usize = 80;
+use crate::memory::title;
+use crate::thread;
 
 /// A thread without a title.
 #[derive(Debug, Serialize, Deserialize)]
@@ -28,39 +25,9 @@ impl TaskHandler for TitleThread {
 }
 
 async fn find_title(services: &Services, thread: ThreadId) -> anyhow::Result<()> {
-    let Some(text) = thread::opening_text(&services.pool, thread).await? else { return Ok(()) };
-    let request = Request {
-        system: agent::prompt::TITLE.to_owned(),
-        messages: vec![Message::text(Role::User, text)],
-        tools: Vec::new(),
-        max_output_tokens: Some(200),
-    };
-    let answer = services.title_model.answer(&request, &|_| {}).await?;
-    let title = tidy(&answer.message.plain_text());
-    if !title.is_empty() {
+    let Some(opening) = thread::opening_text(&services.pool, thread).await? else { return Ok(()) };
+    if let Some(title) = title::find(services.title_model.as_ref(), opening).await? {
         thread::set_title(&services.pool, thread, &title).await?;
     }
     Ok(())
-}
-
-/// One line of at most 80 characters, without quotes around it and without anything that could ping or link.
-fn tidy(text: &str) -> String {
-    let text = text.rsplit("</think>").next().unwrap_or_default();
-    let line = text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
-    let line = line.trim_start_matches(['#', '*', ' ']).trim_matches(['"', '\'', '`', '*', ' ', '.']);
-    let plain = line.chars().filter(|char| !char.is_control() && !matches!(char, '<' | '>' | '@' | '`'));
-    plain.take(LONGEST).collect::<String>().trim_end().to_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::tidy;
-
-    #[test]
-    fn titles_are_one_short_plain_line() {
-        assert_eq!(tidy("\"Sum of the first primes.\"\n\nmore"), "Sum of the first primes");
-        assert_eq!(tidy("<think>hm</think>\n# Fix @everyone <b>now</b>"), "Fix everyone bnow/b");
-        assert_eq!(tidy(&"ä".repeat(200)).chars().count(), 80);
-        assert_eq!(tidy("  \n "), "");
-    }
 }

@@ -3,7 +3,7 @@
 use sqlx::PgPool;
 use sqlx::types::Json;
 
-use crate::agent::context::PastRun;
+use super::PastRun;
 use crate::id::{RunId, ThreadId};
 use crate::intake::Place;
 use crate::model::{Message, Part, Role};

@@ -1,26 +1,17 @@
-//! What the model reads beside the run itself: the thread's earlier runs, within a budget, never a call without its result.
+//! Recent history: the thread's earlier runs as the model reads them, within a budget, never a call without its result.
 
-use crate::id::RunId;
 use crate::model::{Message, Part, Role};
+use crate::thread::PastRun;
 
 /// Tokens of earlier conversation that are given along, by our estimate.
-pub const HISTORY_TOKENS: usize = 24_000;
+pub const TOKENS: usize = 24_000;
 
 /// Four characters a token: close enough to keep a budget, and the same for every model.
 const CHARS_PER_TOKEN: usize = 4;
 
-/// The messages of an earlier run, in order.
-#[derive(Clone, Debug)]
-pub struct PastRun {
-    /// The run.
-    pub id: RunId,
-    /// Its conversation.
-    pub messages: Vec<Message>,
-}
-
 /// The newest runs that fit, oldest first. A run is taken whole; one that alone is too large is reduced to what was asked and
 /// answered. Everything older than the first that does not fit is left out.
-pub fn history(runs: Vec<PastRun>, budget_tokens: usize) -> Vec<Message> {
+pub fn fit(runs: Vec<PastRun>, budget_tokens: usize) -> Vec<Message> {
     let mut left = budget_tokens;
     let mut kept: Vec<Vec<Message>> = Vec::new();
     for run in runs.into_iter().rev() {
@@ -63,6 +54,7 @@ mod tests {
     use serde_json::{Map, json};
 
     use super::*;
+    use crate::id::RunId;
     use crate::model::{Arguments, ToolCall, ToolResult};
 
     fn run(asked: &str, output: &str, answered: &str) -> PastRun {
@@ -83,7 +75,7 @@ mod tests {
     fn the_newest_runs_are_kept_in_order() {
         let long = "x".repeat(400);
         let runs = vec![run("first", &long, "one"), run("second", "", "two"), run("third", "", "three")];
-        let kept = history(runs, 40);
+        let kept = fit(runs, 40);
         let texts: Vec<String> = kept.iter().map(Message::plain_text).collect();
         // The first run is too large as a whole, so only its question and answer remain.
         assert_eq!(texts, ["first", "one", "second", "", "", "two", "third", "", "", "three"]);
@@ -92,7 +84,7 @@ mod tests {
     #[test]
     fn calls_and_results_leave_together() {
         for budget in 0..200 {
-            let kept = history(vec![run("a", "some output", "b"), run("c", "more", "d")], budget);
+            let kept = fit(vec![run("a", "some output", "b"), run("c", "more", "d")], budget);
             let calls = kept.iter().flat_map(Message::tool_calls).count();
             let results = kept.iter().filter(|message| message.role == Role::Tool).count();
             assert_eq!(calls, results, "with {budget} tokens");
