@@ -16,7 +16,8 @@ use crate::clock::{Clock, SystemClock};
 use crate::db;
 use crate::github::{Github, Pace};
 use crate::http::{self, Http};
-use crate::jobs::{self, Engine, Services, Stops};
+use crate::intake::Intake;
+use crate::jobs::{self, Bells, Engine, Services, Stops};
 use crate::model::{self, Model, ModelName, Patience};
 use crate::reply::{Poster, Redactor};
 use crate::sandbox::Provider;
@@ -94,6 +95,8 @@ pub struct App {
     address: Option<SocketAddr>,
     shutdown: CancellationToken,
     server: Option<JoinHandle<()>>,
+    /// Ends after the server, with everything answered that it was handed.
+    writer: Option<JoinHandle<()>>,
     engine: Option<Engine>,
 }
 
@@ -108,7 +111,7 @@ impl App {
         } else {
             None
         };
-        let mut app = Self { address: None, shutdown, server: None, engine };
+        let mut app = Self { address: None, shutdown, server: None, writer: None, engine };
         if role.serves() {
             app.serve(&settings, pool, &parts).await?;
         }
@@ -121,12 +124,14 @@ impl App {
             .with_context(|| format!("Cannot listen on {}; set THREADBOX_LISTEN to a free address", settings.listen))?;
         self.address = Some(listener.local_addr()?);
         let secrets = settings.github.as_ref().map(|github| github.webhook_secrets.clone()).unwrap_or_default();
+        let (intake, writer) = Intake::start(pool.clone(), parts.clock.clone());
+        self.writer = Some(writer);
         let http = Http {
             pool,
             name: settings.name.as_str().into(),
             webhook_secrets: secrets.into(),
             surfaces: settings.github.iter().map(|_| "github").collect(),
-            clock: parts.clock.clone(),
+            intake,
         };
         let stop = self.shutdown.clone();
         self.server = Some(tokio::spawn(async move {
@@ -155,10 +160,10 @@ impl App {
         if let Some(engine) = self.engine {
             engine.shut_down().await;
         }
-        if let Some(server) = self.server
-            && let Err(error) = server.await
-        {
-            tracing::error!(%error, "HTTP ended badly");
+        for task in self.server.into_iter().chain(self.writer) {
+            if let Err(error) = task.await {
+                tracing::error!(%error, "HTTP ended badly");
+            }
         }
     }
 }
@@ -191,6 +196,7 @@ fn services(settings: &Arc<Settings>, pool: &PgPool, parts: &Parts, shutdown: &C
         instructions: instructions(settings)?,
         holder: format!("{}-{}", std::process::id(), uuid::Uuid::now_v7().simple()).into(),
         stops: Stops::default(),
+        bells: Bells::default(),
         shutdown: shutdown.clone(),
     })
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use chrono::{DateTime, TimeDelta, Utc};
 
 /// Where the time comes from. Leases are the one exception: they use the database's clock, which all replicas share.
-pub trait Clock: Send + Sync + 'static {
+pub trait Clock: std::fmt::Debug + Send + Sync + 'static {
     /// The present moment.
     fn now(&self) -> DateTime<Utc>;
 }

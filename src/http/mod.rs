@@ -10,7 +10,7 @@ use axum::Router;
 use axum::routing::{get, post};
 use sqlx::PgPool;
 
-use crate::clock::Clock;
+use crate::intake::Intake;
 use crate::secret::SecretString;
 
 /// What the handlers work with.
@@ -24,8 +24,8 @@ pub struct Http {
     pub webhook_secrets: Arc<[SecretString]>,
     /// Parts that are on, for `/readyz`.
     pub surfaces: Arc<[&'static str]>,
-    /// The time.
-    pub clock: Arc<dyn Clock>,
+    /// Makes deliveries ours.
+    pub intake: Intake,
 }
 
 /// All routes.

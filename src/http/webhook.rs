@@ -13,7 +13,7 @@ use serde_json::json;
 
 use super::{Http, signature};
 use crate::github;
-use crate::intake::{self, Accepted};
+use crate::intake::Accepted;
 
 /// GitHub's own limit for a payload.
 const LARGEST: usize = 25 * 1024 * 1024;
@@ -54,7 +54,7 @@ async fn receive(http: &Http, headers: &HeaderMap, body: Body) -> Result<Respons
     let delivery = header(headers, "x-github-delivery")?;
     let inbound =
         github::parse(name, delivery, &body, &http.name).map_err(|error| refused(StatusCode::BAD_REQUEST, error.to_string()))?;
-    let accepted = tokio::time::timeout(PATIENCE, intake::accept(&http.pool, &inbound, http.clock.now())).await;
+    let accepted = tokio::time::timeout(PATIENCE, http.intake.accept(inbound)).await;
     match accepted {
         Ok(Ok(accepted)) => Ok(answer(name, delivery, &accepted)),
         Ok(Err(error)) => {

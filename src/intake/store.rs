@@ -1,82 +1,142 @@
 //! The tables of intake: `deliveries`, `inbox` (its writing side), `surfaces`, `installations`.
 
 use chrono::{DateTime, Utc};
+use serde::Serialize;
 use sqlx::PgPool;
 use sqlx::types::Json;
 
 use super::{Accepted, Delivery, Installation, Place, Request};
 use crate::id::{DeliveryId, InboxId, MessageId, ThreadId};
-use crate::model::{Message, Role};
+use crate::model::{Message, Part, Role};
 
-/// One statement, one round trip, one commit: a delivery that is already there stops everything behind it.
-pub(super) async fn accept_request(
-    pool: &PgPool,
-    delivery: &Delivery,
-    request: &Request,
-    now: DateTime<Utc>,
-) -> Result<Accepted, sqlx::Error> {
-    let message = Message::text(Role::User, request.text.as_str());
-    let object = delivery.object.as_ref();
+/// A request as it goes into the statement; the names are those of the columns.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Row {
+    delivery_id: DeliveryId,
+    surface: &'static str,
+    external_id: String,
+    kind: String,
+    object: Option<String>,
+    edited_at: Option<DateTime<Utc>>,
+    key: String,
+    thread_id: ThreadId,
+    place: Place,
+    owner: String,
+    message_id: MessageId,
+    author: String,
+    author_id: i64,
+    parts: Vec<Part>,
+    url: String,
+    inbox_id: InboxId,
+    request: Request,
+}
+
+impl Row {
+    pub(super) fn new(delivery: &Delivery, request: &Request) -> Self {
+        let request = storable(request);
+        let object = delivery.object.as_ref();
+        Self {
+            delivery_id: DeliveryId::new(),
+            surface: delivery.surface.as_str(),
+            external_id: delivery.external_id.clone(),
+            kind: delivery.kind.clone(),
+            object: object.map(|object| object.object.clone()),
+            edited_at: object.map(|object| object.edited_at),
+            key: request.place.key(),
+            thread_id: ThreadId::new(),
+            place: request.place.clone(),
+            owner: request.place.owner(),
+            message_id: MessageId::new(),
+            author: request.author.login.clone(),
+            author_id: request.author.id,
+            parts: Message::text(Role::User, request.text.as_str()).parts,
+            url: request.url.clone(),
+            inbox_id: InboxId::new(),
+            request,
+        }
+    }
+}
+
+/// Postgres keeps no NUL in text; a request that holds one is stored with the sign for an unreadable character instead.
+fn storable(request: &Request) -> Request {
+    let mut request = request.clone();
+    let texts = [&mut request.text, &mut request.title, &mut request.url, &mut request.author.login];
+    for text in texts.into_iter().chain(request.body.as_mut()) {
+        if text.contains('\0') {
+            *text = text.replace('\0', "\u{fffd}");
+        }
+    }
+    request
+}
+
+/// One statement, one round trip, one commit: a delivery that is already there stops everything behind it. Rows of one thread get
+/// consecutive sequences in the order given; threads are locked in the order of their keys, so that two writers cannot block each
+/// other. One wake-up is enough for all, because whoever gets it works until nothing is due. The answers are in the order of the rows.
+pub(super) async fn accept(pool: &PgPool, rows: &[Row], now: DateTime<Utc>) -> Result<Vec<Accepted>, sqlx::Error> {
     let stored = sqlx::query!(
         r#"
-        with delivery as (
+        with input as (
+            select * from rows from (jsonb_to_recordset($1) as (
+                delivery_id uuid, surface text, external_id text, kind text, object text, edited_at timestamptz, key text,
+                thread_id uuid, place jsonb, owner text, message_id uuid, author text, author_id bigint, parts jsonb, url text,
+                inbox_id uuid, request jsonb
+            )) with ordinality as t (
+                delivery_id, surface, external_id, kind, object, edited_at, key, thread_id, place, owner, message_id, author,
+                author_id, parts, url, inbox_id, request, number
+            )
+        ), delivery as (
             insert into deliveries (id, surface, external_id, kind, object, edited_at, received_at)
-            values ($1, $2, $3, $4, $5, $6, $7)
+            select delivery_id, surface, external_id, kind, object, edited_at, $2 from input
             on conflict do nothing
             returning id
+        ), fresh as (
+            select input.*, row_number() over same_thread as nth, count(*) over (partition by surface, key) as together
+            from input join delivery on delivery.id = input.delivery_id
+            window same_thread as (partition by surface, key order by number)
         ), surface as (
             insert into surfaces (surface, key, thread_id, place)
-            select $2, $8, $9, $10 from delivery
+            select surface, key, thread_id, place from fresh where nth = 1 order by surface, key
             on conflict (surface, key) do update set place = excluded.place
-            returning thread_id
+            returning surface, key, thread_id
         ), thread as (
             insert into threads as t (id, owner, title, last_sequence, created_at, updated_at)
-            select thread_id, $11, null, 1, $7, $7 from surface
+            select surface.thread_id, fresh.owner, null, fresh.together, $2, $2
+            from fresh join surface using (surface, key) where nth = 1 order by surface, key
             on conflict (id) do update
-                set last_sequence = t.last_sequence + 1, state = 'open', updated_at = excluded.updated_at
+                set last_sequence = t.last_sequence + excluded.last_sequence, state = 'open', updated_at = excluded.updated_at
             returning id, last_sequence
+        ), placed as (
+            select fresh.*, thread.id as thread, thread.last_sequence - fresh.together + fresh.nth as sequence
+            from fresh join surface using (surface, key) join thread on thread.id = surface.thread_id
         ), message as (
             insert into messages (id, thread_id, role, author, author_id, parts, url, created_at)
-            select $12, id, 'user', $13, $14, $15, $16, $7 from thread
-            returning id
+            select message_id, thread, 'user', author, author_id, parts, url, $2 from placed
         ), inbox as (
             insert into inbox (id, thread_id, sequence, delivery_id, message_id, request, next_try_at, created_at)
-            select $17, thread.id, thread.last_sequence, delivery.id, message.id, $18, $7, $7
-            from thread, delivery, message
-            returning thread_id, sequence
+            select inbox_id, thread, sequence, delivery_id, message_id, request, $2, $2 from placed
+        ), first as (
+            select thread from placed order by number limit 1
         )
-        select inbox.thread_id as "thread: ThreadId", inbox.sequence, wake.id as wake
-        from inbox, lateral jobs.add_job(
-            'wake_thread',
-            json_build_object('thread_id', inbox.thread_id),
-            job_key := 'wake:' || inbox.thread_id
-        ) as wake
+        select placed.number as "number!", placed.thread as "thread!: ThreadId", placed.sequence as "sequence!", wake.id as wake
+        from placed left join (
+            first cross join lateral jobs.add_job(
+                'wake_thread', json_build_object('thread_id', first.thread), job_key := 'wake:' || first.thread
+            ) as wake
+        ) on first.thread = placed.thread
         "#,
-        DeliveryId::new() as DeliveryId,
-        delivery.surface.as_str(),
-        delivery.external_id,
-        delivery.kind,
-        object.map(|object| object.object.as_str()),
-        object.map(|object| object.edited_at),
+        Json(rows) as _,
         now,
-        request.place.key(),
-        ThreadId::new() as ThreadId,
-        Json(&request.place) as _,
-        request.place.owner(),
-        MessageId::new() as MessageId,
-        request.author.login,
-        request.author.id,
-        Json(&message.parts) as _,
-        request.url,
-        InboxId::new() as InboxId,
-        Json(request) as _,
     )
-    .fetch_optional(pool)
+    .fetch_all(pool)
     .await?;
-    Ok(match stored {
-        Some(row) => Accepted::Stored { thread: row.thread, sequence: row.sequence },
-        None => Accepted::Duplicate,
-    })
+    let mut accepted = vec![Accepted::Duplicate; rows.len()];
+    for row in stored {
+        let index = usize::try_from(row.number - 1).unwrap_or(usize::MAX);
+        if let Some(slot) = accepted.get_mut(index) {
+            *slot = Accepted::Stored { thread: row.thread, sequence: row.sequence };
+        }
+    }
+    Ok(accepted)
 }
 
 /// The next request reopens it.
