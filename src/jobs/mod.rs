@@ -1,10 +1,11 @@
 //! Jobs: the one module that knows the job engine. It carries wake-ups; order, lease and fencing are ours.
 //!
-//! A wake-up says "there is something to do for this thread" and holds no data. Whoever gets one works until nothing is
-//! left that anybody waits for, so a lost, doubled or late wake-up costs time at most, and a [`sweep`] sends those that got lost.
+//! A wake-up says "there is something to do" and holds no data; it rings the [`pool`]'s bell. Whoever wakes works until nothing is
+//! left that anybody waits for, so a lost, doubled or late wake-up costs time at most, and a [`sweep`] rings for those that got lost.
 
 mod gate;
 mod migrate;
+pub mod pool;
 mod run;
 mod services;
 mod store;
@@ -13,7 +14,7 @@ mod title;
 mod wake;
 
 pub use migrate::{SCHEMA, migrate};
-pub use services::{Services, Stops};
+pub use services::{Bells, Services, Stops};
 
 use std::time::Duration;
 
@@ -22,9 +23,13 @@ use graphile_worker::{JobRecovery, JobRecoveryResult, Worker, WorkerOptions};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-/// Handlers of short jobs at work at once, beside the runs.
+/// Requests let in at once, beside the runs.
 const GATES: usize = 8;
-const POLL: Duration = Duration::from_millis(200);
+/// Slots of the engine for jobs that do their work themselves, and for those that only ring.
+const TITLES: usize = 2;
+const RINGERS: usize = 1;
+/// How often a slot looks without having been told; the sweep rings for what it misses.
+const POLL: Duration = Duration::from_secs(1);
 const HEARTBEAT: Duration = Duration::from_secs(5);
 const DEAD_AFTER: Duration = Duration::from_secs(20);
 /// Handlers hand their work back at once on shutdown; this is for the database to take it.
@@ -44,13 +49,17 @@ impl Engine {
     pub async fn start(services: Services) -> anyhow::Result<Self> {
         let shutdown = services.shutdown.clone();
         let mut tasks = Vec::new();
-        for pool in [Slots::Short, Slots::Runs] {
+        for slots in [Slots::Ringers, Slots::Titles] {
             // The first start is waited for, so that what keeps it from working is an error here.
-            let worker = pool.worker(&services).await?;
-            tasks.push(tokio::spawn(keep_working(pool, worker, services.clone())));
+            let worker = slots.worker(&services).await?;
+            tasks.push(tokio::spawn(keep_working(slots, worker, services.clone())));
         }
+        let runs = services.settings.limits.max_concurrent_runs as usize;
+        let (gate, run) = (services.clone(), services.clone());
+        tasks.extend(pool::start(GATES, &services.bells.gate, &shutdown, move || gate::work(gate.clone()).boxed()));
+        tasks.extend(pool::start(runs, &services.bells.runs, &shutdown, move || run::work(run.clone()).boxed()));
         tasks.push(tokio::spawn(sweep::keep_sweeping(services.clone())));
-        tasks.push(tokio::spawn(services::listen_for_stops(services)));
+        tasks.push(tokio::spawn(services::listen(services)));
         Ok(Self { shutdown, tasks })
     }
 
@@ -65,18 +74,18 @@ impl Engine {
     }
 }
 
-/// The two pools of slots: short jobs never wait behind runs.
+/// The slots of the engine: a title takes as long as a model does, and a ring must not wait for it.
 #[derive(Clone, Copy, Debug)]
 enum Slots {
-    Short,
-    Runs,
+    Ringers,
+    Titles,
 }
 
 impl Slots {
     async fn worker(self, services: &Services) -> anyhow::Result<Worker> {
         let options = match self {
-            Self::Short => options(services, GATES).define_job::<wake::WakeThread>().define_job::<title::TitleThread>(),
-            Self::Runs => options(services, services.settings.limits.max_concurrent_runs as usize).define_job::<run::RunThread>(),
+            Self::Ringers => options(services, RINGERS).define_job::<wake::WakeThread>().define_job::<wake::RunThread>(),
+            Self::Titles => options(services, TITLES).define_job::<title::TitleThread>(),
         };
         Ok(options.init().await?)
     }

@@ -1,10 +1,8 @@
-//! The job that works on runs: takes the lease of a thread, drives its run, makes the end visible, and takes the next.
+//! Work on runs: takes the lease of a thread, drives its run, makes the end visible, and takes the next.
 
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use graphile_worker::{IntoTaskHandlerResult, TaskHandler, WorkerContext};
-use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 use super::Services;
@@ -12,7 +10,6 @@ use crate::agent::sandboxes::ThreadSandboxes;
 use crate::agent::store::{self, Record, Taken};
 use crate::agent::{Halt, Run, RunEvent, RunState, Snapshot, Task, prompt};
 use crate::github::{Comment, GithubError, Reaction, RepoRef};
-use crate::id::ThreadId;
 use crate::intake::{Place, Request};
 use crate::memory::history;
 use crate::model::Message;
@@ -31,26 +28,18 @@ const MAX_ATTEMPTS: i32 = 5;
 const POSTING_GIVEN_UP: TimeDelta = TimeDelta::hours(24);
 const SLOWEST_RETRY: TimeDelta = TimeDelta::minutes(5);
 
-/// A thread has a run to work on.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct RunThread {
-    /// Which; a hint only.
-    pub thread_id: ThreadId,
-}
-
-impl TaskHandler for RunThread {
-    const IDENTIFIER: &'static str = "run_thread";
-
-    async fn run(self, context: WorkerContext) -> impl IntoTaskHandlerResult {
-        let services = context.get_ext::<Services>().ok_or("the services are missing")?;
-        work(services).await.map_err(|error| error.to_string())
+/// Works until no run is due that is in nobody's hands.
+pub(super) async fn work(services: Services) {
+    if let Err(error) = take_runs(&services).await {
+        // What was held is taken up again when its lease is over.
+        tracing::error!(%error, "a worker of runs has to stop for now");
     }
 }
 
-/// Works until no run is due that is in nobody's hands.
-async fn work(services: &Services) -> Result<(), Failure> {
+async fn take_runs(services: &Services) -> Result<(), Failure> {
     while !services.shutdown.is_cancelled() {
         let Some(taken) = store::take(&services.pool, &services.holder, LEASE, services.clock.now()).await? else { break };
+        services.bells.runs.ring();
         hold(services, &taken).await?;
     }
     Ok(())

@@ -9,6 +9,8 @@ use sqlx::postgres::PgListener;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use super::pool::Bell;
+use super::store;
 use crate::agent::Kit;
 use crate::clock::Clock;
 use crate::github::Github;
@@ -18,8 +20,10 @@ use crate::reply::Poster;
 use crate::sandbox::Provider;
 use crate::settings::Settings;
 
-/// The channel on which stop requests are told.
+/// The channel on which stop requests are told, with the run's id.
 const STOP_CHANNEL: &str = "threadbox_stop";
+/// The channel on which a process says that runs wait and all its own workers are busy.
+pub(super) const WORK_CHANNEL: &str = "threadbox_work";
 
 /// What jobs work with.
 #[derive(Clone)]
@@ -46,8 +50,26 @@ pub struct Services {
     pub holder: Arc<str>,
     /// Runs at work here, so that they can be stopped at once.
     pub stops: Stops,
+    /// Wake the workers of this process.
+    pub bells: Bells,
     /// Cancelled when the process is to end.
     pub shutdown: CancellationToken,
+}
+
+/// The bells of the pools.
+#[derive(Clone, Debug, Default)]
+pub struct Bells {
+    /// For requests to be let in.
+    pub gate: Bell,
+    /// For runs to be worked on.
+    pub runs: Bell,
+}
+
+impl Services {
+    /// Wakes a worker for a run: one of ours, or, when all of them are at work, whichever process has one that sleeps.
+    pub async fn ring_for_a_run(&self) -> Result<(), sqlx::Error> {
+        if self.bells.runs.ring() { Ok(()) } else { store::tell_others(&self.pool, WORK_CHANNEL).await }
+    }
 }
 
 impl std::fmt::Debug for Services {
@@ -94,15 +116,16 @@ impl Drop for StopGuard {
     }
 }
 
-/// Hears stop requests from all replicas. One that is missed is seen at the run's next save.
-pub(super) async fn listen_for_stops(services: Services) {
+/// Hears stop requests and calls for help from all replicas. A stop that is missed is seen at the run's next save, a call at the
+/// next sweep.
+pub(super) async fn listen(services: Services) {
     while !services.shutdown.is_cancelled() {
         let heard = tokio::select! {
             heard = listen_once(&services) => heard,
             () = services.shutdown.cancelled() => return,
         };
         if let Err(error) = heard {
-            tracing::warn!(%error, "not hearing stop requests; trying again");
+            tracing::warn!(%error, "not hearing the other processes; trying again");
             tokio::select! {
                 () = tokio::time::sleep(Duration::from_secs(1)) => {}
                 () = services.shutdown.cancelled() => return,
@@ -113,10 +136,12 @@ pub(super) async fn listen_for_stops(services: Services) {
 
 async fn listen_once(services: &Services) -> Result<(), sqlx::Error> {
     let mut listener = PgListener::connect_with(&services.pool).await?;
-    listener.listen(STOP_CHANNEL).await?;
+    listener.listen_all([STOP_CHANNEL, WORK_CHANNEL]).await?;
     loop {
         let notification = listener.recv().await?;
-        if let Ok(run) = notification.payload().parse::<Uuid>() {
+        if notification.channel() == WORK_CHANNEL {
+            services.bells.runs.ring();
+        } else if let Ok(run) = notification.payload().parse::<Uuid>() {
             services.stops.stop(RunId(run));
         }
     }

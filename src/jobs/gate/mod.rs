@@ -25,34 +25,46 @@ const MAX_ATTEMPTS: i32 = 10;
 const SUSPECT: TimeDelta = TimeDelta::seconds(1);
 
 /// Works until no row is due.
-pub(super) async fn work(services: &Services) -> Result<(), sqlx::Error> {
+pub(super) async fn work(services: Services) {
+    if let Err(error) = let_in(&services).await {
+        // What was claimed is taken up again when the claim is over.
+        tracing::error!(%error, "the gate has to stop for now");
+    }
+}
+
+async fn let_in(services: &Services) -> Result<(), sqlx::Error> {
     while !services.shutdown.is_cancelled() {
         let Some(claimed) = store::claim(&services.pool, services.clock.now(), HOLD).await? else { break };
-        pass(services, &claimed).await?;
+        services.bells.gate.ring();
+        if pass(services, &claimed).await? {
+            services.ring_for_a_run().await?;
+        }
     }
     Ok(())
 }
 
-async fn pass(services: &Services, claimed: &Claimed) -> Result<(), sqlx::Error> {
+/// Decides about a row and finishes or postpones it. True when a run waits to be taken now.
+async fn pass(services: &Services, claimed: &Claimed) -> Result<bool, sqlx::Error> {
     let decided = tokio::select! {
         decided = decide(services, claimed) => decided,
         () = lose_claim(services, claimed) => {
             tracing::warn!(inbox.id = %claimed.id, "another worker has taken the request over");
-            return Ok(());
+            return Ok(false);
         }
     };
     let now = services.clock.now();
     match decided {
-        Ok(verdict) => store::finish(&services.pool, claimed, verdict).await.map(|_| ()),
+        Ok(verdict) => store::finish(&services.pool, claimed, verdict).await,
         Err(PostError::Database(error)) => Err(error),
         Err(error) => match later(&error, claimed.attempts, now) {
             Some(at) if claimed.attempts < MAX_ATTEMPTS => {
                 tracing::warn!(inbox.id = %claimed.id, %error, retry_at = %at, "the request waits");
-                store::postpone(&services.pool, claimed, at.max(now + SUSPECT)).await
+                store::postpone(&services.pool, claimed, at.max(now + SUSPECT)).await?;
+                Ok(false)
             }
             Some(_) | None => {
                 tracing::error!(inbox.id = %claimed.id, thread.id = %claimed.thread, %error, "the request is given up");
-                store::finish(&services.pool, claimed, Verdict::Dead("the surface does not take our answer")).await.map(|_| ())
+                store::finish(&services.pool, claimed, Verdict::Dead("the surface does not take our answer")).await
             }
         },
     }

@@ -267,35 +267,22 @@ pub enum Verdict {
     Dead(&'static str),
 }
 
-/// Finishes a row and wakes a runner, in one statement. False when somebody else has the claim now.
+/// Finishes a row. True when that was ours to do and a run waits to be taken.
 pub async fn finish(pool: &PgPool, claimed: &Claimed, verdict: Verdict) -> Result<bool, sqlx::Error> {
     let (state, what, wake) = match verdict {
         Verdict::Done { what, wake } => ("done", what, wake),
         Verdict::Dead(what) => ("dead", what, false),
     };
-    let done = sqlx::query_scalar!(
-        r#"
-        with done as (
-            update inbox set state = $3, verdict = $4, claimed_until = null
-            where id = $1 and attempts = $2 and state = 'new'
-            returning thread_id
-        ), wake as (
-            select job.id from done, lateral jobs.add_job(
-                'run_thread', json_build_object('thread_id', done.thread_id), job_key := 'run:' || done.thread_id
-            ) as job
-            where $5
-        )
-        select count(*) + 0 * (select count(*) from wake) as "count!" from done
-        "#,
+    let done = sqlx::query!(
+        "update inbox set state = $3, verdict = $4, claimed_until = null where id = $1 and attempts = $2 and state = 'new'",
         claimed.id as InboxId,
         claimed.attempts,
         state,
         what,
-        wake,
     )
-    .fetch_one(pool)
+    .execute(pool)
     .await?;
-    Ok(done == 1)
+    Ok(wake && done.rows_affected() == 1)
 }
 
 /// Puts a row back until `at`; rows behind it in the thread wait with it.
