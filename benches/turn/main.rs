@@ -78,8 +78,8 @@ async fn measure() {
     }
     environment.insert("THREADBOX_DATA_DIR".into(), data.path().display().to_string());
     environment.insert("MAX_CONCURRENT_RUNS".into(), "64".into());
-    environment.insert("USER_RUNS_PER_HOUR".into(), "1000000".into());
-    environment.insert("DAILY_BUDGET_USD".into(), "1000000".into());
+    environment.insert("USER_RUNS_PER_HOUR".into(), "100000".into());
+    environment.insert("DAILY_BUDGET_USD".into(), "10000".into());
     let settings = Settings::load(&Sources { process: environment, file: BTreeMap::new() }).unwrap().settings;
 
     let options = db::Options { connections: app::connections(&settings), ..db::Options::default() };
