@@ -1,7 +1,7 @@
 //! Jobs: the one module that knows the job engine. It carries wake-ups; order, lease and fencing are ours.
 //!
 //! A wake-up says "there is something to do" and holds no data; it rings the [`pool`]'s bell. Whoever wakes works until nothing is
-//! left that anybody waits for, so a lost, doubled or late wake-up costs time at most, and a [`sweep`] rings for those that got lost.
+//! left that anybody waits for, so a lost, doubled or late wake-up costs time at most, and a `sweep` rings for those that got lost.
 
 mod gate;
 mod migrate;

@@ -1,5 +1,6 @@
 //! Tests of behaviour, through the real binary and loopback only.
 #![allow(clippy::unwrap_used)]
+#![allow(clippy::disallowed_methods, reason = "a test may look at its own environment, and wait for a process")]
 
 mod cli;
 mod conversation;

@@ -227,6 +227,10 @@ fn process(pid: u32) -> Process {
 }
 
 /// Stops the cluster's server and returns when it is gone. Blocks.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the server is not always a child, and nothing tells when another process ends; callers are on a blocking thread"
+)]
 pub(super) fn stop(layout: &Layout) -> Result<(), EmbeddedError> {
     let Holder::Server(pid) = holder(layout) else { return Ok(()) };
     for (signal, limit) in [(Signal::INT, STOP_LIMIT), (Signal::QUIT, STOP_LIMIT / 3)] {

@@ -1,7 +1,7 @@
 //! A GitHub on loopback, after GitHub's published REST description: issues, comments, reactions, permissions, an App with
 //! installation tokens, signed webhooks. It keeps state and objects to impossible requests, and it can be told to fail.
 //!
-//! Three sides: the HTTP side ([`api`] and below) is what the service talks to; the people's side ([`GithubStandin::comment`] and
+//! Three sides: the HTTP side (`api` and below) is what the service talks to; the people's side ([`GithubStandin::comment`] and
 //! the like) is what happens on github.com in a browser; the reading side ([`World`], [`GithubStandin::wait_for`]) is for whoever
 //! wants to see what became of it.
 

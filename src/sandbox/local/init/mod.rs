@@ -20,6 +20,7 @@ use super::plan::{Event, Plan};
 const MAX_PLAN: usize = 16 << 20;
 
 /// Runs the helper. Must be called before any thread or runtime exists, with a socket as standard input. Never returns.
+#[expect(clippy::disallowed_methods, reason = "this is a process of its own; nothing in it is left to be dropped")]
 pub fn main() -> ! {
     sys::close_inherited();
     let code = match run() {

@@ -28,6 +28,7 @@ const MAX_DEPTH: usize = 200;
 const MAX_FILES: usize = 250_000;
 
 /// Does not return to the caller's code: the process ends here, and with it everything inside.
+#[expect(clippy::disallowed_methods, reason = "a forked process must not run what its parent's frames would do")]
 pub(super) fn first_process(plan: &Plan, line: &mut Line, layers: Vec<Layer>) -> ! {
     if let Err(refused) = supervise(plan, line, layers) {
         line.say(&refused.event());
@@ -35,6 +36,7 @@ pub(super) fn first_process(plan: &Plan, line: &mut Line, layers: Vec<Layer>) ->
     std::process::exit(0)
 }
 
+#[expect(clippy::disallowed_methods, reason = "a forked process must not run what its parent's frames would do")]
 fn supervise(plan: &Plan, line: &mut Line, mut layers: Vec<Layer>) -> Result<(), Refused> {
     set_parent_process_death_signal(Some(Signal::KILL)).building("pid namespace", "end with the parent")?;
     rustix::process::setsid().building("session", "setsid")?;
