@@ -101,11 +101,12 @@ impl Crash {
         self.bot.github.world(|world| world.reactions(issue, Some(comment)).iter().any(|reaction| reaction.content == "rocket"))
     }
 
-    /// Time goes by: leases and claims of the dead run out.
+    /// Time goes by while nobody is alive: leases, claims and heartbeats of the dead run out.
     async fn leases_run_out(&self) {
         for sql in [
             "update threads set lease_until = now() - interval '1 second' where lease_until is not null",
             "update inbox set claimed_until = now() - interval '1 second' where claimed_until is not null",
+            "update jobs._private_workers set last_heartbeat_at = last_heartbeat_at - interval '1 minute'",
         ] {
             sqlx::query(sql).execute(&self.bot.database.pool).await.unwrap();
         }
@@ -156,7 +157,7 @@ async fn killed_at(at: i64, fate: TheSave) -> bool {
         None
     };
     assert_eq!(bot.ended(&issue, comment).await, "rocket", "at save {at}, which {fate:?}");
-    bot.until_count("select count(*) from runs where state <> 'posted'", 0).await;
+    bot.idle().await;
     let ours = bot.our_comments(&issue);
     assert_eq!(ours.len(), 1, "at save {at}, which {fate:?}: {ours:#?}");
     assert!(ours[0].body().contains("All done."), "at save {at}, which {fate:?}: {}", ours[0].body());
@@ -219,7 +220,7 @@ async fn another_worker_goes_on_within_half_a_minute() {
     assert_eq!(crash.bot.ended(&issue, comment).await, "rocket");
     println!("taken over and answered {:.1} s after the kill", killed.elapsed().as_secs_f64());
     assert!(killed.elapsed() < Duration::from_secs(30));
-    crash.bot.until_count("select count(*) from runs where state <> 'posted'", 0).await;
+    crash.bot.idle().await;
     assert_eq!(crash.bot.our_comments(&issue).len(), 1);
     second.terminate().await;
     crash.bot.finish().await;
@@ -243,7 +244,7 @@ async fn shutdown_hands_work_back_at_once() {
     first.terminate().await;
     let second = crash.start().await;
     assert_eq!(crash.bot.ended(&issue, comment).await, "rocket");
-    crash.bot.until_count("select count(*) from runs where state <> 'posted'", 0).await;
+    crash.bot.idle().await;
     assert_eq!(crash.bot.our_comments(&issue).len(), 1);
     assert_eq!(effects(crash.data.path()), 1);
     gate.open();
@@ -279,7 +280,7 @@ async fn a_run_that_kills_its_worker_is_given_up_with_a_reason() {
     assert_eq!(crash.bot.ended(&issue, comment).await, "confused");
     let answer = crash.bot.our_comments(&issue)[0].body().to_owned();
     assert!(answer.contains("given up") && answer.contains('5'), "{answer}");
-    crash.bot.until_count("select count(*) from runs where state <> 'posted'", 0).await;
+    crash.bot.idle().await;
     service.terminate().await;
     crash.bot.finish().await;
 }

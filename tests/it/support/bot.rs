@@ -166,12 +166,17 @@ impl Bot {
         }
     }
 
-    /// Ends the test: nothing may be left over.
-    pub async fn finish(mut self) {
-        self.until_count("select count(*) from inbox where state = 'new'", 0).await;
+    /// Waits until nothing is left to do. A service must be running, unless nothing is left already.
+    pub async fn idle(&self) {
         self.until_count("select count(*) from runs where state <> 'posted'", 0).await;
         self.until_count("select count(*) from jobs.jobs where attempts < max_attempts and task_identifier <> 'title_thread'", 0)
             .await;
+    }
+
+    /// Ends the test: nothing may be left over.
+    pub async fn finish(mut self) {
+        self.until_count("select count(*) from inbox where state = 'new'", 0).await;
+        self.idle().await;
         assert_eq!(
             self.count("select count(*) from posts where state <> 'done' and kind = 'answer'").await,
             0,
