@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::json;
 use sqlx::{Connection, PgConnection};
 use threadbox::standin::github::{Expects, Fault, IssueRef, Options};
-use threadbox::standin::model::{RecordedRequest, Turn, call, say};
+use threadbox::standin::model::{Gate, RecordedRequest, Turn, call, gated, hang, say};
 
 use crate::support::bot::{Bot, LIMIT, service_environment};
 use crate::support::service::Service;
@@ -43,12 +43,15 @@ enum TheSave {
 
 /// A two-step run whose tool has an effect that can be counted.
 fn follow(request: &RecordedRequest) -> Option<Turn> {
-    let results = request.messages.iter().flat_map(|message| &message.results).count();
-    Some(match (request.tools.is_empty(), results) {
+    Some(match (request.tools.is_empty(), results(request)) {
         (true, _) => say("A title"),
         (false, 0) => call("runCommand", json!({ "command": "echo once >> log.txt; cat log.txt" })),
         (false, _) => say("All done."),
     })
+}
+
+fn results(request: &RecordedRequest) -> usize {
+    request.messages.iter().flat_map(|message| &message.results).count()
 }
 
 struct Crash {
@@ -202,24 +205,23 @@ async fn a_worker_killed_right_after_any_save_loses_and_doubles_nothing() {
 
 #[tokio::test]
 async fn another_worker_goes_on_within_half_a_minute() {
-    let crash = Crash::prepare().await;
+    let gate = Gate::closed();
+    let waiting = gate.clone();
+    // The answer to the tool's result comes only after the first worker is dead.
+    let hold = move |request: &RecordedRequest| (results(request) > 0).then(|| gated(&waiting, say("All done.")));
+    let crash = Crash::prepare_with(hold).await;
     let issue = crash.bot.issue("Elsewhere").await;
     let first = crash.start().await;
-    let stop = "insert into test_stop select last_value + is_called::int - 1 + 9 from test_save";
-    sqlx::query(stop).execute(&crash.bot.database.pool).await.unwrap();
-    let mut holder = PgConnection::connect(&crash.bot.database.url()).await.unwrap();
-    sqlx::query("select pg_advisory_lock($1)").bind(LOCK).execute(&mut holder).await.unwrap();
     let comment = crash.bot.says(&issue, "maya", "@threadbox do it once").await;
-    let pid = crash.held(&issue, comment).await.unwrap();
+    crash.bot.model.arrived(2).await;
     let second = crash.start().await;
     first.kill().await;
     let killed = tokio::time::Instant::now();
-    sqlx::query("select pg_terminate_backend($1)").bind(pid).execute(&mut holder).await.unwrap();
-    sqlx::query("truncate test_stop").execute(&mut holder).await.unwrap();
-    holder.close().await.unwrap();
+    gate.open();
     assert_eq!(crash.bot.ended(&issue, comment).await, "rocket");
     println!("taken over and answered {:.1} s after the kill", killed.elapsed().as_secs_f64());
     assert!(killed.elapsed() < Duration::from_secs(30));
+    assert_eq!(effects(crash.data.path()), 1);
     crash.bot.idle().await;
     assert_eq!(crash.bot.our_comments(&issue).len(), 1);
     second.terminate().await;
@@ -228,13 +230,13 @@ async fn another_worker_goes_on_within_half_a_minute() {
 
 #[tokio::test]
 async fn shutdown_hands_work_back_at_once() {
-    let gate = threadbox::standin::model::Gate::closed();
+    let gate = Gate::closed();
     let waiting = gate.clone();
     let once = std::sync::atomic::AtomicBool::new(true);
     // The first answer never comes before the shutdown.
     let hold = move |request: &RecordedRequest| {
         let first = !request.tools.is_empty() && once.swap(false, std::sync::atomic::Ordering::SeqCst);
-        first.then(|| threadbox::standin::model::gated(&waiting, say("never heard")))
+        first.then(|| gated(&waiting, say("never heard")))
     };
     let crash = Crash::prepare_with(hold).await;
     let issue = crash.bot.issue("Deploy").await;
@@ -266,7 +268,7 @@ async fn a_lost_answer_on_creating_the_comment_does_not_double_it() {
 
 #[tokio::test]
 async fn a_run_that_kills_its_worker_is_given_up_with_a_reason() {
-    let hang = |request: &RecordedRequest| (!request.tools.is_empty()).then(threadbox::standin::model::hang);
+    let hang = |request: &RecordedRequest| (!request.tools.is_empty()).then(hang);
     let crash = Crash::prepare_with(hang).await;
     let issue = crash.bot.issue("Poison").await;
     let service = crash.start().await;
