@@ -36,13 +36,13 @@ pub struct Settings {
     pub name: String,
     /// Where HTTP listens.
     pub listen: SocketAddr,
-    /// Base of links in comments.
+    /// Base of links in comments. Nothing is linked to yet.
     pub public_url: Url,
     /// Embedded database and local sandboxes.
     pub data_dir: PathBuf,
     /// Where the database is.
     pub database: DatabaseSettings,
-    /// For console and API; generated at first start when unset.
+    /// For console and API, which do not exist yet; kept so that it is never posted.
     pub admin_token: Option<SecretString>,
     /// Models and their keys.
     pub models: ModelSettings,
@@ -256,7 +256,7 @@ pub struct SandboxSettings {
     pub disk_mb: u64,
     /// `SANDBOX_NETWORK`.
     pub network: Network,
-    /// `SANDBOX_IDLE_MINUTES`.
+    /// `SANDBOX_IDLE_MINUTES`. Nothing ends idle sandboxes yet; a local one is only files between two commands.
     pub idle_minutes: u32,
 }
 

@@ -184,12 +184,12 @@ fn webhook(hook: &Hook) -> Check {
         Some(Problem { what: what.into(), means: means.into(), remedy: format!("{remedy} in {SETTINGS}.") })
     };
     let wrong = if url.is_empty() {
-        problem("The App has no webhook URL.", "No mention arrives.", "Set it to THREADBOX_PUBLIC_URL/webhooks/github")
+        problem("The App has no webhook URL.", "No mention arrives.", "Set it to https://<your host>/webhooks/github")
     } else if !url.trim_end_matches('/').ends_with("/webhooks/github") {
         problem(
             "The webhook URL does not end in /webhooks/github.",
             "No mention arrives.",
-            "Set it to THREADBOX_PUBLIC_URL/webhooks/github",
+            "Set it to https://<your host>/webhooks/github",
         )
     } else if hook.content_type.as_deref().is_some_and(|kind| kind != "json") {
         problem("The webhook's content type is not JSON.", "Every webhook is refused.", "Choose application/json")

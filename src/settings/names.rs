@@ -3,7 +3,7 @@
 use super::reader::Reader;
 
 /// Every variable with a name of its own. Keys and addresses of providers follow a pattern instead.
-const KNOWN: [&str; 34] = [
+const KNOWN: [&str; 31] = [
     "DAILY_BUDGET_USD",
     "DATABASE_URL",
     "GITHUB_API_URL",
@@ -21,10 +21,8 @@ const KNOWN: [&str; 34] = [
     "SANDBOX",
     "SANDBOX_CPUS",
     "SANDBOX_DISK_MB",
-    "SANDBOX_IDLE_MINUTES",
     "SANDBOX_MEMORY_MB",
     "SANDBOX_NETWORK",
-    "THREADBOX_ADMIN_TOKEN",
     "THREADBOX_ALLOW",
     "THREADBOX_DATA_DIR",
     "THREADBOX_INSTRUCTIONS",
@@ -33,7 +31,6 @@ const KNOWN: [&str; 34] = [
     "THREADBOX_OFFLINE",
     "THREADBOX_POSTGRES_BIN",
     "THREADBOX_POSTGRES_URL",
-    "THREADBOX_PUBLIC_URL",
     "TITLE_MODEL",
     "USER_RUNS_PER_HOUR",
     "OPENAI_API_KEY",
@@ -41,7 +38,7 @@ const KNOWN: [&str; 34] = [
 ];
 
 /// Names that are settled but have no effect yet.
-const LATER: [&str; 11] = [
+const LATER: [&str; 14] = [
     "DAYTONA_API_KEY",
     "DAYTONA_API_URL",
     "DAYTONA_JWT_TOKEN",
@@ -53,6 +50,9 @@ const LATER: [&str; 11] = [
     "DISCORD_API_URL",
     "DISCORD_TOKEN",
     "EMBEDDING_MODEL",
+    "SANDBOX_IDLE_MINUTES",
+    "THREADBOX_ADMIN_TOKEN",
+    "THREADBOX_PUBLIC_URL",
 ];
 
 const PREFIX: &str = "THREADBOX_";
@@ -63,7 +63,7 @@ pub(super) fn report_unknown(reader: &mut Reader<'_>) {
     for name in names {
         if LATER.contains(&name) {
             if reader.has(name) {
-                reader.warn(name, "has no effect in this version", "remove it or leave it for later");
+                reader.warn(name, "has no effect yet", "remove it or leave it for later");
             }
         } else if let Some(rest) = name.strip_prefix(PREFIX) {
             let remedy = match closest_own(rest) {

@@ -341,7 +341,7 @@ fn unknown_names_of_ours_are_reported_with_a_guess() {
     ];
     let file: Pairs<'_> = &[("RUN_TIME_OUT", "1h"), ("POSTGRES_PASSWORD", "p"), ("FIREWORKS_API_KEY", "k")];
     insta::assert_snapshot!(warnings(process, file), @r"
-    DISCORD_TOKEN: has no effect in this version; remove it or leave it for later
+    DISCORD_TOKEN: has no effect yet; remove it or leave it for later
     THREADBOX_COLOUR: is unknown and has no effect; remove it
     THREADBOX_LISTN: is unknown and has no effect; did you mean THREADBOX_LISTEN?
     THREADBOX_MODEL: is unknown and has no effect; did you mean MODEL?

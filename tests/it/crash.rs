@@ -143,6 +143,8 @@ async fn killed_at(at: i64, fate: TheSave) -> bool {
             holder.close().await.unwrap();
             true
         } else {
+            // A save after the end may be waiting by now.
+            holder.close().await.unwrap();
             service.terminate().await;
             false
         }

@@ -474,7 +474,7 @@ async fn verify_says_what_is_wrong_what_it_means_and_what_to_do() -> Result {
     identity: acts as threadbox[bot]
     permissions: Missing: Issues: Read and write. Mentions arrive but cannot be answered. Grant it under Permissions in the GitHub App's settings, then accept the change where it is installed.
     events: issue_comment, issues
-    webhook: The App has no webhook URL. No mention arrives. Set it to THREADBOX_PUBLIC_URL/webhooks/github in the GitHub App's settings.
+    webhook: The App has no webhook URL. No mention arrives. Set it to https://<your host>/webhooks/github in the GitHub App's settings.
     installations: installed
     webhook secret: set
     ");
