@@ -47,9 +47,11 @@ pub async fn main(args: DemoArgs, settings: Settings) -> Outcome {
     let held = gate.clone();
     // The first answer comes at once; the others wait until people have seen the run at work.
     model.rule(move |request| follow_the_script(request).map(|turn| if request.is_first() { turn } else { gated(&held, turn) }));
+    // What had to be fetched serves the next demo too.
+    let binaries = Some(settings.data_dir.join("postgres-bin"));
     let settings = demo_settings(&settings, &github, &model)?;
     progress.say("opening the database");
-    let options = db::Options { connections: app::connections(&settings), ..db::Options::default() };
+    let options = db::Options { connections: app::connections(&settings), binaries, ..db::Options::default() };
     let database = db::open(&settings.database, &settings.data_dir, &options, &progress).await?;
     app::migrate(&database.pool).await?;
     let (name, data_dir) = (settings.name.clone(), settings.data_dir.clone());

@@ -1,8 +1,17 @@
 //! The program as people and scripts start it.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
+
+use threadbox::secret::ExposeSecret;
+use threadbox::standin::github::{Expects, Options};
+use threadbox::standin::model::{ModelStandin, Protocol, say, status};
+
+use crate::support::bot::{Bot, LIMIT, service_environment};
+use crate::support::database::passable_dir;
+use crate::support::service::Service;
 
 /// Runs the program in an empty environment, with a directory of its own to work in.
 fn threadbox(directory: &Path, arguments: &[&str], environment: &[(&str, &str)], input: &str) -> Output {
@@ -75,4 +84,118 @@ fn wrong_settings_are_listed_and_nothing_is_started() {
     }
     assert!(!said.contains("canary"));
     assert!(!directory.path().join(".threadbox").exists());
+}
+
+/// The same without blocking the stand-ins that it talks to, and not for ever.
+async fn threadbox_beside(directory: &Path, arguments: &[&str], environment: &BTreeMap<String, String>) -> Output {
+    let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_threadbox"));
+    command.args(arguments).current_dir(directory).env_clear().envs(environment).stdin(Stdio::null()).kill_on_drop(true);
+    tokio::time::timeout(LIMIT, command.output()).await.unwrap().unwrap()
+}
+
+/// A world to look at, and the environment of a service in it.
+async fn world() -> (Bot, tempfile::TempDir, BTreeMap<String, String>) {
+    let bot = Bot::prepare(&[], Options { expects: Expects::Token, ..Options::default() }).await;
+    let data = passable_dir("threadbox-cli-");
+    let environment = service_environment(&bot.github, &bot.model, &bot.database.url(), data.path());
+    (bot, data, environment)
+}
+
+#[tokio::test]
+async fn doctor_is_content_when_everything_works() {
+    let (bot, data, environment) = world().await;
+    let output = threadbox_beside(data.path(), &["doctor"], &environment).await;
+    let said = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{said}{}", text(&output.stderr));
+    for expected in
+        ["✓ database: Postgres ", "✓ model openai/gpt-4.1: answered", "✓ identity: acts as ", "✓ sandbox runs Python: in "]
+    {
+        assert!(said.contains(expected), "{expected} is missing in:\n{said}");
+    }
+    assert!(!said.contains('✗'), "{said}");
+    bot.finish().await;
+}
+
+#[tokio::test]
+async fn doctor_names_a_key_that_does_not_work_and_what_to_do() {
+    let (bot, data, mut environment) = world().await;
+    let model = ModelStandin::start().await.unwrap();
+    model.script([status(401)]);
+    environment.insert("OPENAI_BASE_URL".into(), model.base_url(Protocol::OpenAi));
+    let output = threadbox_beside(data.path(), &["doctor", "--json"], &environment).await;
+    assert_eq!(output.status.code(), Some(1));
+    let findings: Vec<serde_json::Value> = serde_json::from_slice(&output.stdout).unwrap();
+    let wrong: Vec<_> = findings.iter().filter(|finding| finding["state"] == "wrong").collect();
+    assert_eq!(wrong.len(), 1, "{wrong:#?}");
+    assert_eq!(wrong[0]["check"], "model openai/gpt-4.1");
+    assert!(wrong[0]["remedy"].as_str().unwrap().contains("key"), "{}", wrong[0]);
+    assert!(wrong[0]["found"].as_str().unwrap().contains("OPENAI_API_KEY"), "{}", wrong[0]);
+    assert!(!text(&output.stdout).contains(&environment["OPENAI_API_KEY"]));
+    bot.finish().await;
+}
+
+#[tokio::test]
+async fn replay_delivers_to_the_running_service() {
+    let (bot, data, environment) = world().await;
+    bot.model.script([say("Replayed.")]);
+    let issue = bot.issue("Replay").await;
+    let (comment, delivery) = bot.github.prepare_comment(&issue, "maya", "@threadbox say it").unwrap();
+    std::fs::write(data.path().join("payload.json"), &delivery.body).unwrap();
+    let service = Service::start(&environment).await;
+    let secret = bot.github.webhook_secret().expose_secret().to_owned();
+    let mut arguments = vec!["replay", "payload.json", "--event", "issue_comment", "--url", &service.url, "--secret", &secret];
+    let output = threadbox_beside(data.path(), &arguments, &environment).await;
+    assert!(text(&output.stderr).starts_with("202 Accepted"), "{}", text(&output.stderr));
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(bot.ended(&issue, comment).await, "rocket");
+    bot.idle().await;
+    assert!(bot.our_comments(&issue)[0].body().contains("Replayed."));
+
+    arguments[7] = "another secret";
+    let output = threadbox_beside(data.path(), &arguments, &environment).await;
+    assert!(text(&output.stderr).starts_with("401"), "{}", text(&output.stderr));
+    assert_eq!(output.status.code(), Some(1));
+    service.terminate().await;
+    bot.finish().await;
+}
+
+/// Where Postgres is, and nothing else: as after a clone.
+fn no_accounts(data: &Path) -> BTreeMap<String, String> {
+    let wanted = ["PATH", "HOME", "THREADBOX_POSTGRES_BIN", "THREADBOX_OFFLINE", "THREADBOX_POSTGRES_URL"];
+    let own = wanted.into_iter().filter_map(|name| Some((name.to_owned(), std::env::var(name).ok()?)));
+    own.chain([("THREADBOX_DATA_DIR".to_owned(), data.display().to_string())]).collect()
+}
+
+#[tokio::test]
+async fn the_demo_prints_the_answer_with_what_really_came_out() {
+    let data = passable_dir("threadbox-demo-");
+    let output = threadbox_beside(data.path(), &["demo"], &no_accounts(data.path())).await;
+    let said = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{said}{}", text(&output.stderr));
+    for expected in [
+        "The signed webhook was answered with 202.",
+        "    I counted with a sieve: **1229 primes below 10000**.",
+        "    ```text\n    1229 primes below 10000\n    ```",
+        "    +9973",
+        "Reactions on @maya's comment: eyes, rocket",
+    ] {
+        assert!(said.contains(expected), "{expected} is missing in:\n{said}");
+    }
+    let left = std::fs::read_dir(data.path()).unwrap().flatten().map(|entry| entry.file_name());
+    let left: Vec<_> = left.filter(|name| name.to_string_lossy().starts_with("demo-")).collect();
+    assert!(left.is_empty(), "{left:?}");
+}
+
+#[tokio::test]
+async fn the_demo_fails_visibly_when_the_model_is_killed() {
+    let data = passable_dir("threadbox-demo-");
+    let output = threadbox_beside(data.path(), &["demo", "--kill-model"], &no_accounts(data.path())).await;
+    let said = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(1), "{said}{}", text(&output.stderr));
+    for expected in
+        ["The model stand-in is shut down now", "1229 primes below 10000", "Reactions on @maya's comment: eyes, confused"]
+    {
+        assert!(said.contains(expected), "{expected} is missing in:\n{said}");
+    }
+    assert!(text(&output.stderr).contains("error: The run did not end with an answer."), "{}", text(&output.stderr));
 }
