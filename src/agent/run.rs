@@ -72,6 +72,9 @@ pub enum Halt {
     /// Another worker has the run now.
     #[error("the lease was lost")]
     LeaseLost,
+    /// The process is to end.
+    #[error("the service is ending")]
+    Shutdown,
     /// The database did not take a save.
     #[error("cannot save the run: {0}")]
     Database(#[from] sqlx::Error),

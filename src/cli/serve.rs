@@ -30,6 +30,8 @@ pub async fn main(args: ServeArgs, settings: Settings, warnings: Vec<Warning>) -
     app::migrate(&database.pool).await?;
     drop(progress);
     let app = App::start(settings, role, database.pool.clone(), Parts::real()?).await?;
+    // Before it says that it is ready, so that whoever waits for that may also end it.
+    let told = told_to_end()?;
     if let Some(address) = app.address() {
         tracing::info!(%address, "ready");
         println!("Threadbox is ready on http://{address}");
@@ -37,7 +39,7 @@ pub async fn main(args: ServeArgs, settings: Settings, warnings: Vec<Warning>) -
         println!("Threadbox is working");
     }
     let failed = tokio::select! {
-        () = told_to_end() => false,
+        () = told => false,
         () = app.ending().cancelled() => true,
     };
     tracing::info!("ending: handing work back");
@@ -49,16 +51,13 @@ pub async fn main(args: ServeArgs, settings: Settings, warnings: Vec<Warning>) -
     Ok(ExitCode::SUCCESS)
 }
 
-async fn told_to_end() {
-    let term = signal(SignalKind::terminate());
-    let interrupted = tokio::signal::ctrl_c();
-    match term {
-        Ok(mut term) => tokio::select! {
+/// Resolves at SIGINT or SIGTERM.
+fn told_to_end() -> anyhow::Result<impl Future<Output = ()>> {
+    let (mut term, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    Ok(async move {
+        tokio::select! {
             _ = term.recv() => {}
-            _ = interrupted => {}
-        },
-        Err(_) => {
-            let _ = interrupted.await;
+            _ = interrupt.recv() => {}
         }
-    }
+    })
 }

@@ -61,17 +61,16 @@ async fn hold(services: &Services, taken: &Taken) -> Result<(), Failure> {
     let done = tokio::select! {
         done = carry(services, taken) => done,
         () = lose_lease(services, taken) => Err(Halt::LeaseLost.into()),
-        () = services.shutdown.cancelled() => {
-            tracing::info!(run.id = %taken.id, "handed back at shutdown");
-            store::release(&services.pool, taken.id, taken.epoch, services.clock.now()).await?;
-            return Ok(());
-        }
     };
     match done {
         Ok(()) => Ok(()),
         Err(Failure::Halt(Halt::LeaseLost)) => {
             tracing::warn!(run.id = %taken.id, "another worker has taken the run over");
             Ok(())
+        }
+        Err(Failure::Halt(Halt::Shutdown)) => {
+            tracing::info!(run.id = %taken.id, "handed back at shutdown");
+            Ok(store::release(&services.pool, taken.id, taken.epoch, services.clock.now()).await?)
         }
         Err(Failure::Post(error)) => put_off(services, taken, &error).await,
         Err(error @ (Failure::Halt(Halt::Database(_)) | Failure::Database(_))) => Err(error),
@@ -124,7 +123,11 @@ async fn execute(services: &Services, taken: &Taken) -> Result<Outcome, Failure>
     }
     let place = taken.request.place.clone();
     let live = LiveComment::follow(services.poster.clone(), taken.thread, taken.id, place, views);
-    let outcome = run.drive(&taken.task).await;
+    let outcome = tokio::select! {
+        outcome = run.drive(&taken.task) => outcome,
+        () = services.shutdown.cancelled() => Err(Halt::Shutdown),
+    };
+    // Whoever goes on must not be overtaken by an edit of ours that is still under way.
     live.finish().await;
     Ok(outcome?)
 }

@@ -20,7 +20,10 @@ impl TaskHandler for TitleThread {
 
     async fn run(self, context: WorkerContext) -> impl IntoTaskHandlerResult {
         let services = context.get_ext::<Services>().ok_or("the services are missing")?;
-        find_title(services, self.thread_id).await.map_err(|error| error.to_string())
+        tokio::select! {
+            found = find_title(services, self.thread_id) => found.map_err(|error| error.to_string()),
+            () = services.shutdown.cancelled() => Err("the service is ending".to_owned()),
+        }
     }
 }
 

@@ -20,7 +20,7 @@ const BETWEEN_EDITS: Duration = Duration::from_secs(4);
 #[derive(Debug)]
 pub struct LiveComment {
     enough: CancellationToken,
-    task: JoinHandle<()>,
+    task: Option<JoinHandle<()>>,
 }
 
 impl LiveComment {
@@ -55,15 +55,23 @@ impl LiveComment {
                 }
             }
         });
-        Self { enough, task }
+        Self { enough, task: Some(task) }
     }
 
     /// Stops editing and waits for an edit that is under way, so that none can arrive after the answer.
-    pub async fn finish(self) {
+    pub async fn finish(mut self) {
         self.enough.cancel();
-        if let Err(error) = self.task.await {
+        if let Some(task) = self.task.take()
+            && let Err(error) = task.await
+        {
             tracing::error!(%error, "the live comment's task failed");
         }
+    }
+}
+
+impl Drop for LiveComment {
+    fn drop(&mut self) {
+        self.enough.cancel();
     }
 }
 
