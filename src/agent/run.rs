@@ -22,6 +22,7 @@ use crate::id::{LeaseEpoch, RunId};
 use crate::model::{Answer, Delta, Message, Model, ModelError, Request, ToolCall, ToolResult, price};
 use crate::reply::{LimitKind, LiveState, LiveStep, LiveView, Outcome, StepState};
 use crate::settings::Limits;
+use crate::storable;
 
 /// Longest answer we ask a model for, in tokens.
 const MAX_OUTPUT_TOKENS: u32 = 16_000;
@@ -419,5 +420,7 @@ fn failed(run: RunId, error: &ModelError) -> Outcome {
         }
         ModelError::Fail { reason, remedy } => format!("{reason} {remedy}"),
     };
+    let mut reason = reason;
+    storable::text(&mut reason);
     Outcome::Failed { reason, report: run.to_string() }
 }

@@ -17,6 +17,7 @@ use crate::id::{LeaseEpoch, MessageId, RunId, ThreadId};
 use crate::intake::Request;
 use crate::model::{Role, Usage};
 use crate::reply::Outcome;
+use crate::storable;
 
 /// A run that is ours as long as the lease is.
 #[derive(Debug)]
@@ -394,7 +395,9 @@ impl EventColumns {
         for (sequence, event) in (save.first_event..).zip(save.events) {
             columns.sequences.push(sequence);
             columns.kinds.push(event.kind().to_owned());
-            columns.data.push(event.to_json());
+            let mut data = event.to_json();
+            storable::json(&mut data);
+            columns.data.push(data);
         }
         columns
     }
