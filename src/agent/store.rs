@@ -47,7 +47,8 @@ fn interval(span: Duration) -> PgInterval {
 
 /// Takes the lease of the thread whose unfinished run is the oldest that is due, and that run with it.
 ///
-/// Runs of one thread are taken strictly in order: a later one waits until the earlier one is posted.
+/// Runs of one thread are taken strictly in order: a later one waits until the earlier one is posted. A run whose request the gate
+/// has not finished with is not taken: the gate may be writing the comment that the run would write to as well.
 pub async fn take(pool: &PgPool, holder: &str, hold: Duration, now: DateTime<Utc>) -> Result<Option<Taken>, sqlx::Error> {
     let row = sqlx::query!(
         r#"
@@ -59,6 +60,7 @@ pub async fn take(pool: &PgPool, holder: &str, hold: Duration, now: DateTime<Utc
               and not exists (
                 select 1 from runs e where e.thread_id = r.thread_id and e.id < r.id and e.state <> 'posted'
               )
+              and not exists (select 1 from inbox i where i.id = r.inbox_id and i.state = 'new')
             order by r.id limit 1
             for update of t skip locked
         ), lease as (
