@@ -271,10 +271,10 @@ pub(super) fn later(error: &PostError, attempt: i32, now: DateTime<Utc>) -> Opti
     let backoff = TimeDelta::seconds(2_i64.pow(exponent)).min(SLOWEST_RETRY);
     match error {
         PostError::Github(GithubError::RateLimited { until }) => Some((*until).max(now)),
-        PostError::Github(GithubError::Unavailable { .. }) | PostError::Database(_) => Some(now + backoff),
+        // A process without the surface leaves it to one that has it.
+        PostError::Github(GithubError::Unavailable { .. }) | PostError::Database(_) | PostError::Off => Some(now + backoff),
         PostError::Github(
             GithubError::NotFound | GithubError::Forbidden { .. } | GithubError::Gone(_) | GithubError::Invalid(_),
-        )
-        | PostError::Off => None,
+        ) => None,
     }
 }

@@ -22,6 +22,10 @@ pub struct Claimed {
     pub request: Request,
     /// Counts claims of this row, this one included; the fence of every write about it.
     pub attempts: i32,
+    /// How many of them ended in waiting for the surface.
+    pub waits: i32,
+    /// When it was accepted.
+    pub accepted_at: DateTime<Utc>,
 }
 
 /// What the gate needs to know before it decides.
@@ -66,7 +70,7 @@ pub async fn claim(pool: &PgPool, now: DateTime<Utc>, hold: Duration) -> Result<
             for update of i skip locked
         )
         returning id as "id: InboxId", thread_id as "thread: ThreadId", message_id as "message: MessageId",
-                  request as "request: Json<Request>", attempts
+                  request as "request: Json<Request>", attempts, waits, created_at
         "#,
         now,
         interval(hold),
@@ -79,6 +83,8 @@ pub async fn claim(pool: &PgPool, now: DateTime<Utc>, hold: Duration) -> Result<
         message: row.message,
         request: row.request.0,
         attempts: row.attempts,
+        waits: row.waits,
+        accepted_at: row.created_at,
     }))
 }
 
@@ -303,7 +309,7 @@ pub async fn postpone(pool: &PgPool, claimed: &Claimed, at: DateTime<Utc>) -> Re
     sqlx::query!(
         r#"
         with later as (
-            update inbox set next_try_at = $3, claimed_until = null
+            update inbox set next_try_at = $3, claimed_until = null, waits = waits + 1
             where id = $1 and attempts = $2 and state = 'new' returning thread_id
         )
         select job.id from later, lateral jobs.add_job(
