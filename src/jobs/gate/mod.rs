@@ -45,7 +45,7 @@ async fn pass(services: &Services, claimed: &Claimed) -> Result<(), sqlx::Error>
     };
     let now = services.clock.now();
     match decided {
-        Ok(verdict) => store::finish(&services.pool, claimed, verdict).await.map(|_| ()),
+        Ok(verdict) => store::finish(&services.pool, claimed, verdict, now).await.map(|_| ()),
         Err(PostError::Database(error)) => Err(error),
         Err(error) => match later(&error, claimed.waits + 1, now) {
             Some(at) if now - claimed.accepted_at < GIVEN_UP => {
@@ -54,7 +54,8 @@ async fn pass(services: &Services, claimed: &Claimed) -> Result<(), sqlx::Error>
             }
             Some(_) | None => {
                 tracing::error!(inbox.id = %claimed.id, thread.id = %claimed.thread, %error, "the request is given up");
-                store::finish(&services.pool, claimed, Verdict::Dead("the surface does not take our answer")).await.map(|_| ())
+                let verdict = Verdict::Dead("the surface does not take our answer");
+                store::finish(&services.pool, claimed, verdict, now).await.map(|_| ())
             }
         },
     }

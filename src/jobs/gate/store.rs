@@ -273,8 +273,9 @@ pub enum Verdict {
     Dead(&'static str),
 }
 
-/// Finishes a row and wakes a runner, in one statement. False when somebody else has the claim now.
-pub async fn finish(pool: &PgPool, claimed: &Claimed, verdict: Verdict) -> Result<bool, sqlx::Error> {
+/// Finishes a row and wakes a runner, in one statement. False when somebody else has the claim now. The run of a row that is given up
+/// is never begun: nobody would see what it does.
+pub async fn finish(pool: &PgPool, claimed: &Claimed, verdict: Verdict, now: DateTime<Utc>) -> Result<bool, sqlx::Error> {
     let (state, what, wake) = match verdict {
         Verdict::Done { what, wake } => ("done", what, wake),
         Verdict::Dead(what) => ("dead", what, false),
@@ -284,7 +285,11 @@ pub async fn finish(pool: &PgPool, claimed: &Claimed, verdict: Verdict) -> Resul
         with done as (
             update inbox set state = $3, verdict = $4, claimed_until = null
             where id = $1 and attempts = $2 and state = 'new'
-            returning thread_id
+            returning id, thread_id
+        ), dropped as (
+            update runs set state = 'posted', ended_at = $6,
+                outcome = jsonb_build_object('outcome', 'failed', 'reason', $4::text, 'report', done.id)
+            from done where runs.inbox_id = done.id and runs.state = 'queued' and $3 = 'dead'
         ), wake as (
             select job.id from done, lateral jobs.add_job(
                 'run_thread', json_build_object('thread_id', done.thread_id), job_key := 'run:' || done.thread_id
@@ -298,6 +303,7 @@ pub async fn finish(pool: &PgPool, claimed: &Claimed, verdict: Verdict) -> Resul
         state,
         what,
         wake,
+        now,
     )
     .fetch_one(pool)
     .await?;
