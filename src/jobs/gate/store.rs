@@ -120,7 +120,8 @@ pub async fn standing(
             (select count(*) from runs where created_at > $5) as "by_everyone!",
             (select count(*) from runs where state in ('queued', 'running')) as "unfinished!",
             (select coalesce(sum(cost_usd), 0) from ledger where at >= $6) as "spent_today!",
-            (select max(created_at) from posts where thread_id = $3 and kind = 'refusal' and about = $7) as refused_at
+            (select max(created_at) from posts
+             where thread_id = $3 and kind = 'refusal' and about = $7 and state = 'done') as refused_at
         from (select count(*), min(created_at) as oldest from runs where requester_id = $4 and created_at > $5) as mine
         "#,
         claimed.id as InboxId,
