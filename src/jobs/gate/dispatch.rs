@@ -154,9 +154,12 @@ async fn acknowledge(services: &Services, claimed: &Claimed, standing: &Standing
     let post = CommentPost { key: &key, thread: claimed.thread, run: Some(run), kind: "answer", about: None, place };
     let body = live(&LiveView { state: position(services, standing), ..LiveView::default() }, &key);
     let (seen, said) =
-        tokio::join!(services.poster.react(&claimed.request, Reaction::Eyes), services.poster.comment(&post, &body),);
+        tokio::join!(services.poster.react(&claimed.request, Reaction::Eyes), services.poster.comment(&post, &body));
     said?;
-    seen?;
+    // The comment says that it was seen; nobody should wait for the reaction.
+    if let Err(error) = seen {
+        tracing::info!(run.id = %run, %error, "no reaction to the trigger");
+    }
     Ok(Verdict::Done { what: "became a run", wake: true })
 }
 
