@@ -166,7 +166,12 @@ impl<'a> Run<'a> {
             self.snapshot.blocks_done += 1;
             self.save(None).await?;
         }
-        self.end_with(Outcome::Answered).await
+        // The last block may have been cut short by it.
+        let outcome = match &self.signals.stop_requested_by {
+            Some(by) => Outcome::Stopped { by: by.clone() },
+            None => Outcome::Answered,
+        };
+        self.end_with(outcome).await
     }
 
     /// Stop first, then the limits.
