@@ -18,8 +18,8 @@ use super::tools::{Access, ToolContext, ToolLimits, ToolOutput, Toolbox};
 use super::{CodeBlock, Task};
 use super::{limits, prompt};
 use crate::clock::Clock;
-use crate::id::{LeaseEpoch, RunId};
-use crate::model::{Answer, Delta, Message, Model, ModelError, Request, ToolCall, ToolResult, price};
+use crate::id::{LeaseEpoch, MessageId, RunId};
+use crate::model::{Answer, Delta, Message, Model, ModelError, Part, Request, ToolCall, ToolResult, price};
 use crate::reply::{LimitKind, LiveState, LiveStep, LiveView, Outcome, StepState};
 use crate::settings::Limits;
 use crate::storable;
@@ -209,7 +209,11 @@ impl<'a> Run<'a> {
         if seen.len() > expected || matches!(self.snapshot.next(), Next::Act(_)) {
             return Ok(());
         }
-        for arrival in store::arrivals(&self.kit.pool, self.id, &seen).await? {
+        self.hear_arrivals(&seen).await
+    }
+
+    async fn hear_arrivals(&mut self, seen: &[MessageId]) -> Result<(), Halt> {
+        for arrival in store::arrivals(&self.kit.pool, self.id, seen).await? {
             self.snapshot.hear(arrival.id, prompt::follow_up(&arrival.request.author, &arrival.request.text));
             self.tell(RunEvent::Joined { author: arrival.request.author.login });
         }
@@ -322,12 +326,18 @@ impl<'a> Run<'a> {
         self.finish(&Outcome::Answered, Some(self.signals.arrivals), None).await
     }
 
-    /// Ends the run whatever arrived; what was said and done is kept.
+    /// Ends the run whatever arrived; what was said and done is kept, and what nobody answered any more is part of it, so that
+    /// the next run knows.
     async fn end_with(&mut self, outcome: Outcome) -> Result<Outcome, Halt> {
         self.snapshot.close_open_calls("Not carried out: the run was ended before it.");
-        match self.finish(&outcome, None, None).await? {
-            Some(outcome) => Ok(outcome),
-            None => Err(Halt::LeaseLost),
+        loop {
+            let seen = self.snapshot.heard();
+            self.hear_arrivals(&seen).await?;
+            let heard = self.snapshot.heard().len().saturating_sub(1);
+            let arrivals = self.signals.arrivals.max(i32::try_from(heard).unwrap_or(i32::MAX));
+            if let Some(outcome) = self.finish(&outcome, Some(arrivals), None).await? {
+                return Ok(outcome);
+            }
         }
     }
 
