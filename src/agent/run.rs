@@ -27,6 +27,14 @@ use crate::storable;
 /// Longest answer we ask a model for, in tokens.
 const MAX_OUTPUT_TOKENS: u32 = 16_000;
 
+/// Calls of one answer that are carried out.
+const MOST_CALLS: usize = 64;
+
+const CUT_OFF: &str = "\n\n*The answer ends here because it reached the model's output limit. Ask me to go on.*";
+
+const TOO_MANY: &str =
+    "Not carried out: so many calls cannot be made at once. Make the ones you still need with your next answer.";
+
 const INTERRUPTED: &str = "This call was interrupted: the service was restarted while it ran, so its outcome is unknown. \
      Look at the present state before you repeat it.";
 
@@ -251,6 +259,10 @@ impl<'a> Run<'a> {
     async fn take(&mut self, answer: Answer) -> Result<Option<Outcome>, Halt> {
         let spent = self.account(&answer);
         self.view.send_modify(|view| view.words = None);
+        let mut answer = answer;
+        if answer.truncated && answer.message.tool_calls().next().is_none() {
+            answer.message.parts.push(Part::Text { text: CUT_OFF.to_owned() });
+        }
         let text = answer.message.plain_text();
         self.tell(RunEvent::Answered { step: self.snapshot.steps, model: answer.model.to_string(), text });
         self.snapshot.say(answer.message);
@@ -275,6 +287,8 @@ impl<'a> Run<'a> {
     /// Carries out the calls of an answer: reads together, writes alone, in order, saved after each group.
     async fn act(&mut self, calls: Vec<ToolCall>) -> Result<Option<Outcome>, Halt> {
         let resumed = std::mem::take(&mut self.resumed);
+        let mut calls = calls;
+        let refused = calls.split_off(calls.len().min(MOST_CALLS));
         for group in groups(&self.kit.toolbox, calls) {
             let unknown = resumed && self.kit.toolbox.access(&group[0]) == Access::Writes;
             if unknown {
@@ -285,8 +299,12 @@ impl<'a> Run<'a> {
             }
             self.save(None).await?;
             if self.stop.is_cancelled() || self.signals.stop_requested_by.is_some() {
-                break;
+                return Ok(None);
             }
+        }
+        if !refused.is_empty() {
+            self.snapshot.add_results(refused.iter().map(|call| unfinished(call, TOO_MANY)));
+            self.save(None).await?;
         }
         Ok(None)
     }
