@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{DateTime, NaiveTime, Utc};
+use chrono::{DateTime, NaiveTime, TimeDelta, Utc};
 use futures::future::join_all;
 use sqlx::PgPool;
 use tokio::sync::watch;
@@ -106,7 +106,8 @@ impl<'a> Run<'a> {
             epoch: taken.epoch,
             requester: taken.requester.clone(),
             repository: taken.repository.clone(),
-            started: kit.clock.now(),
+            // What earlier workers used up counts; the time nobody worked on it does not.
+            started: kit.clock.now() - TimeDelta::milliseconds(snapshot.worked_ms),
             system,
             history,
             sandboxes,
@@ -387,6 +388,7 @@ impl<'a> Run<'a> {
         let events = std::mem::take(&mut self.unsaved);
         let first_event = self.snapshot.next_event;
         self.snapshot.next_event += i32::try_from(events.len()).unwrap_or_default();
+        self.snapshot.worked_ms = (self.kit.clock.now() - self.started).num_milliseconds().max(0);
         let save = self.saving(&events, first_event, spent);
         self.signals = store::save(&self.kit.pool, save).await?.ok_or(Halt::LeaseLost)?;
         Ok(())

@@ -39,6 +39,9 @@ pub struct Snapshot {
     pub blocks_done: usize,
     /// True once something may have happened in a sandbox.
     pub acted: bool,
+    /// Milliseconds that workers have spent on it until the last save.
+    #[serde(default)]
+    pub worked_ms: i64,
 }
 
 /// What the loop does next.
