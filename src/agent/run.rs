@@ -16,7 +16,7 @@ use super::snapshot::{Next, Snapshot, unfinished};
 use super::store::{self, Ending, Save, Signals, Spent, Taken};
 use super::tools::{Access, ToolContext, ToolLimits, ToolOutput, Toolbox};
 use super::{CodeBlock, Task};
-use super::{limits, prompt};
+use super::{context, limits, prompt};
 use crate::clock::Clock;
 use crate::id::{LeaseEpoch, MessageId, RunId};
 use crate::model::{Answer, Delta, Message, Model, ModelError, Part, Request, ToolCall, ToolResult, price};
@@ -409,7 +409,8 @@ impl<'a> Run<'a> {
     }
 
     fn messages(&self) -> Vec<Message> {
-        self.history.iter().chain(self.snapshot.conversation.iter().map(|spoken| &spoken.message)).cloned().collect()
+        let said = self.snapshot.conversation.iter().map(|spoken| spoken.message.clone()).collect();
+        self.history.iter().cloned().chain(context::fitting(said)).collect()
     }
 
     /// An event enters the record and the live view.
