@@ -402,6 +402,7 @@ impl<'a> Run<'a> {
             events,
             first_event,
             spent,
+            sandbox: (self.snapshot.acted || self.sandboxes.is_used()).then(|| self.sandboxes.name()),
             requester: &self.requester,
             repository: &self.repository,
             now: self.kit.clock.now(),

@@ -173,6 +173,8 @@ pub struct Save<'a> {
     pub events: &'a [RunEvent],
     pub first_event: i32,
     pub spent: Option<&'a Spent>,
+    /// The thread's own sandbox, once it may exist; recorded at the end.
+    pub sandbox: Option<String>,
     pub requester: &'a str,
     pub repository: &'a str,
     pub now: DateTime<Utc>,
@@ -268,6 +270,8 @@ pub async fn end(pool: &PgPool, save: Save<'_>, outcome: &Outcome, arrivals: Opt
             update messages set run_id = run.id, place_in_run = h.place
             from run, unnest($25::uuid[], $26::int[]) as h (id, place)
             where messages.id = h.id
+        ), place as (
+            update threads set sandbox_id = $27 from run where threads.id = run.thread_id and $27::text is not null
         )
         select id as "id: RunId" from run
         "#,
@@ -297,6 +301,7 @@ pub async fn end(pool: &PgPool, save: Save<'_>, outcome: &Outcome, arrivals: Opt
         &messages.said_parts,
         &messages.heard_ids as &[MessageId],
         &messages.heard_places,
+        save.sandbox,
     )
     .fetch_optional(pool)
     .await?;
