@@ -107,17 +107,33 @@ pub async fn take(pool: &PgPool, holder: &str, hold: Duration, now: DateTime<Utc
     }))
 }
 
-/// Keeps the lease. False when another worker has it.
-pub async fn renew(pool: &PgPool, thread: ThreadId, epoch: LeaseEpoch, hold: Duration) -> Result<bool, sqlx::Error> {
-    let done = sqlx::query!(
-        "update threads set lease_until = now() + $3::interval where id = $1 and lease_epoch = $2",
-        thread as ThreadId,
+/// What keeping a lease came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Renewed {
+    /// It is ours for longer.
+    Kept {
+        /// True when somebody wants the run to stop: the notification of it may have got lost.
+        stop: bool,
+    },
+    /// Another worker has it.
+    Lost,
+}
+
+/// Keeps the lease.
+pub async fn renew(pool: &PgPool, run: RunId, epoch: LeaseEpoch, hold: Duration) -> Result<Renewed, sqlx::Error> {
+    let stop = sqlx::query_scalar!(
+        r#"
+        update threads set lease_until = now() + $3::interval from runs
+        where runs.id = $1 and threads.id = runs.thread_id and threads.lease_epoch = $2
+        returning runs.stop_requested_by is not null as "stop!"
+        "#,
+        run as RunId,
         epoch as LeaseEpoch,
         interval(hold),
     )
-    .execute(pool)
+    .fetch_optional(pool)
     .await?;
-    Ok(done.rows_affected() == 1)
+    Ok(stop.map_or(Renewed::Lost, |stop| Renewed::Kept { stop }))
 }
 
 /// Gives the lease back at once, so that another worker can go on (shutdown, or waiting for `not_before`). The attempt does not

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 
 use super::Services;
 use crate::agent::sandboxes::ThreadSandboxes;
-use crate::agent::store::{self, Record, Taken};
+use crate::agent::store::{self, Record, Renewed, Taken};
 use crate::agent::{Halt, Run, RunEvent, RunState, Snapshot, Task, context, prompt};
 use crate::github::{Comment, GithubError, Reaction, RepoRef};
 use crate::id::ThreadId;
@@ -92,9 +92,10 @@ async fn hold(services: &Services, taken: &Taken) -> Result<(), Failure> {
 async fn lose_lease(services: &Services, taken: &Taken) {
     loop {
         tokio::time::sleep(RENEW_EVERY).await;
-        match store::renew(&services.pool, taken.thread, taken.epoch, LEASE).await {
-            Ok(true) => {}
-            Ok(false) => return,
+        match store::renew(&services.pool, taken.id, taken.epoch, LEASE).await {
+            Ok(Renewed::Kept { stop: false }) => {}
+            Ok(Renewed::Kept { stop: true }) => services.stops.stop(taken.id),
+            Ok(Renewed::Lost) => return,
             // The lease may still hold; the saves of the run are fenced in any case.
             Err(error) => tracing::warn!(run.id = %taken.id, %error, "cannot renew the lease"),
         }
