@@ -207,7 +207,13 @@ async fn publish(services: &Services, taken: &Taken, record: &Record) -> Result<
     let mut view = view(taken, record);
     services.poster.redactor().answer(&mut view);
     let body = answer(&view, &key, &allowed_mentions(&taken.request));
-    services.poster.comment(&post, &body).await?;
+    match services.poster.comment(&post, &body).await {
+        Err(PostError::Github(GithubError::Invalid(why))) => {
+            tracing::error!(run.id = %taken.id, why, "the answer was rejected; only that is said");
+            services.poster.comment(&post, &answer(&rejected(&view), &key, &[])).await?;
+        }
+        posted => drop(posted?),
+    }
     let reaction = match record.outcome {
         Outcome::Answered => Reaction::Rocket,
         Outcome::Limit { .. } | Outcome::Stopped { .. } | Outcome::Failed { .. } => Reaction::Confused,
@@ -217,6 +223,23 @@ async fn publish(services: &Services, taken: &Taken, record: &Record) -> Result<
         tracing::info!(run.id = %taken.id, %error, "no reaction to the trigger");
     }
     Ok(())
+}
+
+/// What is said where GitHub does not take the answer itself: the text must be at fault, so nothing of it is in here.
+fn rejected(view: &AnswerView) -> AnswerView {
+    let reason =
+        "GitHub rejected the text of the answer. The answer itself is kept, and I know it when you ask me to say it differently.";
+    let report = match &view.outcome {
+        Outcome::Failed { report, .. } => report.clone(),
+        Outcome::Answered | Outcome::Limit { .. } | Outcome::Stopped { .. } => String::from("answer rejected"),
+    };
+    AnswerView {
+        outcome: Outcome::Failed { reason: reason.to_owned(), report },
+        text: String::new(),
+        executions: Vec::new(),
+        diff: None,
+        footer: view.footer.clone(),
+    }
 }
 
 fn view(taken: &Taken, record: &Record) -> AnswerView {
