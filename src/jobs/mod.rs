@@ -75,8 +75,11 @@ enum Slots {
 impl Slots {
     async fn worker(self, services: &Services) -> anyhow::Result<Worker> {
         let options = match self {
-            Self::Short => options(services, GATES).define_job::<wake::WakeThread>().define_job::<title::TitleThread>(),
-            Self::Runs => options(services, services.settings.limits.max_concurrent_runs as usize).define_job::<run::RunThread>(),
+            Self::Short => options(services, GATES).define_job::<wake::WakeThread>(),
+            // A title is a question to a model as well: among the short jobs a slow model would keep everybody waiting.
+            Self::Runs => options(services, services.settings.limits.max_concurrent_runs as usize)
+                .define_job::<run::RunThread>()
+                .define_job::<title::TitleThread>(),
         };
         Ok(options.init().await?)
     }

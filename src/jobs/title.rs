@@ -1,5 +1,7 @@
 //! The job that names a thread, once, after its first run, with the cheap model.
 
+use std::time::Duration;
+
 use graphile_worker::{IntoTaskHandlerResult, TaskHandler, WorkerContext};
 use serde::{Deserialize, Serialize};
 
@@ -10,6 +12,8 @@ use crate::{agent, thread};
 
 /// Longest title, in characters.
 const LONGEST: usize = 80;
+/// A title is not worth more of a slot's time.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A thread without a title.
 #[derive(Debug, Serialize, Deserialize)]
@@ -35,7 +39,7 @@ async fn find_title(services: &Services, thread: ThreadId) -> anyhow::Result<()>
         tools: Vec::new(),
         max_output_tokens: Some(200),
     };
-    let answer = services.title_model.answer(&request, &|_| {}).await?;
+    let answer = tokio::time::timeout(PATIENCE, services.title_model.answer(&request, &|_| {})).await??;
     let title = tidy(&answer.message.plain_text());
     if !title.is_empty() {
         thread::set_title(&services.pool, thread, &title).await?;
