@@ -75,6 +75,8 @@ create table inbox (
     state           text not null default 'new' check (state in ('new', 'done', 'dead')),
     verdict         text,
     attempts        integer not null default 0,
+    -- Claims that ended in waiting for the surface; the others without a verdict are workers that died over it.
+    waits           integer not null default 0,
     next_try_at     timestamptz not null,
     claimed_until   timestamptz,
     created_at      timestamptz not null,

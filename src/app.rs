@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use sqlx::PgPool;
@@ -22,12 +23,15 @@ use crate::model::{self, Model, ModelName, Patience};
 use crate::reply::{Poster, Redactor};
 use crate::sandbox::Provider;
 use crate::sandbox::local::{LocalConfig, LocalProvider};
+use crate::secret::ExposeSecret;
 use crate::settings::{GithubAuth, SandboxKind, Settings};
 
 /// Processes and threads of one command in a local sandbox.
 const SANDBOX_PROCESSES: u64 = 256;
 /// Connections beside one per run: short jobs, listeners, webhooks.
 const SPARE_CONNECTIONS: u32 = 24;
+/// How long requests that are under way at the end may still take.
+const LAST_REQUESTS: Duration = Duration::from_secs(5);
 
 /// The parts of the service a process may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -160,9 +164,18 @@ impl App {
         if let Some(engine) = self.engine {
             engine.shut_down().await;
         }
-        for task in self.server.into_iter().chain(self.writer) {
-            if let Err(error) = task.await {
-                tracing::error!(%error, "HTTP ended badly");
+        if let Some(mut server) = self.server {
+            match tokio::time::timeout(LAST_REQUESTS, &mut server).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::error!(%error, "HTTP ended badly"),
+                // Half a request keeps nobody from ending; what was not answered is delivered again.
+                Err(_) => server.abort(),
+            }
+        }
+        if let Some(mut writer) = self.writer {
+            // A connection with half a request still holds its end of the queue; everything that was handed over is written by now.
+            if tokio::time::timeout(LAST_REQUESTS, &mut writer).await.is_err() {
+                writer.abort();
             }
         }
     }
@@ -247,7 +260,10 @@ impl Settings {
     /// Every secret value, so that none of them is ever posted.
     pub fn secrets(&self) -> Vec<crate::secret::SecretString> {
         let mut secrets: Vec<_> = self.models.providers.values().filter_map(|provider| provider.key.clone()).collect();
-        secrets.extend(self.database.url.clone());
+        if let Some(url) = &self.database.url {
+            let password = url::Url::parse(url.expose_secret()).ok().and_then(|url| url.password().map(crate::secret::secret));
+            secrets.extend([Some(url.clone()), password].into_iter().flatten());
+        }
         secrets.extend(self.admin_token.clone());
         if let Some(github) = &self.github {
             secrets.extend(github.webhook_secrets.iter().cloned());

@@ -37,5 +37,6 @@ pub mod sandbox;
 pub mod secret;
 pub mod settings;
 pub mod standin;
+pub mod storable;
 pub mod telemetry;
 pub mod thread;

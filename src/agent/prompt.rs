@@ -82,8 +82,13 @@ pub fn opening(request: &Request, ask: &str, comments: &[Comment]) -> Message {
 
 /// A later message of a person that joins a running or new run: their words, attributed.
 pub fn follow_up(author: &Author, ask: &str) -> Message {
-    let words = cut::cut_middle(clean::clean(ask).trim(), MAX_REQUEST, None);
-    Message::text(Role::User, format!("{} writes:\n\n{words}", one_line(&author.login)))
+    spoken(&author.login, ask)
+}
+
+/// What a person said earlier in the thread, cleaned like a request.
+pub fn spoken(login: &str, words: &str) -> Message {
+    let words = cut::cut_middle(clean::clean(words).trim(), MAX_REQUEST, None);
+    Message::text(Role::User, format!("{} writes:\n\n{words}", one_line(login)))
 }
 
 /// The latest comments that fit, oldest first.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{DateTime, NaiveTime, Utc};
+use chrono::{DateTime, NaiveTime, TimeDelta, Utc};
 use futures::future::join_all;
 use sqlx::PgPool;
 use tokio::sync::watch;
@@ -18,13 +18,23 @@ use super::tools::{Access, ToolContext, ToolLimits, ToolOutput, Toolbox};
 use super::{CodeBlock, Task};
 use super::{limits, prompt};
 use crate::clock::Clock;
-use crate::id::{LeaseEpoch, RunId};
-use crate::model::{Answer, Delta, Message, Model, ModelError, Request, ToolCall, ToolResult, price};
+use crate::id::{LeaseEpoch, MessageId, RunId};
+use crate::memory::history;
+use crate::model::{Answer, Delta, Message, Model, ModelError, Part, Request, ToolCall, ToolResult, price};
 use crate::reply::{LimitKind, LiveState, LiveStep, LiveView, Outcome, StepState};
 use crate::settings::Limits;
+use crate::storable;
 
 /// Longest answer we ask a model for, in tokens.
 const MAX_OUTPUT_TOKENS: u32 = 16_000;
+
+/// Calls of one answer that are carried out.
+const MOST_CALLS: usize = 64;
+
+const CUT_OFF: &str = "\n\n*The answer ends here because it reached the model's output limit. Ask me to go on.*";
+
+const TOO_MANY: &str =
+    "Not carried out: so many calls cannot be made at once. Make the ones you still need with your next answer.";
 
 const INTERRUPTED: &str = "This call was interrupted: the service was restarted while it ran, so its outcome is unknown. \
      Look at the present state before you repeat it.";
@@ -100,7 +110,8 @@ impl<'a> Run<'a> {
             epoch: taken.epoch,
             requester: taken.requester.clone(),
             repository: taken.repository.clone(),
-            started: kit.clock.now(),
+            // What earlier workers used up counts; the time nobody worked on it does not.
+            started: kit.clock.now() - TimeDelta::milliseconds(snapshot.worked_ms),
             system,
             history,
             sandboxes,
@@ -168,7 +179,12 @@ impl<'a> Run<'a> {
             self.snapshot.blocks_done += 1;
             self.save(None).await?;
         }
-        self.end_with(Outcome::Answered).await
+        // The last block may have been cut short by it.
+        let outcome = match &self.signals.stop_requested_by {
+            Some(by) => Outcome::Stopped { by: by.clone() },
+            None => Outcome::Answered,
+        };
+        self.end_with(outcome).await
     }
 
     /// Stop first, then the limits.
@@ -206,7 +222,11 @@ impl<'a> Run<'a> {
         if seen.len() > expected || matches!(self.snapshot.next(), Next::Act(_)) {
             return Ok(());
         }
-        for arrival in store::arrivals(&self.kit.pool, self.id, &seen).await? {
+        self.hear_arrivals(&seen).await
+    }
+
+    async fn hear_arrivals(&mut self, seen: &[MessageId]) -> Result<(), Halt> {
+        for arrival in store::arrivals(&self.kit.pool, self.id, seen).await? {
             self.snapshot.hear(arrival.id, prompt::follow_up(&arrival.request.author, &arrival.request.text));
             self.tell(RunEvent::Joined { author: arrival.request.author.login });
         }
@@ -244,6 +264,10 @@ impl<'a> Run<'a> {
     async fn take(&mut self, answer: Answer) -> Result<Option<Outcome>, Halt> {
         let spent = self.account(&answer);
         self.view.send_modify(|view| view.words = None);
+        let mut answer = answer;
+        if answer.truncated && answer.message.tool_calls().next().is_none() {
+            answer.message.parts.push(Part::Text { text: CUT_OFF.to_owned() });
+        }
         let text = answer.message.plain_text();
         self.tell(RunEvent::Answered { step: self.snapshot.steps, model: answer.model.to_string(), text });
         self.snapshot.say(answer.message);
@@ -268,6 +292,8 @@ impl<'a> Run<'a> {
     /// Carries out the calls of an answer: reads together, writes alone, in order, saved after each group.
     async fn act(&mut self, calls: Vec<ToolCall>) -> Result<Option<Outcome>, Halt> {
         let resumed = std::mem::take(&mut self.resumed);
+        let mut calls = calls;
+        let refused = calls.split_off(calls.len().min(MOST_CALLS));
         for group in groups(&self.kit.toolbox, calls) {
             let unknown = resumed && self.kit.toolbox.access(&group[0]) == Access::Writes;
             if unknown {
@@ -278,8 +304,12 @@ impl<'a> Run<'a> {
             }
             self.save(None).await?;
             if self.stop.is_cancelled() || self.signals.stop_requested_by.is_some() {
-                break;
+                return Ok(None);
             }
+        }
+        if !refused.is_empty() {
+            self.snapshot.add_results(refused.iter().map(|call| unfinished(call, TOO_MANY)));
+            self.save(None).await?;
         }
         Ok(None)
     }
@@ -319,12 +349,18 @@ impl<'a> Run<'a> {
         self.finish(&Outcome::Answered, Some(self.signals.arrivals), None).await
     }
 
-    /// Ends the run whatever arrived; what was said and done is kept.
+    /// Ends the run whatever arrived; what was said and done is kept, and what nobody answered any more is part of it, so that
+    /// the next run knows.
     async fn end_with(&mut self, outcome: Outcome) -> Result<Outcome, Halt> {
         self.snapshot.close_open_calls("Not carried out: the run was ended before it.");
-        match self.finish(&outcome, None, None).await? {
-            Some(outcome) => Ok(outcome),
-            None => Err(Halt::LeaseLost),
+        loop {
+            let seen = self.snapshot.heard();
+            self.hear_arrivals(&seen).await?;
+            let heard = self.snapshot.heard().len().saturating_sub(1);
+            let arrivals = self.signals.arrivals.max(i32::try_from(heard).unwrap_or(i32::MAX));
+            if let Some(outcome) = self.finish(&outcome, Some(arrivals), None).await? {
+                return Ok(outcome);
+            }
         }
     }
 
@@ -356,6 +392,7 @@ impl<'a> Run<'a> {
         let events = std::mem::take(&mut self.unsaved);
         let first_event = self.snapshot.next_event;
         self.snapshot.next_event += i32::try_from(events.len()).unwrap_or_default();
+        self.snapshot.worked_ms = (self.kit.clock.now() - self.started).num_milliseconds().max(0);
         let save = self.saving(&events, first_event, spent);
         self.signals = store::save(&self.kit.pool, save).await?.ok_or(Halt::LeaseLost)?;
         Ok(())
@@ -369,6 +406,7 @@ impl<'a> Run<'a> {
             events,
             first_event,
             spent,
+            sandbox: (self.snapshot.acted || self.sandboxes.is_used()).then(|| self.sandboxes.name()),
             requester: &self.requester,
             repository: &self.repository,
             now: self.kit.clock.now(),
@@ -376,7 +414,8 @@ impl<'a> Run<'a> {
     }
 
     fn messages(&self) -> Vec<Message> {
-        self.history.iter().chain(self.snapshot.conversation.iter().map(|spoken| &spoken.message)).cloned().collect()
+        let said = self.snapshot.conversation.iter().map(|spoken| spoken.message.clone()).collect();
+        self.history.iter().cloned().chain(history::fitting(said)).collect()
     }
 
     /// An event enters the record and the live view.
@@ -422,5 +461,7 @@ fn failed(run: RunId, error: &ModelError) -> Outcome {
         }
         ModelError::Fail { reason, remedy } => format!("{reason} {remedy}"),
     };
+    let mut reason = reason;
+    storable::text(&mut reason);
     Outcome::Failed { reason, report: run.to_string() }
 }

@@ -9,6 +9,11 @@ use super::tools::{Sandboxes, diff};
 use crate::id::{RunId, ThreadId};
 use crate::sandbox::{Provider, Sandbox, SandboxError, SandboxId, SandboxSpec};
 
+/// Sandboxes a thread may have beside its own.
+const MOST_EXTRAS: usize = 4;
+/// Under which their names are kept with the thread's own.
+const EXTRAS: &str = "further-sandboxes";
+
 /// The sandboxes a run may use.
 pub struct ThreadSandboxes {
     provider: Arc<dyn Provider>,
@@ -23,8 +28,14 @@ impl ThreadSandboxes {
         Self { provider, thread, run, own: OnceCell::new() }
     }
 
-    fn name(&self) -> String {
+    /// The name of the thread's own sandbox.
+    pub fn name(&self) -> String {
         format!("thread-{}", self.thread)
+    }
+
+    /// True once this run has opened the thread's own sandbox.
+    pub fn is_used(&self) -> bool {
+        self.own.get().is_some()
     }
 
     /// What this run changed in the workspace of the thread's own sandbox, as a unified diff. None when it changed nothing or never
@@ -66,10 +77,44 @@ impl Sandboxes for ThreadSandboxes {
     }
 
     async fn create(&self, mut spec: SandboxSpec) -> Result<Arc<dyn Sandbox>, SandboxError> {
-        let suffix = spec.name.unwrap_or_else(|| "extra".to_owned());
-        let suffix: String = suffix.chars().filter(char::is_ascii_alphanumeric).take(32).collect();
-        spec.name = Some(format!("{}-{suffix}", self.name()));
+        let wanted = spec.name.unwrap_or_default();
+        let suffix: String = wanted.chars().filter(char::is_ascii_alphanumeric).take(32).collect();
+        let suffix = if suffix.is_empty() { "extra" } else { &suffix }.to_ascii_lowercase();
+        let name = format!("{}-{suffix}", self.name());
+        let own = self.own().await?;
+        let mut known = extras(own.as_ref()).await?;
+        if !known.contains(&name) {
+            if known.len() == MOST_EXTRAS {
+                let there = known.join(", ");
+                let why = format!("this conversation has as many further sandboxes as it may have; use one of them: {there}");
+                return Err(SandboxError::Invalid(why));
+            }
+            known.push(name.clone());
+            // Remembered before it is made, so that none is ever left behind.
+            let json = serde_json::to_vec(&known).map_err(|error| SandboxError::Unavailable(error.to_string()))?;
+            own.keep(EXTRAS, &json).await?;
+        }
+        spec.name = Some(name);
         spec.thread = Some(self.thread);
         self.provider.create(spec).await
     }
+}
+
+/// The names of the sandboxes beside a thread's own, kept with that.
+async fn extras(own: &dyn Sandbox) -> Result<Vec<String>, SandboxError> {
+    Ok(own.kept(EXTRAS).await?.and_then(|json| serde_json::from_slice(&json).ok()).unwrap_or_default())
+}
+
+/// Removes a thread's own sandbox and those beside it. Fine when they are gone.
+pub async fn remove_all(provider: &dyn Provider, own: &SandboxId) -> Result<(), SandboxError> {
+    match provider.find(own).await {
+        Ok(sandbox) => {
+            for extra in extras(sandbox.as_ref()).await? {
+                provider.remove(&SandboxId(extra)).await?;
+            }
+        }
+        Err(SandboxError::NotFound(_)) => {}
+        Err(error) => return Err(error),
+    }
+    provider.remove(own).await
 }

@@ -39,6 +39,9 @@ pub struct Snapshot {
     pub blocks_done: usize,
     /// True once something may have happened in a sandbox.
     pub acted: bool,
+    /// Milliseconds that workers have spent on it until the last save.
+    #[serde(default)]
+    pub worked_ms: i64,
 }
 
 /// What the loop does next.
@@ -62,20 +65,28 @@ impl Snapshot {
 
     /// A person's message enters the conversation.
     pub fn hear(&mut self, heard: MessageId, message: Message) {
-        self.conversation.push(Spoken { id: heard, heard: Some(heard), message });
+        self.push(Spoken { id: heard, heard: Some(heard), message });
     }
 
     /// The model's answer enters the conversation.
     pub fn say(&mut self, message: Message) {
-        self.conversation.push(Spoken { id: MessageId::new(), heard: None, message });
+        self.push(Spoken { id: MessageId::new(), heard: None, message });
+    }
+
+    fn push(&mut self, mut spoken: Spoken) {
+        spoken.message.make_storable();
+        self.conversation.push(spoken);
     }
 
     /// Tool results enter the conversation; those of one answer share a message.
     pub fn add_results(&mut self, results: impl IntoIterator<Item = ToolResult>) {
-        let parts = results.into_iter().map(Part::ToolResult);
+        let mut message = Message { role: Role::Tool, parts: results.into_iter().map(Part::ToolResult).collect() };
         match self.conversation.last_mut() {
-            Some(last) if last.message.role == Role::Tool => last.message.parts.extend(parts),
-            _ => self.say(Message { role: Role::Tool, parts: parts.collect() }),
+            Some(last) if last.message.role == Role::Tool => {
+                message.make_storable();
+                last.message.parts.append(&mut message.parts);
+            }
+            _ => self.say(message),
         }
     }
 

@@ -17,6 +17,7 @@ use crate::id::{LeaseEpoch, MessageId, RunId, ThreadId};
 use crate::intake::Request;
 use crate::model::{Role, Usage};
 use crate::reply::Outcome;
+use crate::storable;
 
 /// A run that is ours as long as the lease is.
 #[derive(Debug)]
@@ -46,7 +47,8 @@ fn interval(span: Duration) -> PgInterval {
 
 /// Takes the lease of the thread whose unfinished run is the oldest that is due, and that run with it.
 ///
-/// Runs of one thread are taken strictly in order: a later one waits until the earlier one is posted.
+/// Runs of one thread are taken strictly in order: a later one waits until the earlier one is posted. A run whose request the gate
+/// has not finished with is not taken: the gate may be writing the comment that the run would write to as well.
 pub async fn take(pool: &PgPool, holder: &str, hold: Duration, now: DateTime<Utc>) -> Result<Option<Taken>, sqlx::Error> {
     let row = sqlx::query!(
         r#"
@@ -58,6 +60,7 @@ pub async fn take(pool: &PgPool, holder: &str, hold: Duration, now: DateTime<Utc
               and not exists (
                 select 1 from runs e where e.thread_id = r.thread_id and e.id < r.id and e.state <> 'posted'
               )
+              and not exists (select 1 from inbox i where i.id = r.inbox_id and i.state = 'new')
             order by r.id limit 1
             for update of t skip locked
         ), lease as (
@@ -104,17 +107,33 @@ pub async fn take(pool: &PgPool, holder: &str, hold: Duration, now: DateTime<Utc
     }))
 }
 
-/// Keeps the lease. False when another worker has it.
-pub async fn renew(pool: &PgPool, thread: ThreadId, epoch: LeaseEpoch, hold: Duration) -> Result<bool, sqlx::Error> {
-    let done = sqlx::query!(
-        "update threads set lease_until = now() + $3::interval where id = $1 and lease_epoch = $2",
-        thread as ThreadId,
+/// What keeping a lease came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Renewed {
+    /// It is ours for longer.
+    Kept {
+        /// True when somebody wants the run to stop: the notification of it may have got lost.
+        stop: bool,
+    },
+    /// Another worker has it.
+    Lost,
+}
+
+/// Keeps the lease.
+pub async fn renew(pool: &PgPool, run: RunId, epoch: LeaseEpoch, hold: Duration) -> Result<Renewed, sqlx::Error> {
+    let stop = sqlx::query_scalar!(
+        r#"
+        update threads set lease_until = now() + $3::interval from runs
+        where runs.id = $1 and threads.id = runs.thread_id and threads.lease_epoch = $2
+        returning runs.stop_requested_by is not null as "stop!"
+        "#,
+        run as RunId,
         epoch as LeaseEpoch,
         interval(hold),
     )
-    .execute(pool)
+    .fetch_optional(pool)
     .await?;
-    Ok(done.rows_affected() == 1)
+    Ok(stop.map_or(Renewed::Lost, |stop| Renewed::Kept { stop }))
 }
 
 /// Gives the lease back at once, so that another worker can go on (shutdown, or waiting for `not_before`). The attempt does not
@@ -170,6 +189,8 @@ pub struct Save<'a> {
     pub events: &'a [RunEvent],
     pub first_event: i32,
     pub spent: Option<&'a Spent>,
+    /// The thread's own sandbox, once it may exist; recorded at the end.
+    pub sandbox: Option<String>,
     pub requester: &'a str,
     pub repository: &'a str,
     pub now: DateTime<Utc>,
@@ -265,6 +286,8 @@ pub async fn end(pool: &PgPool, save: Save<'_>, outcome: &Outcome, arrivals: Opt
             update messages set run_id = run.id, place_in_run = h.place
             from run, unnest($25::uuid[], $26::int[]) as h (id, place)
             where messages.id = h.id
+        ), place as (
+            update threads set sandbox_id = $27 from run where threads.id = run.thread_id and $27::text is not null
         )
         select id as "id: RunId" from run
         "#,
@@ -294,6 +317,7 @@ pub async fn end(pool: &PgPool, save: Save<'_>, outcome: &Outcome, arrivals: Opt
         &messages.said_parts,
         &messages.heard_ids as &[MessageId],
         &messages.heard_places,
+        save.sandbox,
     )
     .fetch_optional(pool)
     .await?;
@@ -394,7 +418,9 @@ impl EventColumns {
         for (sequence, event) in (save.first_event..).zip(save.events) {
             columns.sequences.push(sequence);
             columns.kinds.push(event.kind().to_owned());
-            columns.data.push(event.to_json());
+            let mut data = event.to_json();
+            storable::json(&mut data);
+            columns.data.push(data);
         }
         columns
     }

@@ -111,7 +111,7 @@ impl Github {
         Ok(())
     }
 
-    /// Finds the comment of ours that holds `marker` among those written or edited at or after `since`. Comments of others that
+    /// Finds the comment of ours that ends with `marker` among those written or edited at or after `since`. Comments of others that
     /// copied the marker are passed over.
     ///
     /// # Errors
@@ -139,7 +139,8 @@ impl Github {
         for _ in 0..MOST_PAGES {
             let Some(path) = next else { return Ok(None) };
             let answer = self.page(repo, path).await?;
-            let found = comments(&answer, us)?.into_iter().find(|comment| comment.is_ours && comment.body.contains(marker));
+            let found =
+                comments(&answer, us)?.into_iter().find(|comment| comment.is_ours && comment.body.trim_end().ends_with(marker));
             if let Some(comment) = found {
                 return Ok(Some(comment.id));
             }

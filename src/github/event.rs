@@ -198,7 +198,7 @@ fn request(written: Written, adds: &Adds, handle: &str) -> Event {
     }
     let Some(author) = written.by.and_then(author) else { return Event::Nothing("the author's account is gone") };
     let Some(written_at) = written.at else { return Event::Nothing(INCOMPLETE) };
-    Event::Request(Box::new(Request {
+    let mut request = Request {
         place: written.place,
         trigger: written.trigger,
         author,
@@ -207,7 +207,9 @@ fn request(written: Written, adds: &Adds, handle: &str) -> Event {
         body: written.body,
         url: written.url,
         written_at,
-    }))
+    };
+    request.make_storable();
+    Event::Request(Box::new(request))
 }
 
 fn author(account: Account) -> Option<Author> {

@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
 use serde_json::json;
+use tokio::sync::Semaphore;
 
 use super::{Http, signature};
 use crate::github;
@@ -19,6 +20,8 @@ use crate::intake::Accepted;
 const LARGEST: usize = 25 * 1024 * 1024;
 /// How much of a body that is too large is read, so that its sender sees the answer instead of a closed connection.
 const DRAINED: usize = 2 * LARGEST;
+/// Large bodies that are read at once: anybody can send one, and it is in memory before its signature can be checked.
+static LARGE_BODIES: Semaphore = Semaphore::const_new(4);
 /// Above this the signature is computed off the async threads.
 const SMALL: usize = 256 * 1024;
 /// GitHub hangs up after ten seconds; then it is better to have said "later".
@@ -48,7 +51,12 @@ pub(super) async fn receive_github(State(http): State<Http>, headers: HeaderMap,
 }
 
 async fn receive(http: &Http, headers: &HeaderMap, body: Body) -> Result<Response, Refused> {
-    let body = read(body.into_data_stream()).await?;
+    let slow = |_| refused(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time");
+    let reading = async {
+        let _room = if body_is_small(headers) { None } else { LARGE_BODIES.acquire().await.ok() };
+        read(body.into_data_stream()).await
+    };
+    let body = tokio::time::timeout(PATIENCE, reading).await.map_err(slow)??;
     verify(http, headers, body.clone()).await?;
     let name = header(headers, "x-github-event")?;
     let delivery = header(headers, "x-github-delivery")?;

@@ -3,6 +3,8 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use crate::storable;
+
 /// Where people talk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, sqlx::Type)]
 #[serde(rename_all = "lowercase")]
@@ -147,6 +149,16 @@ pub struct Request {
     pub url: String,
     /// When it was written or edited.
     pub written_at: DateTime<Utc>,
+}
+
+impl Request {
+    /// Makes every text in it storable.
+    pub fn make_storable(&mut self) {
+        for text in [&mut self.text, &mut self.title, &mut self.url, &mut self.author.login] {
+            storable::text(text);
+        }
+        self.body.as_mut().map(storable::text);
+    }
 }
 
 /// A change of the App's installation.

@@ -33,7 +33,6 @@ pub(super) struct Row {
 
 impl Row {
     pub(super) fn new(delivery: &Delivery, request: &Request) -> Self {
-        let request = storable(request);
         let object = delivery.object.as_ref();
         Self {
             delivery_id: DeliveryId::new(),
@@ -52,21 +51,9 @@ impl Row {
             parts: Message::text(Role::User, request.text.as_str()).parts,
             url: request.url.clone(),
             inbox_id: InboxId::new(),
-            request,
+            request: request.clone(),
         }
     }
-}
-
-/// Postgres keeps no NUL in text; a request that holds one is stored with the sign for an unreadable character instead.
-fn storable(request: &Request) -> Request {
-    let mut request = request.clone();
-    let texts = [&mut request.text, &mut request.title, &mut request.url, &mut request.author.login];
-    for text in texts.into_iter().chain(request.body.as_mut()) {
-        if text.contains('\0') {
-            *text = text.replace('\0', "\u{fffd}");
-        }
-    }
-    request
 }
 
 /// One statement, one round trip, one commit: a delivery that is already there stops everything behind it. Rows of one thread get

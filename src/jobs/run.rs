@@ -7,7 +7,7 @@ use tokio::sync::watch;
 
 use super::Services;
 use crate::agent::sandboxes::ThreadSandboxes;
-use crate::agent::store::{self, Record, Taken};
+use crate::agent::store::{self, Record, Renewed, Taken};
 use crate::agent::{Halt, Run, RunEvent, RunState, Snapshot, Task, prompt};
 use crate::github::{Comment, GithubError, Reaction, RepoRef};
 use crate::intake::{Place, Request};
@@ -81,9 +81,10 @@ async fn hold(services: &Services, taken: &Taken) -> Result<(), Failure> {
 async fn lose_lease(services: &Services, taken: &Taken) {
     loop {
         tokio::time::sleep(RENEW_EVERY).await;
-        match store::renew(&services.pool, taken.thread, taken.epoch, LEASE).await {
-            Ok(true) => {}
-            Ok(false) => return,
+        match store::renew(&services.pool, taken.id, taken.epoch, LEASE).await {
+            Ok(Renewed::Kept { stop: false }) => {}
+            Ok(Renewed::Kept { stop: true }) => services.stops.stop(taken.id),
+            Ok(Renewed::Lost) => return,
             // The lease may still hold; the saves of the run are fenced in any case.
             Err(error) => tracing::warn!(run.id = %taken.id, %error, "cannot renew the lease"),
         }
@@ -197,7 +198,13 @@ async fn publish(services: &Services, taken: &Taken, record: &Record) -> Result<
     let mut view = view(taken, record);
     services.poster.redactor().answer(&mut view);
     let body = answer(&view, &key, &allowed_mentions(&taken.request));
-    services.poster.comment(&post, &body).await?;
+    match services.poster.comment(&post, &body).await {
+        Err(PostError::Github(GithubError::Invalid(why))) => {
+            tracing::error!(run.id = %taken.id, why, "the answer was rejected; only that is said");
+            services.poster.comment(&post, &answer(&rejected(&view), &key, &[])).await?;
+        }
+        posted => drop(posted?),
+    }
     let reaction = match record.outcome {
         Outcome::Answered => Reaction::Rocket,
         Outcome::Limit { .. } | Outcome::Stopped { .. } | Outcome::Failed { .. } => Reaction::Confused,
@@ -207,6 +214,23 @@ async fn publish(services: &Services, taken: &Taken, record: &Record) -> Result<
         tracing::info!(run.id = %taken.id, %error, "no reaction to the trigger");
     }
     Ok(())
+}
+
+/// What is said where GitHub does not take the answer itself: the text must be at fault, so nothing of it is in here.
+fn rejected(view: &AnswerView) -> AnswerView {
+    let reason =
+        "GitHub rejected the text of the answer. The answer itself is kept, and I know it when you ask me to say it differently.";
+    let report = match &view.outcome {
+        Outcome::Failed { report, .. } => report.clone(),
+        Outcome::Answered | Outcome::Limit { .. } | Outcome::Stopped { .. } => String::from("answer rejected"),
+    };
+    AnswerView {
+        outcome: Outcome::Failed { reason: reason.to_owned(), report },
+        text: String::new(),
+        executions: Vec::new(),
+        diff: None,
+        footer: view.footer.clone(),
+    }
 }
 
 fn view(taken: &Taken, record: &Record) -> AnswerView {
@@ -262,10 +286,10 @@ pub(super) fn later(error: &PostError, attempt: i32, now: DateTime<Utc>) -> Opti
     let backoff = TimeDelta::seconds(2_i64.pow(exponent)).min(SLOWEST_RETRY);
     match error {
         PostError::Github(GithubError::RateLimited { until }) => Some((*until).max(now)),
-        PostError::Github(GithubError::Unavailable { .. }) | PostError::Database(_) => Some(now + backoff),
+        // A process without the surface leaves it to one that has it.
+        PostError::Github(GithubError::Unavailable { .. }) | PostError::Database(_) | PostError::Off => Some(now + backoff),
         PostError::Github(
             GithubError::NotFound | GithubError::Forbidden { .. } | GithubError::Gone(_) | GithubError::Invalid(_),
-        )
-        | PostError::Off => None,
+        ) => None,
     }
 }

@@ -90,7 +90,8 @@ impl Stops {
         StopGuard { stops: self.clone(), run, token }
     }
 
-    fn stop(&self, run: RunId) {
+    /// Stops a run, if it is at work here.
+    pub fn stop(&self, run: RunId) {
         if let Some(token) = self.lock().get(&run) {
             token.cancel();
         }

@@ -1,5 +1,7 @@
 //! The job that names a thread, after its first run.
 
+use std::time::Duration;
+
 use graphile_worker::{IntoTaskHandlerResult, TaskHandler, WorkerContext};
 use serde::{Deserialize, Serialize};
 
@@ -7,6 +9,9 @@ use super::Services;
 use crate::id::ThreadId;
 use crate::memory::title;
 use crate::thread;
+
+/// A title is not worth more of a slot's time.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A thread without a title.
 #[derive(Debug, Serialize, Deserialize)]
@@ -29,7 +34,8 @@ impl TaskHandler for TitleThread {
 
 async fn find_title(services: &Services, thread: ThreadId) -> anyhow::Result<()> {
     let Some(opening) = thread::opening_text(&services.pool, thread).await? else { return Ok(()) };
-    if let Some(title) = title::find(services.title_model.as_ref(), opening).await? {
+    let title = tokio::time::timeout(PATIENCE, title::find(services.title_model.as_ref(), opening)).await??;
+    if let Some(title) = title {
         thread::set_title(&services.pool, thread, &title).await?;
     }
     Ok(())

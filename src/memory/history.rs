@@ -1,5 +1,7 @@
 //! Recent history: the thread's earlier runs as the model reads them, within a budget, never a call without its result.
 
+use serde_json::json;
+
 use crate::model::{Message, Part, Role};
 use crate::thread::PastRun;
 
@@ -8,6 +10,37 @@ pub const TOKENS: usize = 24_000;
 
 /// Four characters a token: close enough to keep a budget, and the same for every model.
 const CHARS_PER_TOKEN: usize = 4;
+
+/// Characters of tool results that a run's own conversation may hold; beyond it the oldest are left out.
+const RESULTS: usize = 320_000;
+/// They are left out in portions of this size, so that the beginning of the conversation stays the same for many steps and
+/// providers can go on reusing it.
+const PORTION: usize = 120_000;
+/// Smaller results stay: leaving them out gains nothing.
+const SMALL: usize = 600;
+
+/// The conversation of the run at work with its oldest large tool results left out, when they are too many. Every call keeps a
+/// result.
+pub fn fitting(mut messages: Vec<Message>) -> Vec<Message> {
+    let large = |part: &Part| match part {
+        Part::ToolResult(result) => Some(result.content.to_string().len()).filter(|size| *size > SMALL),
+        Part::Text { .. } | Part::Reasoning { .. } | Part::ToolCall(_) => None,
+    };
+    let total: usize = messages.iter().flat_map(|message| &message.parts).filter_map(large).sum();
+    let mut excess = total.saturating_sub(RESULTS).div_ceil(PORTION) * PORTION;
+    for part in messages.iter_mut().flat_map(|message| &mut message.parts) {
+        if excess == 0 {
+            break;
+        }
+        let Some(size) = large(part) else { continue };
+        if let Part::ToolResult(result) = part {
+            result.content = json!({ "note": format!("This result of {size} characters was left out, because the conversation has become \
+                long. Make the call again if you still need it.") });
+            excess = excess.saturating_sub(size);
+        }
+    }
+    messages
+}
 
 /// The newest runs that fit, oldest first. A run is taken whole; one that alone is too large is reduced to what was asked and
 /// answered. Everything older than the first that does not fit is left out.
@@ -79,6 +112,20 @@ mod tests {
         let texts: Vec<String> = kept.iter().map(Message::plain_text).collect();
         // The first run is too large as a whole, so only its question and answer remain.
         assert_eq!(texts, ["first", "one", "second", "", "", "two", "third", "", "", "three"]);
+    }
+
+    #[test]
+    fn a_long_run_loses_its_oldest_results_in_portions() {
+        let read = |size: usize| run("q", &"x".repeat(size), "a").messages.swap_remove(2);
+        let short: Vec<Message> = (0..6).map(|_| read(50_000)).collect();
+        assert_eq!(fitting(short.clone()), short);
+        let long: Vec<Message> = (0..40).map(|_| read(50_000)).collect();
+        let size = |messages: &[Message]| tokens(messages) * CHARS_PER_TOKEN;
+        assert!(size(&fitting(long.clone())) < RESULTS + 10_000);
+        let left_out = |count: usize| {
+            fitting(long[..count].to_vec()).iter().filter(|message| tokens(std::slice::from_ref(message)) < 100).count()
+        };
+        assert_eq!((left_out(7), left_out(8), left_out(9), left_out(10)), (3, 3, 5, 5));
     }
 
     #[test]

@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::storable;
+
 /// Who speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -89,6 +91,32 @@ impl Message {
     /// A message of one text part.
     pub fn text(role: Role, text: impl Into<String>) -> Self {
         Self { role, parts: vec![Part::Text { text: text.into() }] }
+    }
+
+    /// Makes every text in it storable.
+    pub fn make_storable(&mut self) {
+        for part in &mut self.parts {
+            match part {
+                Part::Text { text } | Part::Reasoning { text, .. } => storable::text(text),
+                Part::ToolCall(call) => {
+                    storable::text(&mut call.name);
+                    match &mut call.arguments {
+                        Arguments::Object(arguments) => {
+                            let mut object = Value::Object(std::mem::take(arguments));
+                            storable::json(&mut object);
+                            if let Value::Object(object) = object {
+                                *arguments = object;
+                            }
+                        }
+                        Arguments::Broken(text) => storable::text(text),
+                    }
+                }
+                Part::ToolResult(result) => {
+                    storable::text(&mut result.name);
+                    storable::json(&mut result.content);
+                }
+            }
+        }
     }
 
     /// All text parts, joined.

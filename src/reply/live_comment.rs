@@ -17,10 +17,20 @@ const FIRST_EDIT: Duration = Duration::from_millis(1_500);
 const BETWEEN_EDITS: Duration = Duration::from_secs(4);
 
 /// Keeps a run's comment up to date in the background until it is finished.
+///
+/// Dropped before that (the run was handed over), it edits nothing any more: another worker may be writing the answer.
 #[derive(Debug)]
 pub struct LiveComment {
     enough: CancellationToken,
     task: Option<JoinHandle<()>>,
+}
+
+impl Drop for LiveComment {
+    fn drop(&mut self) {
+        if let Some(task) = &self.task {
+            task.abort();
+        }
+    }
 }
 
 impl LiveComment {
@@ -40,6 +50,7 @@ impl LiveComment {
                 }
                 pause = BETWEEN_EDITS;
                 let mut view = views.borrow_and_update().clone();
+                view.words = view.words.as_deref().map(whole_words);
                 poster.redactor().live(&mut view);
                 let body = live(&view, &key);
                 if body != shown {
@@ -61,7 +72,7 @@ impl LiveComment {
     /// Stops editing and waits for an edit that is under way, so that none can arrive after the answer.
     pub async fn finish(mut self) {
         self.enough.cancel();
-        if let Some(task) = self.task.take()
+        if let Some(task) = &mut self.task
             && let Err(error) = task.await
         {
             tracing::error!(%error, "the live comment's task failed");
@@ -69,10 +80,9 @@ impl LiveComment {
     }
 }
 
-impl Drop for LiveComment {
-    fn drop(&mut self) {
-        self.enough.cancel();
-    }
+/// Words that still stream end in the middle of one, and half a secret is not recognised as one.
+fn whole_words(text: &str) -> String {
+    text[..text.rfind(char::is_whitespace).unwrap_or_default()].to_owned()
 }
 
 /// The key of a run's one comment.

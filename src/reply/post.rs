@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::PgPool;
 
 use super::redact::Redactor;
@@ -77,7 +77,7 @@ impl Poster {
         let begun = store::begin(&self.pool, row, self.clock.now()).await?;
         let body = self.redactor.redact(body);
         match self.existing(post, &begun).await? {
-            Some(id) => self.edit_or_replace(post, id, &body).await,
+            Some(id) => self.edit_or_replace(post, id, begun.begun_at, &body).await,
             None => self.create(post, &body).await,
         }
     }
@@ -109,20 +109,36 @@ impl Poster {
         if begun.first {
             return Ok(None);
         }
+        self.find(post, begun.begun_at).await
+    }
+
+    async fn find(&self, post: &CommentPost<'_>, begun_at: DateTime<Utc>) -> Result<Option<CommentId>, PostError> {
         let (github, repo, number) = self.target(post.place)?;
-        let found = github.find_comment(&repo, number, &marker::marker(post.key), begun.begun_at - SKEW).await?;
+        let found = github.find_comment(&repo, number, &marker::marker(post.key), begun_at - SKEW).await?;
         if let Some(CommentId(id)) = found {
             store::done(&self.pool, post.key, id, self.clock.now()).await?;
         }
         Ok(found)
     }
 
-    async fn edit_or_replace(&self, post: &CommentPost<'_>, id: CommentId, body: &str) -> Result<CommentId, PostError> {
+    async fn edit_or_replace(
+        &self,
+        post: &CommentPost<'_>,
+        id: CommentId,
+        begun_at: DateTime<Utc>,
+        body: &str,
+    ) -> Result<CommentId, PostError> {
         let (github, repo, _) = self.target(post.place)?;
         match github.update_comment(&repo, id, body).await {
             Ok(()) => Ok(id),
-            // Somebody deleted the comment; an answer that nobody sees is no answer.
-            Err(GithubError::NotFound) => self.create(post, body).await,
+            // Somebody deleted the comment; an answer that nobody sees is no answer. It may have been written anew already.
+            Err(GithubError::NotFound) => match self.find(post, begun_at).await? {
+                Some(again) if again != id => {
+                    github.update_comment(&repo, again, body).await?;
+                    Ok(again)
+                }
+                Some(_) | None => self.create(post, body).await,
+            },
             Err(error) => Err(error.into()),
         }
     }

@@ -4,9 +4,11 @@ use sqlx::PgPool;
 use sqlx::types::Json;
 
 use super::PastRun;
+use crate::agent::prompt;
 use crate::id::{RunId, ThreadId};
 use crate::intake::Place;
 use crate::model::{Message, Part, Role};
+use crate::reply::clean;
 
 /// Newest runs looked at for a history; older ones never fit the budget.
 const RUNS: i64 = 50;
@@ -15,7 +17,7 @@ const RUNS: i64 = 50;
 pub async fn history(pool: &PgPool, thread: ThreadId, before: RunId) -> Result<Vec<PastRun>, sqlx::Error> {
     let rows = sqlx::query!(
         r#"
-        select m.run_id as "run!: RunId", m.role, m.parts as "parts: Json<Vec<Part>>"
+        select m.run_id as "run!: RunId", m.role, m.author, m.parts as "parts: Json<Vec<Part>>"
         from messages m
         where m.thread_id = $1 and m.place_in_run is not null and m.run_id in (
             select id from runs where thread_id = $1 and id < $2 order by id desc limit $3
@@ -30,12 +32,15 @@ pub async fn history(pool: &PgPool, thread: ThreadId, before: RunId) -> Result<V
     .await?;
     let mut runs: Vec<PastRun> = Vec::new();
     for row in rows {
-        let role = match row.role.as_str() {
-            "assistant" => Role::Assistant,
-            "tool" => Role::Tool,
-            _ => Role::User,
+        let message = match row.role.as_str() {
+            "assistant" => Message { role: Role::Assistant, parts: row.parts.0 },
+            "tool" => Message { role: Role::Tool, parts: row.parts.0 },
+            // Stored as written; read as any other words of a person.
+            _ => prompt::spoken(
+                row.author.as_deref().unwrap_or_default(),
+                &Message { role: Role::User, parts: row.parts.0 }.plain_text(),
+            ),
         };
-        let message = Message { role, parts: row.parts.0 };
         match runs.last_mut() {
             Some(run) if run.id == row.run => run.messages.push(message),
             _ => runs.push(PastRun { id: row.run, messages: vec![message] }),
@@ -57,7 +62,7 @@ pub async fn opening_text(pool: &PgPool, thread: ThreadId) -> Result<Option<Stri
     .fetch_all(pool)
     .await?;
     let lines = rows.into_iter().map(|row| {
-        let text = Message { role: Role::User, parts: row.parts.0 }.plain_text();
+        let text = clean::clean(&Message { role: Role::User, parts: row.parts.0 }.plain_text());
         let speaker = if row.role == "user" { "User" } else { "Assistant" };
         format!("{speaker}: {}", text.chars().take(1_000).collect::<String>())
     });

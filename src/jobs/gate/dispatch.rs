@@ -24,7 +24,7 @@ const RATE_WINDOW: TimeDelta = TimeDelta::hours(1);
 /// Decides about one request and carries the decision out. Safe to repeat: what was done before is found.
 pub(super) async fn dispatch(services: &Services, claimed: &Claimed) -> Result<Verdict, PostError> {
     let request = &claimed.request;
-    if request.author.is_bot || is_ourselves(services, request).await? {
+    if is_ourselves(services, request).await? || (request.author.is_bot && !is_listed(services, request)) {
         return Ok(done("written by a bot"));
     }
     let now = services.clock.now();
@@ -83,6 +83,14 @@ async fn is_ourselves(services: &Services, request: &Request) -> Result<bool, Po
     let Some(github) = &services.github else { return Err(PostError::Off) };
     let us = github.identity().await?;
     Ok(us.is(&request.author))
+}
+
+/// A bot may ask where it is named, not by a permission it happens to have.
+fn is_listed(services: &Services, request: &Request) -> bool {
+    match &services.settings.allow {
+        Allow::Logins(logins) => logins.iter().any(|listed| listed.eq_ignore_ascii_case(&request.author.login)),
+        Allow::Permission(_) | Allow::Member => false,
+    }
 }
 
 async fn may_trigger(services: &Services, request: &Request) -> Result<Result<(), Refusal>, PostError> {
@@ -154,9 +162,12 @@ async fn acknowledge(services: &Services, claimed: &Claimed, standing: &Standing
     let post = CommentPost { key: &key, thread: claimed.thread, run: Some(run), kind: "answer", about: None, place };
     let body = live(&LiveView { state: position(services, standing), ..LiveView::default() }, &key);
     let (seen, said) =
-        tokio::join!(services.poster.react(&claimed.request, Reaction::Eyes), services.poster.comment(&post, &body),);
+        tokio::join!(services.poster.react(&claimed.request, Reaction::Eyes), services.poster.comment(&post, &body));
     said?;
-    seen?;
+    // The comment says that it was seen; nobody should wait for the reaction.
+    if let Err(error) = seen {
+        tracing::info!(run.id = %run, %error, "no reaction to the trigger");
+    }
     Ok(Verdict::Done { what: "became a run", wake: true })
 }
 

@@ -19,8 +19,10 @@ use crate::reply::{Card, CommentPost, PostError, card};
 /// How long a claim holds without renewal; longer than any single call to a surface takes.
 const HOLD: Duration = Duration::from_secs(15);
 const RENEW_EVERY: Duration = Duration::from_secs(5);
-/// Attempts before a row is given up. With the backoff of posts that is about half an hour.
-const MAX_ATTEMPTS: i32 = 10;
+/// Workers that may die over a row before it is given up.
+const MAX_DEATHS: i32 = 10;
+/// How long a row waits for a surface that does not answer.
+const GIVEN_UP: TimeDelta = TimeDelta::hours(24);
 /// A row that was claimed this often without a verdict is what brings the service down.
 const SUSPECT: TimeDelta = TimeDelta::seconds(1);
 
@@ -54,17 +56,18 @@ async fn pass(services: &Services, claimed: &Claimed) -> Result<bool, sqlx::Erro
     };
     let now = services.clock.now();
     match decided {
-        Ok(verdict) => store::finish(&services.pool, claimed, verdict).await,
+        Ok(verdict) => store::finish(&services.pool, claimed, verdict, now).await,
         Err(PostError::Database(error)) => Err(error),
-        Err(error) => match later(&error, claimed.attempts, now) {
-            Some(at) if claimed.attempts < MAX_ATTEMPTS => {
+        Err(error) => match later(&error, claimed.waits + 1, now) {
+            Some(at) if now - claimed.accepted_at < GIVEN_UP => {
                 tracing::warn!(inbox.id = %claimed.id, %error, retry_at = %at, "the request waits");
                 store::postpone(&services.pool, claimed, at.max(now + SUSPECT)).await?;
                 Ok(false)
             }
             Some(_) | None => {
                 tracing::error!(inbox.id = %claimed.id, thread.id = %claimed.thread, %error, "the request is given up");
-                store::finish(&services.pool, claimed, Verdict::Dead("the surface does not take our answer")).await
+                let verdict = Verdict::Dead("the surface does not take our answer");
+                store::finish(&services.pool, claimed, verdict, now).await
             }
         },
     }
@@ -83,8 +86,8 @@ async fn lose_claim(services: &Services, claimed: &Claimed) {
 }
 
 async fn decide(services: &Services, claimed: &Claimed) -> Result<Verdict, PostError> {
-    if claimed.attempts > MAX_ATTEMPTS {
-        // Ten workers took it and none came back with a verdict.
+    if claimed.attempts - claimed.waits > MAX_DEATHS {
+        // Ten workers took it and none came back.
         notice(services, claimed, &Card::GivenUp { report: claimed.id.to_string() }).await?;
         return Ok(Verdict::Dead("workers did not survive it"));
     }

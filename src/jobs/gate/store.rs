@@ -22,6 +22,10 @@ pub struct Claimed {
     pub request: Request,
     /// Counts claims of this row, this one included; the fence of every write about it.
     pub attempts: i32,
+    /// How many of them ended in waiting for the surface.
+    pub waits: i32,
+    /// When it was accepted.
+    pub accepted_at: DateTime<Utc>,
 }
 
 /// What the gate needs to know before it decides.
@@ -66,7 +70,7 @@ pub async fn claim(pool: &PgPool, now: DateTime<Utc>, hold: Duration) -> Result<
             for update of i skip locked
         )
         returning id as "id: InboxId", thread_id as "thread: ThreadId", message_id as "message: MessageId",
-                  request as "request: Json<Request>", attempts
+                  request as "request: Json<Request>", attempts, waits, created_at
         "#,
         now,
         interval(hold),
@@ -79,6 +83,8 @@ pub async fn claim(pool: &PgPool, now: DateTime<Utc>, hold: Duration) -> Result<
         message: row.message,
         request: row.request.0,
         attempts: row.attempts,
+        waits: row.waits,
+        accepted_at: row.created_at,
     }))
 }
 
@@ -114,7 +120,8 @@ pub async fn standing(
             (select count(*) from runs where created_at > $5) as "by_everyone!",
             (select count(*) from runs where state in ('queued', 'running')) as "unfinished!",
             (select coalesce(sum(cost_usd), 0) from ledger where at >= $6) as "spent_today!",
-            (select max(created_at) from posts where thread_id = $3 and kind = 'refusal' and about = $7) as refused_at
+            (select max(created_at) from posts
+             where thread_id = $3 and kind = 'refusal' and about = $7 and state = 'done') as refused_at
         from (select count(*), min(created_at) as oldest from runs where requester_id = $4 and created_at > $5) as mine
         "#,
         claimed.id as InboxId,
@@ -267,22 +274,35 @@ pub enum Verdict {
     Dead(&'static str),
 }
 
-/// Finishes a row. True when that was ours to do and a run waits to be taken.
-pub async fn finish(pool: &PgPool, claimed: &Claimed, verdict: Verdict) -> Result<bool, sqlx::Error> {
+/// Finishes a row. True when that was ours to do and a run waits to be taken. The run of a row that is given up is never begun:
+/// nobody would see what it does.
+pub async fn finish(pool: &PgPool, claimed: &Claimed, verdict: Verdict, now: DateTime<Utc>) -> Result<bool, sqlx::Error> {
     let (state, what, wake) = match verdict {
         Verdict::Done { what, wake } => ("done", what, wake),
         Verdict::Dead(what) => ("dead", what, false),
     };
-    let done = sqlx::query!(
-        "update inbox set state = $3, verdict = $4, claimed_until = null where id = $1 and attempts = $2 and state = 'new'",
+    let done = sqlx::query_scalar!(
+        r#"
+        with done as (
+            update inbox set state = $3, verdict = $4, claimed_until = null
+            where id = $1 and attempts = $2 and state = 'new'
+            returning id
+        ), dropped as (
+            update runs set state = 'posted', ended_at = $5,
+                outcome = jsonb_build_object('outcome', 'failed', 'reason', $4::text, 'report', done.id)
+            from done where runs.inbox_id = done.id and runs.state = 'queued' and $3 = 'dead'
+        )
+        select count(*) as "count!" from done
+        "#,
         claimed.id as InboxId,
         claimed.attempts,
         state,
         what,
+        now,
     )
-    .execute(pool)
+    .fetch_one(pool)
     .await?;
-    Ok(wake && done.rows_affected() == 1)
+    Ok(wake && done == 1)
 }
 
 /// Puts a row back until `at`; rows behind it in the thread wait with it.
@@ -290,7 +310,7 @@ pub async fn postpone(pool: &PgPool, claimed: &Claimed, at: DateTime<Utc>) -> Re
     sqlx::query!(
         r#"
         with later as (
-            update inbox set next_try_at = $3, claimed_until = null
+            update inbox set next_try_at = $3, claimed_until = null, waits = waits + 1
             where id = $1 and attempts = $2 and state = 'new' returning thread_id
         )
         select job.id from later, lateral jobs.add_job(

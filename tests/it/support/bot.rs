@@ -13,7 +13,7 @@ use threadbox::model::{Patience, RetryPolicy};
 use threadbox::secret::{ExposeSecret, secret};
 use threadbox::settings::{DatabaseSettings, Permission, Settings, Sources};
 use threadbox::standin::github::{Comment, Expects, GithubStandin, IssueRef, Options, UserKind, Visibility};
-use threadbox::standin::model::{ModelStandin, Protocol, say};
+use threadbox::standin::model::{ModelStandin, Protocol, RecordedRequest, say};
 
 use super::database::{TestDatabase, passable_dir};
 
@@ -47,8 +47,16 @@ impl Bot {
         bot
     }
 
+    /// The same as a GitHub App on a server that keeps its API under `base_path`.
+    pub async fn start_as_app(base_path: &str) -> Self {
+        let mut bot = Self::prepare(&[], Options { base_path: base_path.to_owned(), ..Options::default() }).await;
+        bot.run().await;
+        bot
+    }
+
     /// Everything but the service itself.
     pub async fn prepare(environment: &[(&str, &str)], options: Options) -> Self {
+        let expects = options.expects;
         let github = GithubStandin::start(options).await.unwrap();
         github.add_repository(REPOSITORY, Visibility::Public);
         for (login, permission) in [("maya", Permission::Write), ("ada", Permission::Admin), ("eve", Permission::Read)] {
@@ -61,7 +69,7 @@ impl Bot {
         model.rule(|request| request.tools.is_empty().then(|| say("A title")));
         let database = TestDatabase::create().await;
         let data = passable_dir("threadbox-it-");
-        let settings = settings(environment, &github, &model, &database, data.path().to_path_buf());
+        let settings = settings(environment, expects, &github, &model, &database, data.path().to_path_buf());
         let patience = Patience {
             retry: RetryPolicy {
                 first_wait: Duration::from_millis(5),
@@ -166,6 +174,34 @@ impl Bot {
         }
     }
 
+    /// What the model was asked in runs, oldest first; the questions for titles are left out.
+    pub fn asked(&self) -> Vec<RecordedRequest> {
+        self.model.requests().into_iter().filter(|request| !request.tools.is_empty()).collect()
+    }
+
+    /// Names of the directories of local sandboxes.
+    pub fn sandboxes(&self) -> Vec<String> {
+        let names = std::fs::read_dir(self.settings.data_dir.join("sandboxes")).unwrap();
+        names.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect()
+    }
+
+    /// Changes the database behind the service's back.
+    pub async fn sql(&self, sql: &'static str) {
+        sqlx::raw_sql(sql).execute(&self.database.pool).await.unwrap();
+    }
+
+    /// What waits is due now, and the workers are told.
+    pub async fn hurry(&self) {
+        self.sql(
+            "update inbox set next_try_at = now() - interval '1 second' where state = 'new';
+             update runs set next_try_at = now() - interval '1 second' where state <> 'posted';
+             update jobs._private_jobs set run_at = now() where run_at > now() and attempts = 0;
+             select jobs.add_job('wake_thread', json_build_object('thread_id', id)) from threads;
+             select jobs.add_job('run_thread', json_build_object('thread_id', id)) from threads;",
+        )
+        .await;
+    }
+
     /// Waits until nothing is left to do. A service must be running, unless nothing is left already.
     pub async fn idle(&self) {
         self.until_count("select count(*) from runs where state <> 'posted'", 0).await;
@@ -193,12 +229,18 @@ impl Bot {
 /// The settings as the real loader reads them.
 fn settings(
     environment: &[(&str, &str)],
+    expects: Expects,
     github: &GithubStandin,
     model: &ModelStandin,
     database: &TestDatabase,
     data_dir: PathBuf,
 ) -> Settings {
     let mut process = service_environment(github, model, &database.url(), &data_dir);
+    if expects == Expects::App {
+        process.remove("GITHUB_TOKEN");
+        process.insert("GITHUB_APP_ID".into(), github.app_id().to_string());
+        process.insert("GITHUB_APP_PRIVATE_KEY".into(), github.private_key_pem().expose_secret().to_owned());
+    }
     process.extend(environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
     let sources = Sources { process, file: BTreeMap::new() };
     let mut settings = Settings::load(&sources).unwrap().settings;
@@ -222,6 +264,10 @@ pub fn service_environment(
         ("MODEL".into(), "openai/gpt-4.1".into()),
         ("OPENAI_API_KEY".into(), "sk-stand-in-key-0123456789".into()),
         ("OPENAI_BASE_URL".into(), model.base_url(Protocol::OpenAi)),
+        ("ANTHROPIC_API_KEY".into(), "sk-ant-stand-in-key-0123456789".into()),
+        ("ANTHROPIC_BASE_URL".into(), model.base_url(Protocol::Anthropic)),
+        ("GEMINI_API_KEY".into(), "gemini-stand-in-key-0123456789".into()),
+        ("GOOGLE_BASE_URL".into(), model.base_url(Protocol::Gemini)),
     ]);
     if let Ok(path) = std::env::var("PATH") {
         environment.insert("PATH".into(), path);

@@ -12,7 +12,7 @@ use super::bot::LIMIT;
 /// A running `threadbox serve`.
 pub struct Service {
     child: Child,
-    /// Where it listens.
+    /// Where it listens; empty for a worker.
     pub url: String,
     _stdout: Lines<BufReader<ChildStdout>>,
 }
@@ -20,8 +20,13 @@ pub struct Service {
 impl Service {
     /// Starts one and waits until it says that it is ready.
     pub async fn start(environment: &BTreeMap<String, String>) -> Self {
+        Self::start_as("all", environment).await
+    }
+
+    /// Starts one with this role.
+    pub async fn start_as(role: &str, environment: &BTreeMap<String, String>) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_threadbox"))
-            .arg("serve")
+            .args(["serve", "--role", role])
             .env_clear()
             .envs(environment)
             .env("RUST_LOG", std::env::var("TEST_LOG").unwrap_or_else(|_| "error".into()))
@@ -37,6 +42,9 @@ impl Service {
                 if let Some((_, url)) = line.split_once("ready on ") {
                     return url.trim().to_owned();
                 }
+                if line.contains("is working") {
+                    return String::new();
+                }
             }
             panic!("the service ended before it was ready");
         };
@@ -49,10 +57,15 @@ impl Service {
         self.child.kill().await.unwrap();
     }
 
-    /// SIGTERM; it must end by itself, and well.
-    pub async fn terminate(mut self) {
+    /// Sends SIGTERM and does not wait.
+    pub fn tell_to_end(&self) {
         let pid = rustix::process::Pid::from_raw(i32::try_from(self.child.id().unwrap()).unwrap()).unwrap();
         rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    }
+
+    /// SIGTERM; it must end by itself, and well.
+    pub async fn terminate(mut self) {
+        self.tell_to_end();
         let status = tokio::time::timeout(Duration::from_secs(20), self.child.wait()).await.unwrap().unwrap();
         assert!(status.success(), "it ended with {status}");
     }
