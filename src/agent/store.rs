@@ -38,7 +38,8 @@ pub struct Taken {
     pub requester: String,
     pub repository: String,
     pub accepted_at: DateTime<Utc>,
-    pub thread_title: Option<String>,
+    /// When the thread's run before this one was asked for; what was said until then is in its history.
+    pub previous_at: Option<DateTime<Utc>>,
 }
 
 fn interval(span: Duration) -> PgInterval {
@@ -53,7 +54,7 @@ pub async fn take(pool: &PgPool, holder: &str, hold: Duration, now: DateTime<Utc
     let row = sqlx::query!(
         r#"
         with next as (
-            select t.id as thread_id, r.id as run_id, t.title
+            select t.id as thread_id, r.id as run_id
             from runs r join threads t on t.id = r.thread_id
             where r.state <> 'posted' and r.next_try_at <= $3
               and (t.lease_until is null or t.lease_until < now())
@@ -66,7 +67,7 @@ pub async fn take(pool: &PgPool, holder: &str, hold: Duration, now: DateTime<Utc
         ), lease as (
             update threads set lease_epoch = lease_epoch + 1, lease_until = now() + $2::interval, lease_holder = $1
             from next where threads.id = next.thread_id
-            returning threads.id, threads.lease_epoch, next.run_id, next.title
+            returning threads.id, threads.lease_epoch, next.run_id
         )
         update runs set
             state = case runs.state when 'queued' then 'running' else runs.state end,
@@ -79,7 +80,9 @@ pub async fn take(pool: &PgPool, holder: &str, hold: Duration, now: DateTime<Utc
             runs.message_id as "message: MessageId", runs.request as "request: Json<Request>", runs.task as "task: Json<Task>",
             runs.state as "state: RunState", runs.outcome as "outcome: Json<Outcome>", runs.attempt,
             runs.snapshot as "snapshot: Json<Snapshot>", runs.arrivals, runs.stop_requested_by, runs.requester,
-            runs.repository, runs.created_at, lease.title
+            runs.repository, runs.created_at,
+            (select max(e.created_at) from runs e
+             where e.thread_id = runs.thread_id and e.id < runs.id and e.task->>'task' = 'ask') as previous_at
         "#,
         holder,
         interval(hold),
@@ -103,7 +106,7 @@ pub async fn take(pool: &PgPool, holder: &str, hold: Duration, now: DateTime<Utc
         requester: row.requester,
         repository: row.repository,
         accepted_at: row.created_at,
-        thread_title: row.title,
+        previous_at: row.previous_at,
     }))
 }
 

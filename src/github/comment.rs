@@ -153,7 +153,8 @@ impl Github {
     }
 
     /// The last `limit` comments that were written and last edited before `horizon`, oldest first: what the person who wrote the
-    /// trigger can have read. What was edited since is left out, because its old text cannot be had.
+    /// trigger can have read. What was edited later is left out, because its old text cannot be had. With `since` only those that were
+    /// written or edited from then on.
     ///
     /// # Errors
     /// As the calls.
@@ -161,10 +162,11 @@ impl Github {
         &self,
         repo: &RepoRef,
         number: i64,
+        since: Option<DateTime<Utc>>,
         horizon: DateTime<Utc>,
         limit: usize,
     ) -> Result<Vec<Comment>, GithubError> {
-        self.within(Effect::None, self.read_back(repo, number, horizon, limit)).await
+        self.within(Effect::None, self.read_back(repo, number, since, horizon, limit)).await
     }
 
     /// GitHub lists oldest first: the first page tells which is the last, and from there it goes backwards.
@@ -172,23 +174,29 @@ impl Github {
         &self,
         repo: &RepoRef,
         number: i64,
+        since: Option<DateTime<Utc>>,
         horizon: DateTime<Utc>,
         limit: usize,
     ) -> Result<Vec<Comment>, GithubError> {
+        let path = |page| -> Result<String, GithubError> {
+            let path = page_path(repo, number, page)?;
+            let since = since.map(|since| since.to_rfc3339_opts(SecondsFormat::Secs, true));
+            Ok(since.map_or(path.clone(), |since| format!("{path}&since={}", paging::encode(&since))))
+        };
         let us = self.known_identity().await?;
         let stood = |answer: &Answer| -> Result<Vec<Comment>, GithubError> {
             let mut page = comments(answer, us)?;
             page.retain(|comment| comment.created_at < horizon && comment.updated_at < horizon);
             Ok(page)
         };
-        let first = self.page(repo, page_path(repo, number, 1)?).await?;
+        let first = self.page(repo, path(1)?).await?;
         let last = self.link(&first, "last").and_then(|link| paging::page(&link)).unwrap_or(1);
         let mut found: Vec<Comment> = Vec::new();
         for page in (2..=last).rev().take(MOST_PAGES) {
             if found.len() >= limit {
                 break;
             }
-            let answer = self.page(repo, page_path(repo, number, page)?).await?;
+            let answer = self.page(repo, path(page)?).await?;
             found.splice(0..0, stood(&answer)?);
         }
         if found.len() < limit && last as usize <= MOST_PAGES {

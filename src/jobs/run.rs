@@ -10,7 +10,7 @@ use crate::agent::sandboxes::ThreadSandboxes;
 use crate::agent::store::{self, Record, Renewed, Taken};
 use crate::agent::{Halt, Run, RunEvent, RunState, Snapshot, Task, prompt};
 use crate::github::{Comment, GithubError, Reaction, RepoRef};
-use crate::intake::{Place, Request};
+use crate::intake::Place;
 use crate::memory::history;
 use crate::model::Message;
 use crate::reply::{
@@ -135,19 +135,24 @@ async fn execute(services: &Services, taken: &Taken) -> Result<Outcome, Failure>
 
 async fn begin(services: &Services, taken: &Taken) -> Snapshot {
     let opening = match &taken.task {
-        Task::Ask { text } => prompt::opening(&taken.request, text, &surroundings(services, &taken.request).await),
+        Task::Ask { text } => prompt::opening(&taken.request, text, &surroundings(services, taken).await),
         Task::Code { .. } => Message::text(crate::model::Role::User, taken.request.text.as_str()),
     };
     Snapshot::begin(taken.message, opening)
 }
 
-/// What was said in the conversation before the request; without it the run goes on with what the request itself brought.
-async fn surroundings(services: &Services, request: &Request) -> Vec<prompt::Comment> {
+/// What was said in the conversation before the request and after the run before it, whose own words are in the history. Without it
+/// the run goes on with what the request itself brought.
+async fn surroundings(services: &Services, taken: &Taken) -> Vec<prompt::Comment> {
     const COMMENTS: usize = 30;
     let Some(github) = &services.github else { return Vec::new() };
-    let Some((repo, number)) = RepoRef::of(&request.place) else { return Vec::new() };
-    match github.comments_before(&repo, number, request.written_at, COMMENTS).await {
-        Ok(comments) => comments.into_iter().filter_map(said).collect(),
+    let Some((repo, number)) = RepoRef::of(&taken.request.place) else { return Vec::new() };
+    let (since, horizon) = (taken.previous_at, taken.request.written_at);
+    match github.comments_before(&repo, number, since, horizon, COMMENTS).await {
+        Ok(comments) => {
+            let known = |comment: &Comment| since.is_some() && comment.is_ours;
+            comments.into_iter().filter(|comment| !known(comment)).filter_map(said).collect()
+        }
         Err(error) => {
             tracing::warn!(%error, "the earlier comments are not known to the run");
             Vec::new()
