@@ -46,6 +46,18 @@ id! {
     /// One execution of the agent for a thread.
     RunId
 }
+impl RunId {
+    /// A new id after `newest`, the thread's newest run: runs of a thread are worked on in the order of their ids, and the clocks of two
+    /// machines differ.
+    pub fn after(newest: Option<Self>) -> Self {
+        let new = Self::new();
+        match newest {
+            Some(newest) if newest >= new => Self(Uuid::from_u128(newest.0.as_u128().wrapping_add(1))),
+            Some(_) | None => new,
+        }
+    }
+}
+
 id! {
     /// Something said in a thread.
     MessageId
@@ -64,3 +76,16 @@ id! {
 #[serde(transparent)]
 #[sqlx(transparent)]
 pub struct LeaseEpoch(pub i64);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_comes_after_those_before_it_whatever_the_clock_says() {
+        let fast = RunId(Uuid::new_v7(uuid::Timestamp::from_unix(uuid::NoContext, 99_999_999_999, 0)));
+        let next = RunId::after(Some(fast));
+        assert!(next > fast && RunId::after(Some(next)) > next);
+        assert!(RunId::after(None) < fast && RunId::after(Some(RunId::new())) < fast);
+    }
+}

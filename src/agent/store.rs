@@ -394,7 +394,7 @@ pub async fn arrivals(pool: &PgPool, run: RunId, seen: &[MessageId]) -> Result<V
         select m.id as "id: MessageId", i.request as "request: Json<Request>"
         from messages m join inbox i on i.message_id = m.id
         where m.run_id = $1 and m.place_in_run is null and m.id <> all($2)
-        order by m.id
+        order by i.sequence
         "#,
         run as RunId,
         seen as &[MessageId],

@@ -151,7 +151,7 @@ async fn start(
     if let Err(refusal) = policy::may_run(&services.settings.limits, &used, now) {
         return refuse(services, claimed, standing, &refusal).await;
     }
-    let run = store::create_run(&services.pool, claimed, request, &task, now).await?;
+    let run = store::create_run(&services.pool, claimed, standing.newest, request, &task, now).await?;
     acknowledge(services, claimed, standing, run).await
 }
 

@@ -35,6 +35,8 @@ pub struct Standing {
     pub run: Option<RunId>,
     /// The run this message joined at an earlier attempt.
     pub joined: Option<RunId>,
+    /// The newest run of the thread.
+    pub newest: Option<RunId>,
     /// The first unfinished agent run of the thread.
     pub active: Option<RunId>,
     /// Runs this person asked for since `since`.
@@ -113,6 +115,7 @@ pub async fn standing(
         select
             (select id from runs where inbox_id = $1) as "run: RunId",
             (select run_id from messages where id = $2) as "joined: RunId",
+            (select id from runs where thread_id = $3 order by id desc limit 1) as "newest: RunId",
             (select id from runs
              where thread_id = $3 and state in ('queued', 'running') and task->>'task' = 'ask'
              order by id limit 1) as "active: RunId",
@@ -137,6 +140,7 @@ pub async fn standing(
     Ok(Standing {
         run: row.run,
         joined: row.joined,
+        newest: row.newest,
         active: row.active,
         by_person: row.by_person,
         oldest_by_person: row.oldest_by_person,
@@ -151,6 +155,7 @@ pub async fn standing(
 pub async fn create_run(
     pool: &PgPool,
     claimed: &Claimed,
+    newest: Option<RunId>,
     request: &Request,
     task: &Task,
     now: DateTime<Utc>,
@@ -162,7 +167,7 @@ pub async fn create_run(
         on conflict (inbox_id) do update set inbox_id = excluded.inbox_id
         returning id as "id: RunId"
         "#,
-        RunId::new() as RunId,
+        RunId::after(newest) as RunId,
         claimed.thread as ThreadId,
         claimed.id as InboxId,
         claimed.message as MessageId,
