@@ -116,8 +116,12 @@ impl App {
             None
         };
         let mut app = Self { address: None, shutdown, server: None, writer: None, engine };
-        if role.serves() {
-            app.serve(&settings, pool, &parts).await?;
+        if role.serves()
+            && let Err(error) = app.serve(&settings, pool, &parts).await
+        {
+            // The workers may have taken something already.
+            app.shut_down().await;
+            return Err(error);
         }
         Ok(app)
     }
