@@ -2,7 +2,8 @@
 
 use std::process::ExitCode;
 
-use tokio::signal::unix::{SignalKind, signal};
+use anyhow::Context as _;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::output::{Failure, Progress};
 use super::{Outcome, Role, ServeArgs};
@@ -31,7 +32,7 @@ pub async fn main(args: ServeArgs, settings: Settings, warnings: Vec<Warning>) -
     drop(progress);
     let app = App::start(settings, role, database.pool.clone(), Parts::real()?).await?;
     // Before it says that it is ready, so that whoever waits for that may also end it.
-    let told = told_to_end()?;
+    let mut signals = Signals::listen().context("Cannot listen for signals")?;
     if let Some(address) = app.address() {
         tracing::info!(%address, "ready");
         println!("Threadbox is ready on http://{address}");
@@ -39,25 +40,44 @@ pub async fn main(args: ServeArgs, settings: Settings, warnings: Vec<Warning>) -
         println!("Threadbox is working");
     }
     let failed = tokio::select! {
-        () = told => false,
+        () = signals.next() => false,
         () = app.ending().cancelled() => true,
     };
     tracing::info!("ending: handing work back");
-    app.shut_down().await;
-    database.close().await?;
+    let end = async {
+        app.shut_down().await;
+        database.close().await
+    };
+    tokio::select! {
+        ended = end => ended?,
+        () = signals.next() => {
+            // As if it had been killed: leases run out, and others go on from the last save.
+            return Err(Failure::new("Ended at once, at the second signal.", "What was under way is taken up again within half a minute."));
+        }
+    }
     if failed {
         return Err(Failure::new("A part of the service ended by itself.", "The log says why; a supervisor may start it again."));
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// Resolves at SIGINT or SIGTERM.
-fn told_to_end() -> anyhow::Result<impl Future<Output = ()>> {
-    let (mut term, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    Ok(async move {
+/// SIGINT and SIGTERM.
+struct Signals {
+    term: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    /// Hears those that come from now on.
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self { term: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    /// Resolves at the next one.
+    async fn next(&mut self) {
         tokio::select! {
-            _ = term.recv() => {}
-            _ = interrupt.recv() => {}
+            _ = self.term.recv() => {}
+            _ = self.interrupt.recv() => {}
         }
-    })
+    }
 }

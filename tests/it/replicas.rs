@@ -111,7 +111,7 @@ async fn a_deploy_in_the_middle_of_many_threads_loses_nothing() {
         bot.says(issue, "maya", "@threadbox say once").await;
     }
     bot.our_comment_number(&issues[0], 1).await;
-    // Told twice, as impatient supervisors do.
+    // Told twice, as impatient people do: it ends at once, and the other goes on when its leases have run out.
     first.tell_to_end();
     first.tell_to_end();
     let second = town.start("all").await;
