@@ -282,3 +282,19 @@ async fn sandboxes_that_nobody_needs_are_removed_with_those_beside_them() {
     assert!(bot.asked().pop().unwrap().messages.last().unwrap().results[0].text.contains("false"));
     bot.finish().await;
 }
+
+#[tokio::test]
+async fn what_strangers_wrote_is_not_kept_for_ever() {
+    let mut bot = Bot::start().await;
+    let issue = bot.issue("Noise").await;
+    bot.says(&issue, "eve", "@threadbox let me in").await;
+    bot.model.script([say("Hello Maya.")]);
+    bot.asks(&issue, "@threadbox hello").await;
+    bot.until_count("select count(*) from runs where state = 'posted'", 1).await;
+    bot.stop().await;
+    bot.sql("update inbox set created_at = now() - interval '31 days'").await;
+    bot.run().await;
+    bot.until_count("select count(*) from inbox", 1).await;
+    assert_eq!(bot.count("select count(*) from messages where role = 'user'").await, 1, "what came of a run stays");
+    bot.finish().await;
+}
