@@ -11,8 +11,8 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::agent::Kit;
 use crate::agent::tools::Toolbox;
+use crate::agent::{Kit, Spending};
 use crate::clock::{Clock, SystemClock};
 use crate::db;
 use crate::github::{Github, Pace};
@@ -200,6 +200,7 @@ fn services(settings: &Arc<Settings>, pool: &PgPool, parts: &Parts, shutdown: &C
         toolbox: Arc::new(Toolbox::standard()),
         clock: clock.clone(),
         limits: settings.limits.clone(),
+        spending: Spending::default(),
     };
     Ok(Services {
         pool: pool.clone(),

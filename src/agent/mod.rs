@@ -11,12 +11,14 @@ pub mod prompt;
 mod run;
 pub(crate) mod sandboxes;
 pub mod snapshot;
+mod spending;
 pub(crate) mod store;
 pub mod tools;
 
 pub use event::RunEvent;
 pub use run::{Halt, Kit, Run};
 pub use snapshot::Snapshot;
+pub use spending::Spending;
 
 pub use crate::intake::command::CodeBlock;
 

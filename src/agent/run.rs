@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{DateTime, NaiveTime, TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use futures::future::join_all;
 use sqlx::PgPool;
 use tokio::sync::watch;
@@ -13,6 +13,7 @@ use super::code;
 use super::event::RunEvent;
 use super::sandboxes::ThreadSandboxes;
 use super::snapshot::{Next, Snapshot, unfinished};
+use super::spending::Spending;
 use super::store::{self, Ending, Save, Signals, Spent, Taken};
 use super::tools::{Access, ToolContext, ToolLimits, ToolOutput, Toolbox};
 use super::{CodeBlock, Task};
@@ -52,6 +53,8 @@ pub struct Kit {
     pub clock: Arc<dyn Clock>,
     /// The ceilings.
     pub limits: Limits,
+    /// What was spent today.
+    pub spending: Spending,
 }
 
 /// One run in the hands of a worker.
@@ -208,8 +211,7 @@ impl<'a> Run<'a> {
     }
 
     async fn look_at_the_day(&mut self) -> Result<Option<LimitKind>, Halt> {
-        let midnight = self.kit.clock.now().with_time(NaiveTime::MIN).earliest().unwrap_or_default();
-        let spent = store::spent_since(&self.kit.pool, midnight).await?;
+        let spent = self.kit.spending.today(&self.kit.pool, &self.kit.limits, self.kit.clock.now()).await?;
         self.watch_daily = !limits::far_from_daily(&self.kit.limits, spent);
         Ok(limits::daily(&self.kit.limits, spent))
     }

@@ -83,14 +83,18 @@ pub struct Use {
     pub spent_today: f64,
 }
 
+/// Runs that all people together may have in an hour.
+pub fn runs_of_everyone(limits: &Limits) -> u32 {
+    limits.user_runs_per_hour.saturating_mul(EVERYONE)
+}
+
 /// Whether one more run is within the limits.
 pub fn may_run(limits: &Limits, used: &Use, now: DateTime<Utc>) -> Result<(), Refusal> {
-    let everyone = limits.user_runs_per_hour.saturating_mul(EVERYONE);
     if used.by_person >= i64::from(limits.user_runs_per_hour) {
         let until = used.oldest_by_person.unwrap_or(now) + TimeDelta::hours(1);
         return Err(Refusal::PersonLimit { limit: limits.user_runs_per_hour, until });
     }
-    if used.by_everyone >= i64::from(everyone) {
+    if used.by_everyone >= i64::from(runs_of_everyone(limits)) {
         return Err(Refusal::EverybodyLimit);
     }
     if used.spent_today >= limits.daily_budget_usd {

@@ -28,8 +28,7 @@ pub(super) async fn dispatch(services: &Services, claimed: &Claimed) -> Result<V
         return Ok(done("written by a bot"));
     }
     let now = services.clock.now();
-    let midnight = now.with_time(NaiveTime::MIN).earliest().unwrap_or(now);
-    let standing = store::standing(&services.pool, claimed, now - RATE_WINDOW, midnight).await?;
+    let standing = store::standing(&services.pool, claimed, now - RATE_WINDOW, &services.settings.limits).await?;
     // At an earlier attempt it was let in; that stays.
     if let Some(run) = standing.run {
         return acknowledge(services, claimed, &standing, run).await;
@@ -141,14 +140,15 @@ async fn start(
     request: &Request,
     task: Task,
 ) -> Result<Verdict, PostError> {
+    let (now, limits) = (services.clock.now(), &services.settings.limits);
+    let spent_today = services.kit.spending.today(&services.pool, limits, now).await?;
     let used = Use {
         by_person: standing.by_person,
         oldest_by_person: standing.oldest_by_person,
         by_everyone: standing.by_everyone,
-        spent_today: standing.spent_today,
+        spent_today,
     };
-    let now = services.clock.now();
-    if let Err(refusal) = policy::may_run(&services.settings.limits, &used, now) {
+    if let Err(refusal) = policy::may_run(limits, &used, now) {
         return refuse(services, claimed, standing, &refusal).await;
     }
     let run = store::create_run(&services.pool, claimed, standing.newest, request, &task, now).await?;

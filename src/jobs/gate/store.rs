@@ -11,7 +11,8 @@ use sqlx::types::Json;
 
 use crate::agent::Task;
 use crate::id::{InboxId, MessageId, RunId, ThreadId};
-use crate::intake::Request;
+use crate::intake::{Request, policy};
+use crate::settings::Limits;
 
 /// An inbox row that is ours for a while.
 #[derive(Debug)]
@@ -39,16 +40,14 @@ pub struct Standing {
     pub newest: Option<RunId>,
     /// The first unfinished agent run of the thread.
     pub active: Option<RunId>,
-    /// Runs this person asked for since `since`.
+    /// The latest runs this person asked for since `since`, counted up to the limit.
     pub by_person: i64,
     /// The oldest of them.
     pub oldest_by_person: Option<DateTime<Utc>>,
-    /// Runs of everybody since `since`.
+    /// Runs of everybody since `since`, counted up to the limit.
     pub by_everyone: i64,
     /// Runs that wait or work, anywhere.
     pub unfinished: i64,
-    /// Dollars spent since the start of the day.
-    pub spent_today: f64,
     /// When this person was last refused in this thread.
     pub refused_at: Option<DateTime<Utc>>,
 }
@@ -104,12 +103,7 @@ pub async fn renew(pool: &PgPool, claimed: &Claimed, hold: Duration) -> Result<b
 }
 
 /// Everything the gate decides on, in one round trip.
-pub async fn standing(
-    pool: &PgPool,
-    claimed: &Claimed,
-    since: DateTime<Utc>,
-    day: DateTime<Utc>,
-) -> Result<Standing, sqlx::Error> {
+pub async fn standing(pool: &PgPool, claimed: &Claimed, since: DateTime<Utc>, limits: &Limits) -> Result<Standing, sqlx::Error> {
     let row = sqlx::query!(
         r#"
         select
@@ -120,20 +114,24 @@ pub async fn standing(
              where thread_id = $3 and state in ('queued', 'running') and task->>'task' = 'ask'
              order by id limit 1) as "active: RunId",
             mine.count as "by_person!", mine.oldest as oldest_by_person,
-            (select count(*) from runs where created_at > $5) as "by_everyone!",
+            (select count(*) from (select 1 from runs where created_at > $5 limit $8) as these) as "by_everyone!",
             (select count(*) from runs where state in ('queued', 'running')) as "unfinished!",
-            (select coalesce(sum(cost_usd), 0) from ledger where at >= $6) as "spent_today!",
             (select max(created_at) from posts
              where thread_id = $3 and kind = 'refusal' and about = $7 and state = 'done') as refused_at
-        from (select count(*), min(created_at) as oldest from runs where requester_id = $4 and created_at > $5) as mine
+        from (
+            select count(*), min(created_at) as oldest from (
+                select created_at from runs where requester_id = $4 and created_at > $5 order by created_at desc limit $6
+            ) as latest
+        ) as mine
         "#,
         claimed.id as InboxId,
         claimed.message as MessageId,
         claimed.thread as ThreadId,
         claimed.request.author.id,
         since,
-        day,
+        i64::from(limits.user_runs_per_hour),
         claimed.request.author.id.to_string(),
+        i64::from(policy::runs_of_everyone(limits)),
     )
     .fetch_one(pool)
     .await?;
@@ -146,7 +144,6 @@ pub async fn standing(
         oldest_by_person: row.oldest_by_person,
         by_everyone: row.by_everyone,
         unfinished: row.unfinished,
-        spent_today: row.spent_today,
         refused_at: row.refused_at,
     })
 }
