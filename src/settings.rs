@@ -126,8 +126,8 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
     value::duration(text, value::RUN_TIME).map_err(|wrong| format!("{}; {}", wrong.what, wrong.remedy))
 }
 
-/// The job engine and the database driver speak at `info` about every step they take.
-const DEFAULT_LOG_FILTER: &str = "info,graphile_worker=warn,sqlx=warn";
+/// What is logged when `RUST_LOG` says nothing.
+pub const DEFAULT_LOG_FILTER: &str = "info,graphile_worker=warn,sqlx=warn";
 
 fn database(reader: &mut Reader<'_>) -> DatabaseSettings {
     DatabaseSettings {

@@ -14,9 +14,10 @@ use super::output::{Failure, Progress};
 use super::{DemoArgs, Outcome};
 use crate::app::{self, App, Parts, Role};
 use crate::db;
-use crate::settings::{DatabaseSettings, Permission, SandboxKind, Settings, Sources};
+use crate::settings::{DEFAULT_LOG_FILTER, DatabaseSettings, Permission, SandboxKind, Settings, Sources};
 use crate::standin::github::{Comment, GithubStandin, IssueRef, Options, UserKind, Visibility};
 use crate::standin::model::{Gate, ModelStandin, RecordedRequest, Turn, call, gated, say, say_and_call};
+use crate::telemetry;
 
 const REPOSITORY: &str = "acme/rocket";
 const PERSON: &str = "maya";
@@ -71,6 +72,15 @@ pub async fn main(args: DemoArgs, settings: Settings) -> Outcome {
         tracing::warn!(directory = %data_dir.display(), %error, "the demo's files are still there");
     }
     answered
+}
+
+/// The settings with logging started: what the demo prints is what people would see, so the log is quiet unless it is asked for.
+pub fn settings(mut settings: Settings) -> Settings {
+    if settings.log.filter == DEFAULT_LOG_FILTER {
+        settings.log.filter = "error".to_owned();
+    }
+    telemetry::init(&settings.log);
+    settings
 }
 
 /// One mention and its answer.

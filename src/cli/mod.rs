@@ -94,7 +94,7 @@ pub fn main() -> ExitCode {
 
 fn dispatch(command: Command) -> Outcome {
     match command {
-        Command::Demo(args) => block_on(demo::main(args, settings()?)),
+        Command::Demo(args) => block_on(demo::main(args, demo::settings(load()?.settings))),
         Command::Serve(args) => {
             let Loaded { settings, warnings } = logged()?;
             block_on(serve::main(args, settings, warnings))
