@@ -13,13 +13,19 @@ const FRESH: TimeDelta = TimeDelta::seconds(5);
 
 /// The sum of the day. Clones share it.
 #[derive(Clone, Debug, Default)]
-pub struct Spending(Arc<Mutex<Option<(DateTime<Utc>, f64)>>>);
+pub struct Spending(Arc<Mutex<Option<Sum>>>);
+
+#[derive(Clone, Copy, Debug)]
+struct Sum {
+    at: DateTime<Utc>,
+    spent: f64,
+}
 
 impl Spending {
     /// Dollars since midnight UTC: at most five seconds old while the daily budget is far away, and added up anew when it is near.
     pub async fn today(&self, pool: &PgPool, limits: &Limits, now: DateTime<Utc>) -> Result<f64, sqlx::Error> {
         let known = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((at, spent)) = known
+        if let Some(Sum { at, spent }) = known
             && at.date_naive() == now.date_naive()
             && (now - at).abs() < FRESH
             && limits::far_from_daily(limits, spent)
@@ -28,7 +34,7 @@ impl Spending {
         }
         let midnight = now.with_time(NaiveTime::MIN).earliest().unwrap_or(now);
         let spent = store::spent_since(pool, midnight).await?;
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((now, spent));
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Sum { at: now, spent });
         Ok(spent)
     }
 }
