@@ -211,7 +211,7 @@ fn every_problem_is_reported_at_once() {
       SANDBOX_DISK_MB: `8 floppies` is not a size
         → set mebibytes from 16 to 16777216, or a size such as 2G
       SANDBOX_NETWORK: `exa mple.org` is not a host name
-        → set none, full, or allow: with hosts, for example allow:pypi.org,files.pythonhosted.org
+        → set none, full, or allow: with hosts, for example allow:example.com,packages.example.com
       SANDBOX_IDLE_MINUTES: 99999999999 is out of bounds
         → set a whole number from 1 to 10080
       RUN_MAX_STEPS: `many` is not a whole number

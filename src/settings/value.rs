@@ -212,7 +212,7 @@ pub(super) fn chain(text: &str) -> Result<Vec<ModelName>, Wrong> {
 
 /// What a sandbox may reach.
 pub(super) fn network(text: &str) -> Result<Network, Wrong> {
-    let remedy = "set none, full, or allow: with hosts, for example allow:pypi.org,files.pythonhosted.org";
+    let remedy = "set none, full, or allow: with hosts, for example allow:example.com,packages.example.com";
     match text.to_ascii_lowercase().as_str() {
         "none" => Ok(Network::None),
         "full" => Ok(Network::Full),
