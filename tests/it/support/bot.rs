@@ -161,13 +161,17 @@ impl Bot {
         sqlx::query_scalar(sql).fetch_one(&self.database.pool).await.unwrap()
     }
 
-    /// Waits until a count is what it should be.
+    /// Waits until a count is what it should be, as long as it still moves: writing to GitHub is paced.
     pub async fn until_count(&self, sql: &'static str, wanted: i64) {
-        let deadline = tokio::time::Instant::now() + LIMIT;
+        let mut deadline = tokio::time::Instant::now() + LIMIT;
+        let mut before = self.count(sql).await;
         loop {
             let count = self.count(sql).await;
             if count == wanted {
                 return;
+            }
+            if count != before {
+                (before, deadline) = (count, tokio::time::Instant::now() + LIMIT);
             }
             assert!(tokio::time::Instant::now() < deadline, "still {count} instead of {wanted}: {sql}");
             tokio::time::sleep(Duration::from_millis(10)).await;
