@@ -1,12 +1,16 @@
 //! A sandbox that answers at once, so that a turn's own cost is what is measured.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use threadbox::sandbox::{Exec, Executed, FileInfo, Output, Provider, Sandbox, SandboxError, SandboxId, SandboxSpec};
+use threadbox::sandbox::{
+    Exec, Executed, FileInfo, Listed, Offsets, Output, Preview, ProcessReport, Provider, Sandbox, SandboxError, SandboxId,
+    SandboxSpec, Surroundings,
+};
 use tokio_util::sync::CancellationToken;
 
 pub struct InstantProvider;
@@ -29,6 +33,14 @@ impl Provider for InstantProvider {
 
     async fn remove(&self, _id: &SandboxId) -> Result<(), SandboxError> {
         Ok(())
+    }
+
+    async fn labelled(&self, _: &BTreeMap<String, String>, _: usize) -> Result<Vec<Listed>, SandboxError> {
+        Ok(Vec::new())
+    }
+
+    fn surroundings(&self) -> Surroundings {
+        Surroundings { workspace: Some("/workspace".to_owned()), network: "no network".to_owned() }
     }
 }
 
@@ -81,5 +93,25 @@ impl Sandbox for Instant {
 
     async fn create_directory(&self, _path: &str) -> Result<(), SandboxError> {
         Ok(())
+    }
+
+    async fn start(&self, _name: &str, _exec: Exec) -> Result<(), SandboxError> {
+        Ok(())
+    }
+
+    async fn process(&self, name: &str, _from: Offsets, _limit: usize) -> Result<ProcessReport, SandboxError> {
+        Err(SandboxError::NotFound(name.to_owned()))
+    }
+
+    async fn stop(&self, _name: &str, _grace: Duration) -> Result<(), SandboxError> {
+        Ok(())
+    }
+
+    async fn processes(&self) -> Result<Vec<String>, SandboxError> {
+        Ok(Vec::new())
+    }
+
+    async fn preview(&self, port: u16) -> Result<Preview, SandboxError> {
+        Err(SandboxError::Invalid(format!("nothing listens on port {port}")))
     }
 }

@@ -329,8 +329,15 @@ impl<'a> Run<'a> {
         self.view.send_modify(|view| view.steps.push(LiveStep { label, state: StepState::Running }));
         let cancel = self.stop.child_token();
         let remaining = limits::remaining(&self.kit.limits, self.started, self.kit.clock.now());
-        let context =
-            ToolContext { sandboxes: self.sandboxes, cancel: &cancel, clock: self.kit.clock.as_ref(), limits: within(remaining) };
+        let key = format!("{}-{}", self.id, call.id);
+        let context = ToolContext {
+            sandboxes: self.sandboxes,
+            cancel: &cancel,
+            clock: self.kit.clock.as_ref(),
+            limits: within(remaining),
+            key: &key,
+            listener: None,
+        };
         self.kit.toolbox.call(&context, call).await
     }
 

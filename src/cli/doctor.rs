@@ -214,13 +214,8 @@ async fn sandbox(settings: &Settings) -> Vec<Finding> {
 
 async fn run(provider: &dyn Provider, language: Language, code: &str) -> Finding {
     let check = format!("sandbox runs {language:?}");
-    let exec = Exec {
-        command: Command::Code { language, code: code.to_owned(), argv: Vec::new() },
-        env: std::collections::BTreeMap::new(),
-        working_directory: None,
-        timeout: Duration::from_secs(20),
-        output_limit: 4096,
-    };
+    let command = Command::Code { language, code: code.to_owned(), argv: Vec::new() };
+    let exec = Exec::new(command, Duration::from_secs(20), 4096);
     let sandbox = match provider.create(SandboxSpec::default()).await {
         Ok(sandbox) => sandbox,
         Err(error) => return Finding::wrong(check, error, "No code can be run.", "Check THREADBOX_DATA_DIR."),

@@ -1,6 +1,5 @@
 //! `threadbox run`: one file or standard input in a sandbox, without a model.
 
-use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -81,13 +80,7 @@ async fn execute(args: &RunArgs, provider: &dyn Provider, cancel: &CancellationT
     let progress = Progress::spinner("starting the sandbox");
     let sandbox = provider.create(SandboxSpec::default()).await.map_err(refused)?;
     progress.say("running");
-    let exec = Exec {
-        command: Command::Code { language, code, argv: args.arguments.clone() },
-        env: BTreeMap::new(),
-        working_directory: None,
-        timeout: args.timeout,
-        output_limit: OUTPUT_LIMIT,
-    };
+    let exec = Exec::new(Command::Code { language, code, argv: args.arguments.clone() }, args.timeout, OUTPUT_LIMIT);
     let executed = sandbox.exec(exec, cancel).await;
     if let Err(error) = provider.remove(sandbox.id()).await {
         tracing::warn!(sandbox.id = %sandbox.id(), %error, "the sandbox could not be removed");
@@ -102,7 +95,7 @@ fn from_ending(file: &Path) -> Language {
 
 fn refused(error: SandboxError) -> Failure {
     let remedy = match &error {
-        SandboxError::NoIsolation(_) => "`threadbox doctor` says what else this machine lacks.",
+        SandboxError::NoIsolation(_) | SandboxError::Refused(_) => "`threadbox doctor` says what else is missing.",
         SandboxError::NotFound(_) | SandboxError::Invalid(_) => "Nothing was run.",
         SandboxError::Unavailable(_) => "Try again.",
     };

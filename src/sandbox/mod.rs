@@ -7,6 +7,8 @@
 pub mod local;
 
 use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -82,6 +84,55 @@ pub struct Exec {
     pub timeout: Duration,
     /// Bytes kept of each stream; the middle is dropped beyond it and counted.
     pub output_limit: usize,
+    /// Makes it happen once: where [`Sandbox::rejoins`], a command that was begun under this key is waited for, not begun again.
+    pub key: Option<String>,
+    /// Hears what is printed while it runs.
+    pub listener: Option<Listener>,
+}
+
+impl Exec {
+    /// In the workspace, with nothing added to the environment, heard by nobody.
+    pub fn new(command: Command, timeout: Duration, output_limit: usize) -> Self {
+        Self { command, env: BTreeMap::new(), working_directory: None, timeout, output_limit, key: None, listener: None }
+    }
+
+    /// A line for the shell; for what the service itself looks up in a sandbox.
+    pub fn shell(line: impl Into<String>, timeout: Duration, output_limit: usize) -> Self {
+        Self::new(Command::Shell(line.into()), timeout, output_limit)
+    }
+}
+
+/// One of the two streams of a program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Stream {
+    /// Standard output.
+    Stdout,
+    /// Standard error.
+    Stderr,
+}
+
+/// Hears output while a command runs, in pieces of any size that may end within a character. What is far behind may be left out;
+/// the whole truth is the result of the command.
+#[derive(Clone)]
+pub struct Listener(Arc<dyn Fn(Stream, &[u8]) + Send + Sync>);
+
+impl Listener {
+    /// `hear` must not block.
+    pub fn new(hear: impl Fn(Stream, &[u8]) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(hear))
+    }
+
+    /// Says what was printed.
+    pub fn hear(&self, stream: Stream, bytes: &[u8]) {
+        (self.0)(stream, bytes);
+    }
+}
+
+impl std::fmt::Debug for Listener {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Listener")
+    }
 }
 
 /// The two ways to name a program.
@@ -193,6 +244,9 @@ pub enum SandboxError {
     /// The request itself is wrong: outside the workspace, not a directory, already exists.
     #[error("{0}")]
     Invalid(String),
+    /// The provider refuses, and will again: a wrong key, a quota, a missing snapshot. Names the remedy, which is the operator's.
+    #[error("{0}")]
+    Refused(String),
     /// The sandbox is gone or does not answer; a new attempt may find it again.
     #[error("the sandbox is not available: {0}")]
     Unavailable(String),
@@ -228,6 +282,11 @@ pub trait Sandbox: Send + Sync {
         Ok(None)
     }
 
+    /// True when a command outlives this service, so that [`Exec::key`] finds it again after a restart.
+    fn rejoins(&self) -> bool {
+        false
+    }
+
     /// Runs a command to its end, its timeout or the cancellation, whichever comes first; nothing it started survives.
     async fn exec(&self, exec: Exec, cancel: &CancellationToken) -> Result<Executed, SandboxError>;
 
@@ -236,6 +295,36 @@ pub trait Sandbox: Send + Sync {
 
     /// Writes a whole file, with its parents; readers see the old or the new content, never half.
     async fn write(&self, path: &str, content: &[u8]) -> Result<(), SandboxError>;
+
+    /// Reads files whole, those of at most `limit` bytes each; the answer has one entry for each path, in order.
+    async fn read_many(&self, paths: &[String], limit: usize) -> Result<Vec<Result<Bytes, SandboxError>>, SandboxError> {
+        let mut files = Vec::with_capacity(paths.len());
+        for path in paths {
+            files.push(match self.read(path, 0, limit).await {
+                Ok((bytes, size)) if size > bytes.len() as u64 => {
+                    Err(SandboxError::Invalid(format!("{path}: {size} bytes are more than the {limit} that are read")))
+                }
+                Ok((bytes, _)) => Ok(bytes),
+                Err(error @ SandboxError::Unavailable(_)) => return Err(error),
+                Err(error) => Err(error),
+            });
+        }
+        Ok(files)
+    }
+
+    /// Writes whole files with their parents. Stops at the first that cannot be written; those before it are there.
+    async fn write_many(&self, files: &[(String, Bytes)]) -> Result<(), SandboxError> {
+        for (path, content) in files {
+            self.write(path, content).await?;
+        }
+        Ok(())
+    }
+
+    /// Copies a file of this machine into the sandbox, never all of it in memory.
+    async fn upload(&self, source: &Path, path: &str) -> Result<(), SandboxError> {
+        let content = tokio::fs::read(source).await.map_err(|error| SandboxError::Unavailable(error.to_string()))?;
+        self.write(path, &content).await
+    }
 
     /// Lists a directory, not recursive, sorted by name.
     async fn list(&self, path: &str) -> Result<Vec<FileInfo>, SandboxError>;
@@ -275,6 +364,76 @@ pub trait Sandbox: Send + Sync {
 
     /// Makes a directory and its parents; fine when it exists.
     async fn create_directory(&self, path: &str) -> Result<(), SandboxError>;
+
+    /// Starts a program that goes on beside what else is run, under a name of its own: [`Exec::timeout`] is the longest it may live.
+    /// A name that is in use by a living program is [`SandboxError::Invalid`]; one that ended is replaced.
+    async fn start(&self, name: &str, exec: Exec) -> Result<(), SandboxError>;
+
+    /// How a started program is, with what it printed from these offsets on, at most `limit` bytes of each stream.
+    async fn process(&self, name: &str, from: Offsets, limit: usize) -> Result<ProcessReport, SandboxError>;
+
+    /// Ends a started program and all it started: asked first, killed after `grace`. Fine when it has ended.
+    async fn stop(&self, name: &str, grace: Duration) -> Result<(), SandboxError>;
+
+    /// Names of the programs that were started here and not replaced, sorted.
+    async fn processes(&self) -> Result<Vec<String>, SandboxError>;
+
+    /// An address where people reach a port of the sandbox. [`SandboxError::Invalid`] where there is no such thing.
+    async fn preview(&self, port: u16) -> Result<Preview, SandboxError>;
+
+    /// Tells the provider that the sandbox is in use, so that it is not stopped for idleness.
+    async fn keep_alive(&self) -> Result<(), SandboxError> {
+        Ok(())
+    }
+}
+
+/// Where to go on reading the output of a started program, in bytes from its beginning.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Offsets {
+    /// Of standard output.
+    pub stdout: u64,
+    /// Of standard error.
+    pub stderr: u64,
+}
+
+/// What is known of a started program.
+#[derive(Clone, Debug)]
+pub struct ProcessReport {
+    /// How it is.
+    pub state: ProcessState,
+    /// Standard output from the offset that was asked for; from a later one when that is no longer kept.
+    pub stdout: Bytes,
+    /// Standard error likewise.
+    pub stderr: Bytes,
+    /// Where these two begin. Beyond what was asked for, what lies between is lost.
+    pub from: Offsets,
+    /// Where to go on.
+    pub next: Offsets,
+}
+
+/// Whether a started program lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProcessState {
+    /// It runs.
+    Running,
+    /// It ended: exit status, or 128 + signal; and why, when it was killed by us.
+    Ended {
+        /// As the shell would say it.
+        exit_code: i32,
+        /// Why it was killed.
+        killed: Option<Killed>,
+    },
+    /// It is gone without an exit status: the sandbox, or for local sandboxes the service, was restarted.
+    Lost,
+}
+
+/// An address of a port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Preview {
+    /// Opens without any header.
+    pub url: String,
+    /// When it stops working.
+    pub expires_at: Option<DateTime<Utc>>,
 }
 
 /// What a new sandbox should be like.
@@ -297,11 +456,42 @@ pub trait Provider: Send + Sync {
     fn name(&self) -> &'static str;
 
     /// Makes a sandbox, or finds the one with this name.
-    async fn create(&self, spec: SandboxSpec) -> Result<std::sync::Arc<dyn Sandbox>, SandboxError>;
+    async fn create(&self, spec: SandboxSpec) -> Result<Arc<dyn Sandbox>, SandboxError>;
 
     /// Finds a sandbox by id. `NotFound` when it is provably gone.
-    async fn find(&self, id: &SandboxId) -> Result<std::sync::Arc<dyn Sandbox>, SandboxError>;
+    async fn find(&self, id: &SandboxId) -> Result<Arc<dyn Sandbox>, SandboxError>;
 
     /// Removes a sandbox and its files. Fine when it is gone.
     async fn remove(&self, id: &SandboxId) -> Result<(), SandboxError>;
+
+    /// Makes one ready to use: resumed when it was stopped or archived. `NotFound` when it is provably gone.
+    async fn wake(&self, id: &SandboxId) -> Result<(), SandboxError> {
+        self.find(id).await.map(drop)
+    }
+
+    /// Those that carry all these labels, at most `limit`. May lag behind; only for finding what was left over.
+    async fn labelled(&self, labels: &BTreeMap<String, String>, limit: usize) -> Result<Vec<Listed>, SandboxError>;
+
+    /// What an agent is told about the place where its code runs.
+    fn surroundings(&self) -> Surroundings;
+}
+
+/// A sandbox in a list.
+#[derive(Clone, Debug)]
+pub struct Listed {
+    /// The provider's id.
+    pub id: SandboxId,
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
+    /// When it was made, where that is known.
+    pub created_at: Option<DateTime<Utc>>,
+}
+
+/// The place where code runs, in words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Surroundings {
+    /// Absolute path of the workspace, where it is the same in every sandbox.
+    pub workspace: Option<String>,
+    /// What can be reached from inside, such as `no network`.
+    pub network: String,
 }

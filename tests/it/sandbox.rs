@@ -46,7 +46,7 @@ impl Machine {
 }
 
 fn exec(command: Command) -> Exec {
-    Exec { command, env: BTreeMap::new(), working_directory: None, timeout: Duration::from_secs(30), output_limit: 64 << 10 }
+    Exec::new(command, Duration::from_secs(30), 64 << 10)
 }
 
 async fn sh(sandbox: &dyn Sandbox, line: &str) -> Executed {

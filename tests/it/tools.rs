@@ -53,7 +53,14 @@ impl Thread {
     }
 
     fn context(&self) -> ToolContext<'_> {
-        ToolContext { sandboxes: self, cancel: &self.cancel, clock: &SystemClock, limits: self.limits }
+        ToolContext {
+            sandboxes: self,
+            cancel: &self.cancel,
+            clock: &SystemClock,
+            limits: self.limits,
+            key: "call-1",
+            listener: None,
+        }
     }
 
     async fn run(&self, name: &str, arguments: Value) -> ToolOutput {

@@ -94,6 +94,7 @@ impl Problems {
             content: json!({ "error": error, "schema": spec.schema }),
             is_error: true,
             execution: None,
+            attachments: Vec::new(),
             summary: format!("Wrong arguments for {}", spec.name),
         }
     }

@@ -44,7 +44,12 @@ impl Typed for CheckFileExists {
             Err(SandboxError::NotFound(_)) => {
                 Ok(ToolOutput::success(json!({ "exists": false, "path": path }), format!("No {name}")))
             }
-            Err(error @ (SandboxError::Invalid(_) | SandboxError::Unavailable(_) | SandboxError::NoIsolation(_))) => Err(error),
+            Err(
+                error @ (SandboxError::Invalid(_)
+                | SandboxError::Refused(_)
+                | SandboxError::Unavailable(_)
+                | SandboxError::NoIsolation(_)),
+            ) => Err(error),
         }
     }
 }

@@ -34,7 +34,7 @@ use tokio_util::sync::CancellationToken;
 pub use self::tool::{Tool, Typed, tool};
 use crate::clock::Clock;
 use crate::model::{Arguments, ToolCall, ToolSpec};
-use crate::sandbox::{Sandbox, SandboxError, SandboxId, SandboxSpec};
+use crate::sandbox::{Command, Exec, Listener, Sandbox, SandboxError, SandboxId, SandboxSpec};
 
 /// Whether a call changes anything. Reading calls of one answer run together, writing calls alone. Writes when in doubt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,9 +55,20 @@ pub struct ToolContext<'a> {
     pub clock: &'a dyn Clock,
     /// Ceilings.
     pub limits: ToolLimits,
+    /// Unique to this call, the same after a restart.
+    pub key: &'a str,
+    /// Hears what the call prints while it runs.
+    pub listener: Option<&'a Listener>,
 }
 
 impl ToolContext<'_> {
+    /// A command of this call, heard while it runs and found again after a restart where that is possible.
+    fn exec(&self, command: Command, timeout_seconds: Option<f64>) -> Exec {
+        let timeout = execution::timeout(&self.limits, timeout_seconds);
+        let (key, listener) = (Some(self.key.to_owned()), self.listener.cloned());
+        Exec { key, listener, ..Exec::new(command, timeout, self.limits.output_bytes) }
+    }
+
     /// The sandbox a call means: the thread's own unless it names another of the thread.
     pub async fn sandbox(&self, id: Option<&str>) -> Result<Arc<dyn Sandbox>, SandboxError> {
         match id.map(str::trim).filter(|id| !id.is_empty()) {
@@ -107,6 +118,17 @@ pub trait Sandboxes: Send + Sync {
     async fn create(&self, spec: SandboxSpec) -> Result<Arc<dyn Sandbox>, SandboxError>;
 }
 
+/// A file for people, as it was when the call ended.
+#[derive(Clone, Debug)]
+pub struct Attachment {
+    /// Base name.
+    pub name: String,
+    /// Such as `image/png`.
+    pub media_type: String,
+    /// The content.
+    pub content: bytes::Bytes,
+}
+
 /// What a call came to.
 #[derive(Clone, Debug)]
 pub struct ToolOutput {
@@ -116,6 +138,8 @@ pub struct ToolOutput {
     pub is_error: bool,
     /// What was run, for the answer.
     pub execution: Option<crate::reply::Execution>,
+    /// Files for the answer: pictures a program made, and what the agent attaches.
+    pub attachments: Vec<Attachment>,
     /// One plain line for the checklist, such as `Ran Python (exit 0)`.
     pub summary: String,
 }
@@ -123,12 +147,18 @@ pub struct ToolOutput {
 impl ToolOutput {
     /// A success.
     pub fn success(content: Value, summary: impl Into<String>) -> Self {
-        Self { content, is_error: false, execution: None, summary: summary.into() }
+        Self { content, is_error: false, execution: None, attachments: Vec::new(), summary: summary.into() }
     }
 
     /// A failure with a text that says what to do.
     pub fn error(text: impl Into<String>, summary: impl Into<String>) -> Self {
-        Self { content: json!({ "error": text.into() }), is_error: true, execution: None, summary: summary.into() }
+        Self {
+            content: json!({ "error": text.into() }),
+            is_error: true,
+            execution: None,
+            attachments: Vec::new(),
+            summary: summary.into(),
+        }
     }
 }
 
@@ -214,6 +244,7 @@ impl Toolbox {
             content: json!({ "error": error, "tools": names }),
             is_error: true,
             execution: None,
+            attachments: Vec::new(),
             summary: format!("Unknown tool {}", text::short(name)),
         }
     }
@@ -228,6 +259,7 @@ fn broken(spec: &ToolSpec, text: &str) -> ToolOutput {
         content: json!({ "error": error, "schema": spec.schema }),
         is_error: true,
         execution: None,
+        attachments: Vec::new(),
         summary: format!("Unreadable arguments for {}", spec.name),
     }
 }

@@ -64,13 +64,8 @@ impl Typed for RunCode {
     async fn call(ctx: &ToolContext<'_>, arguments: Arguments) -> Result<ToolOutput, SandboxError> {
         let sandbox = ctx.sandbox(arguments.sandbox_id.as_deref()).await?;
         let language = arguments.language.unwrap_or_else(|| sandbox.language());
-        let exec = Exec {
-            command: Command::Code { language, code: arguments.code.clone(), argv: arguments.argv },
-            env: arguments.envs,
-            working_directory: None,
-            timeout: execution::timeout(&ctx.limits, arguments.timeout_seconds),
-            output_limit: ctx.limits.output_bytes,
-        };
+        let command = Command::Code { language, code: arguments.code.clone(), argv: arguments.argv };
+        let exec = Exec { env: arguments.envs, ..ctx.exec(command, arguments.timeout_seconds) };
         let ran = match execution::run(ctx, &*sandbox, exec).await {
             Ok(ran) => ran,
             Err(error) => {

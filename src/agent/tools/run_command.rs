@@ -51,11 +51,10 @@ impl Typed for RunCommand {
         let sandbox = ctx.sandbox(arguments.sandbox_id.as_deref()).await?;
         let command = arguments.command;
         let exec = Exec {
-            command: Command::Shell(command.clone()),
             env: arguments.envs,
             working_directory: arguments.working_directory,
-            timeout: execution::timeout(&ctx.limits, arguments.timeout_seconds),
             output_limit: if arguments.capture_output { ctx.limits.output_bytes } else { 0 },
+            ..ctx.exec(Command::Shell(command.clone()), arguments.timeout_seconds)
         };
         let name = text::short(&command);
         let ran = match execution::run(ctx, &*sandbox, exec).await {

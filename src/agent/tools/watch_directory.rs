@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
 use super::{Access, ToolContext, ToolOutput, Typed, diff, execution, text};
-use crate::sandbox::{Command, Exec, Executed, Sandbox, SandboxError, WalkBounds};
+use crate::sandbox::{Exec, Executed, Sandbox, SandboxError, WalkBounds};
 
 pub(super) struct WatchDirectory;
 
@@ -84,13 +84,7 @@ impl Typed for WatchDirectory {
 }
 
 fn exec(ctx: &ToolContext<'_>, line: String, timeout: Duration) -> Exec {
-    Exec {
-        command: Command::Shell(line),
-        env: BTreeMap::new(),
-        working_directory: None,
-        timeout,
-        output_limit: ctx.limits.output_bytes / 2,
-    }
+    Exec::shell(line, timeout, ctx.limits.output_bytes / 2)
 }
 
 fn outcome(executed: &Executed) -> Value {

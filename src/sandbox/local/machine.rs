@@ -17,7 +17,8 @@ use super::plan::{self, Limits, Mount, MountAccess, Plan};
 use super::program::{self, NodeVersion, Prepared};
 use super::{RECORD, Record, Shared, blocking, host, is_directory_name, make_private_directory, short_hash};
 use crate::sandbox::{
-    Command, Exec, Executed, FileInfo, LANGUAGE_LABEL, Language, Sandbox, SandboxError, SandboxId, WalkBounds, Walked,
+    Command, Exec, Executed, FileInfo, LANGUAGE_LABEL, Language, Offsets, Preview, ProcessReport, Sandbox, SandboxError,
+    SandboxId, WalkBounds, Walked,
 };
 
 /// One directory, and the walls around what runs in it.
@@ -124,13 +125,7 @@ impl LocalSandbox {
     /// The version of Node, asked once per service and only when a command needs it.
     async fn node(&self) -> Result<Option<NodeVersion>, SandboxError> {
         let ask = async || {
-            let exec = Exec {
-                command: Command::Shell("exec node --version".to_owned()),
-                env: BTreeMap::new(),
-                working_directory: None,
-                timeout: Duration::from_secs(20),
-                output_limit: 1024,
-            };
+            let exec = Exec::shell("exec node --version", Duration::from_secs(20), 1024);
             let finished = self.run(&exec, &CancellationToken::new(), None).await?;
             Ok(NodeVersion::parse(&finished.executed.stdout.text()))
         };
@@ -233,5 +228,27 @@ impl Sandbox for LocalSandbox {
     async fn create_directory(&self, path: &str) -> Result<(), SandboxError> {
         let path = path.to_owned();
         self.on_files(move |files| files.create_directory(&path)).await
+    }
+
+    async fn start(&self, _: &str, _: Exec) -> Result<(), SandboxError> {
+        Err(SandboxError::Invalid("local sandboxes run nothing in the background".to_owned()))
+    }
+
+    async fn process(&self, name: &str, _: Offsets, _: usize) -> Result<ProcessReport, SandboxError> {
+        Err(SandboxError::NotFound(format!("process {name}")))
+    }
+
+    async fn stop(&self, _: &str, _: Duration) -> Result<(), SandboxError> {
+        Ok(())
+    }
+
+    async fn processes(&self) -> Result<Vec<String>, SandboxError> {
+        Ok(Vec::new())
+    }
+
+    async fn preview(&self, _: u16) -> Result<Preview, SandboxError> {
+        Err(SandboxError::Invalid(
+            "Ports of a local sandbox cannot be reached from outside; look from inside, for example with curl.".to_owned(),
+        ))
     }
 }

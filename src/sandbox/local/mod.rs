@@ -34,7 +34,7 @@ pub use self::isolation::{Isolation, Layer};
 use self::machine::LocalSandbox;
 use self::plan::Limits;
 use self::program::NodeVersion;
-use super::{Command, Exec, Provider, Sandbox, SandboxError, SandboxId, SandboxSpec};
+use super::{Exec, Listed, Provider, Sandbox, SandboxError, SandboxId, SandboxSpec, Surroundings};
 use crate::id::ThreadId;
 
 /// How local sandboxes are made.
@@ -97,13 +97,7 @@ impl LocalProvider {
     pub async fn probe(&self) -> Result<Isolation, SandboxError> {
         let spec = SandboxSpec { name: Some(format!("probe-{}", uuid::Uuid::now_v7().simple())), ..SandboxSpec::default() };
         let sandbox = self.open(spec).await?;
-        let exec = Exec {
-            command: Command::Shell("exit 0".to_owned()),
-            env: BTreeMap::new(),
-            working_directory: None,
-            timeout: Duration::from_secs(20),
-            output_limit: 1024,
-        };
+        let exec = Exec::shell("exit 0", Duration::from_secs(20), 1024);
         let finished = sandbox.run(&exec, &CancellationToken::new(), None).await;
         self.remove(&sandbox.id).await?;
         let layers = finished?.layers;
@@ -148,6 +142,33 @@ impl Provider for LocalProvider {
             }
         })
         .await
+    }
+
+    async fn labelled(&self, labels: &BTreeMap<String, String>, limit: usize) -> Result<Vec<Listed>, SandboxError> {
+        let (root, labels) = (self.shared.config.root.clone(), labels.clone());
+        blocking(move || {
+            let failed = |error: std::io::Error| SandboxError::Unavailable(format!("{}: {error}", root.display()));
+            let mut listed = Vec::new();
+            for entry in std::fs::read_dir(&root).map_err(failed)?.flatten() {
+                // What has no record yet is being made, or was half removed.
+                let Ok(json) = std::fs::read(entry.path().join(RECORD)) else { continue };
+                let Ok(record) = serde_json::from_slice::<Record>(&json) else { continue };
+                if labels.iter().all(|(name, value)| record.labels.get(name) == Some(value)) {
+                    let id = SandboxId(entry.file_name().to_string_lossy().into_owned());
+                    let made = entry.metadata().and_then(|metadata| metadata.created()).ok();
+                    listed.push(Listed { id, labels: record.labels, created_at: made.map(Into::into) });
+                }
+                if listed.len() == limit {
+                    break;
+                }
+            }
+            Ok(listed)
+        })
+        .await
+    }
+
+    fn surroundings(&self) -> Surroundings {
+        Surroundings { workspace: Some(paths::WORKSPACE.to_owned()), network: "no network".to_owned() }
     }
 }
 

@@ -176,7 +176,7 @@ mod tests {
 
     fn code(language: Language, code: &str) -> Exec {
         let command = Command::Code { language, code: code.to_owned(), argv: vec!["$(id)".to_owned(), "a b".to_owned()] };
-        Exec { command, env: BTreeMap::new(), working_directory: None, timeout: Duration::from_secs(1), output_limit: 1 }
+        Exec::new(command, Duration::from_secs(1), 1)
     }
 
     #[test]
