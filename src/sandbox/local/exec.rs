@@ -12,7 +12,7 @@ use tokio::net::UnixStream;
 use tokio::process::{Child, Command};
 use tokio_util::sync::CancellationToken;
 
-use super::super::{Executed, Killed, SandboxError};
+use super::super::{Executed, Killed, Listener, SandboxError, Stream};
 use super::cgroup::Cgroups;
 use super::isolation::{Layer, refusal};
 use super::output::{Ring, capture};
@@ -26,6 +26,7 @@ pub(super) struct Bounds<'a> {
     pub timeout: Duration,
     pub output_limit: usize,
     pub cancel: &'a CancellationToken,
+    pub listener: Option<&'a Listener>,
 }
 
 /// A run that took place.
@@ -53,7 +54,7 @@ pub(super) async fn run(helper: &Path, plan: &Plan, cgroups: &Cgroups, bounds: B
 
     let (mut stdout, mut stderr, mut heard) = (Ring::new(bounds.output_limit), Ring::new(bounds.output_limit), Heard::default());
     let killed = {
-        let all = follow(&mut child, events, &mut stdout, &mut stderr, &mut heard);
+        let all = follow(&mut child, events, (&mut stdout, &mut stderr), bounds.listener, &mut heard);
         tokio::pin!(all);
         let killed = tokio::select! {
             () = &mut all => None,
@@ -105,19 +106,20 @@ async fn send(socket: &mut (impl AsyncWriteExt + Unpin), plan: &Plan) -> std::io
 async fn follow(
     child: &mut Child,
     events: impl tokio::io::AsyncRead + Unpin,
-    stdout: &mut Ring,
-    stderr: &mut Ring,
+    (stdout, stderr): (&mut Ring, &mut Ring),
+    listener: Option<&Listener>,
     heard: &mut Heard,
 ) {
     let (out, err) = (child.stdout.take(), child.stderr.take());
+    let tell = |stream| move |bytes: &[u8]| listener.iter().for_each(|listener| listener.hear(stream, bytes));
     let stdout = async {
         if let Some(stream) = out {
-            capture(stream, stdout).await;
+            capture(stream, stdout, tell(Stream::Stdout)).await;
         }
     };
     let stderr = async {
         if let Some(stream) = err {
-            capture(stream, stderr).await;
+            capture(stream, stderr, tell(Stream::Stderr)).await;
         }
     };
     tokio::join!(stdout, stderr, listen(events, heard), async {

@@ -92,7 +92,7 @@ impl LocalSandbox {
         let limits = self.shared.limits(exec.timeout);
         let cgroups = blocking(move || Ok(Cgroups::make(&limits))).await?;
         let plan = self.plan(program, limits, &cgroups);
-        let bounds = Bounds { timeout: exec.timeout, output_limit: exec.output_limit, cancel };
+        let bounds = Bounds { timeout: exec.timeout, output_limit: exec.output_limit, cancel, listener: exec.listener.as_ref() };
         let finished = exec::run(&self.shared.config.helper, &plan, &cgroups, bounds).await;
         if let Some(code) = &code {
             let directory = code.path.rsplit_once('/').map_or(code.path.as_str(), |(directory, _)| directory);

@@ -74,13 +74,16 @@ fn cut_broken_start(bytes: &mut Vec<u8>) {
     bytes.drain(..rest);
 }
 
-/// Reads to the end.
-pub(super) async fn capture(mut stream: impl AsyncRead + Unpin, ring: &mut Ring) {
+/// Reads to the end; `hear` is told of every piece.
+pub(super) async fn capture(mut stream: impl AsyncRead + Unpin, ring: &mut Ring, hear: impl Fn(&[u8])) {
     let mut buffer = vec![0; 16 << 10];
     loop {
         match stream.read(&mut buffer).await {
             Ok(0) | Err(_) => return,
-            Ok(count) => ring.push(&buffer[..count]),
+            Ok(count) => {
+                hear(&buffer[..count]);
+                ring.push(&buffer[..count]);
+            }
         }
     }
 }
