@@ -245,7 +245,11 @@ fn view(taken: &Taken, record: &Record) -> AnswerView {
         match event {
             RunEvent::Acted { execution: Some(execution), .. } => executions.push(execution.clone()),
             RunEvent::Changed { diff: changed } => diff = Some(changed.clone()),
-            RunEvent::Acted { .. } | RunEvent::Started { .. } | RunEvent::Answered { .. } | RunEvent::Joined { .. } => {}
+            RunEvent::Acted { .. }
+            | RunEvent::Started { .. }
+            | RunEvent::Answered { .. }
+            | RunEvent::Printed { .. }
+            | RunEvent::Joined { .. } => {}
         }
     }
     let snapshot = &record.snapshot;

@@ -212,6 +212,11 @@ impl Toolbox {
         }
     }
 
+    /// True when the call is one command, which a sandbox that outlives us has kept running under the key of the call.
+    pub fn is_one_command(&self, call: &ToolCall) -> bool {
+        self.find(&call.name).is_some_and(Tool::is_one_command)
+    }
+
     /// One plain line to show while the call runs, such as `Running Python`.
     pub fn label(&self, call: &ToolCall) -> String {
         match (self.find(&call.name), &call.arguments) {

@@ -52,6 +52,7 @@ impl Typed for RunCode {
     type Arguments = Arguments;
     const NAME: &'static str = "runCode";
     const DESCRIPTION: &'static str = include_str!("run_code.md");
+    const IS_ONE_COMMAND: bool = true;
 
     fn access(_: &Arguments) -> Access {
         Access::Writes
