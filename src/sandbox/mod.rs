@@ -115,7 +115,9 @@ pub enum Stream {
 /// Hears output while a command runs, in pieces of any size that may end within a character. What is far behind may be left out;
 /// the whole truth is the result of the command.
 #[derive(Clone)]
-pub struct Listener(Arc<dyn Fn(Stream, &[u8]) + Send + Sync>);
+pub struct Listener(Arc<Hear>);
+
+type Hear = dyn Fn(Stream, &[u8]) + Send + Sync;
 
 impl Listener {
     /// `hear` must not block.
