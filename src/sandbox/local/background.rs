@@ -8,8 +8,8 @@ use tokio::sync::oneshot;
 use super::super::{Exec, Offsets, ProcessReport, SandboxError};
 use super::exec::{self, Bounds};
 use super::machine::{LocalSandbox, Ready};
-use super::network::Network;
 use super::process::{End, Process};
+use super::shared_network::Network;
 use super::{blocking, processes};
 
 impl LocalSandbox {

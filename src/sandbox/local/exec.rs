@@ -17,9 +17,9 @@ use tokio_util::sync::CancellationToken;
 use super::super::{Executed, Killed, Listener, SandboxError, Stream};
 use super::cgroup::Cgroups;
 use super::isolation::{Layer, refusal};
-use super::network::Network;
 use super::output::Ring;
 use super::plan::{ASK_TO_END, Event, Order, Plan};
+use super::shared_network::Network;
 
 /// How long the kernel may take to end everything after the helper was told to stop.
 const GRACE: Duration = Duration::from_secs(5);

@@ -1,7 +1,7 @@
 //! The sandbox on this machine: each command runs behind namespaces, a root of its own, Landlock and limits, or not at all.
 //!
 //! A sandbox is a directory, `<root>/<name>/{workspace,tmp}`; between commands nothing of it runs but what was started in the
-//! background (`processes`), which shares its `network` with the commands of the same sandbox. `init` is the helper that builds
+//! background (`processes`), which shares its network (`shared_network`) with the commands of the same sandbox. `init` is the helper that builds
 //! the walls around a command (this binary, started again), `plan` what it is told, `exec` starts and ends it. File operations
 //! are done by the service itself, below a directory handle.
 
@@ -14,7 +14,6 @@ pub mod init;
 mod interpreters;
 mod isolation;
 mod machine;
-mod network;
 mod output;
 mod paths;
 mod plan;
@@ -22,6 +21,7 @@ mod process;
 mod processes;
 mod program;
 mod remove;
+mod shared_network;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
