@@ -5,6 +5,7 @@
 //! accepted when they lie inside it.
 
 pub mod local;
+pub mod proxy;
 
 use std::collections::BTreeMap;
 use std::path::Path;
