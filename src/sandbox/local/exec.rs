@@ -9,12 +9,15 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
+use tokio::net::unix::OwnedReadHalf;
 use tokio::process::{Child, Command};
 use tokio_util::sync::CancellationToken;
 
+use super::super::proxy::Proxy;
 use super::super::{Executed, Killed, SandboxError};
 use super::cgroup::Cgroups;
 use super::isolation::{Layer, refusal};
+use super::network;
 use super::output::{Ring, capture};
 use super::plan::{Event, Plan};
 
@@ -26,6 +29,8 @@ pub(super) struct Bounds<'a> {
     pub timeout: Duration,
     pub output_limit: usize,
     pub cancel: &'a CancellationToken,
+    /// Serves what the plan lets out.
+    pub proxy: Option<Proxy>,
 }
 
 /// A run that took place.
@@ -53,7 +58,7 @@ pub(super) async fn run(helper: &Path, plan: &Plan, cgroups: &Cgroups, bounds: B
 
     let (mut stdout, mut stderr, mut heard) = (Ring::new(bounds.output_limit), Ring::new(bounds.output_limit), Heard::default());
     let killed = {
-        let all = follow(&mut child, events, &mut stdout, &mut stderr, &mut heard);
+        let all = follow(&mut child, (events, bounds.proxy), &mut stdout, &mut stderr, &mut heard);
         tokio::pin!(all);
         let killed = tokio::select! {
             () = &mut all => None,
@@ -104,7 +109,7 @@ async fn send(socket: &mut (impl AsyncWriteExt + Unpin), plan: &Plan) -> std::io
 /// Ends when the helper, everything inside and all they held are gone.
 async fn follow(
     child: &mut Child,
-    events: impl tokio::io::AsyncRead + Unpin,
+    (events, proxy): (OwnedReadHalf, Option<Proxy>),
     stdout: &mut Ring,
     stderr: &mut Ring,
     heard: &mut Heard,
@@ -120,7 +125,7 @@ async fn follow(
             capture(stream, stderr).await;
         }
     };
-    tokio::join!(stdout, stderr, listen(events, heard), async {
+    tokio::join!(stdout, stderr, listen(events, proxy, heard), async {
         let _ = child.wait().await;
     });
 }
@@ -128,10 +133,16 @@ async fn follow(
 /// The helper says a handful of short lines.
 const MAX_HEARD: u64 = 64 << 10;
 
-async fn listen(events: impl tokio::io::AsyncRead + Unpin, heard: &mut Heard) {
-    let mut lines = BufReader::new(events.take(MAX_HEARD)).lines();
+async fn listen(events: OwnedReadHalf, proxy: Option<Proxy>, heard: &mut Heard) {
+    // The way out is open as long as the helper lives.
+    let (first, _way_out) = match proxy {
+        Some(proxy) => network::open(events.as_ref(), proxy).await,
+        None => (Vec::new(), None),
+    };
+    let mut lines = BufReader::new(first.chain(events).take(MAX_HEARD)).lines();
     while let Ok(Some(line)) = lines.next_line().await {
         match serde_json::from_str(&line) {
+            _ if line.is_empty() => {}
             Ok(Event::Ready { layers }) => heard.layers = layers,
             Ok(event) => heard.last = heard.last.take().or(Some(event)),
             Err(error) => tracing::warn!(%error, "the sandbox helper said something unexpected"),

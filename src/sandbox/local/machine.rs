@@ -12,10 +12,11 @@ use tokio_util::sync::CancellationToken;
 use super::cgroup::Cgroups;
 use super::exec::{self, Bounds, Finished, NotRun};
 use super::files::Files;
+use super::network;
 use super::paths::{self, WORKSPACE};
 use super::plan::{self, Limits, Mount, MountAccess, Plan};
 use super::program::{self, NodeVersion, Prepared};
-use super::{RECORD, Record, Shared, blocking, host, is_directory_name, make_private_directory, short_hash};
+use super::{LayerName, RECORD, Record, Shared, blocking, host, is_directory_name, make_private_directory, short_hash};
 use crate::sandbox::{
     Command, Exec, Executed, FileInfo, LANGUAGE_LABEL, Language, Offsets, Preview, ProcessReport, Sandbox, SandboxError,
     SandboxId, WalkBounds, Walked,
@@ -74,7 +75,12 @@ impl LocalSandbox {
         let files = Files { directory: shared.config.root.join(&id.0), outside };
         files.prepare().map_err(|error| SandboxError::Unavailable(format!("{id}: {error}")))?;
         let language = record.labels.get(LANGUAGE_LABEL).and_then(|name| name.parse().ok()).unwrap_or_default();
-        Ok(Self { id, shared, files, language, env: record.env })
+        let mut env = BTreeMap::new();
+        if shared.config.network.is_open() {
+            env.extend(network::environment());
+        }
+        env.extend(record.env);
+        Ok(Self { id, shared, files, language, env })
     }
 
     /// Runs without looking at the version of Node when `node` is given.
@@ -90,10 +96,13 @@ impl LocalSandbox {
             self.write(&code.path, code.content.as_bytes()).await?;
         }
         let limits = self.shared.limits(exec.timeout);
-        let cgroups = blocking(move || Ok(Cgroups::make(&limits))).await?;
+        let config = &self.shared.config;
+        let with_cgroups = !config.without.contains(&LayerName::ControlGroups);
+        let cgroups = blocking(move || Ok(if with_cgroups { Cgroups::make(&limits) } else { Cgroups::default() })).await?;
         let plan = self.plan(program, limits, &cgroups);
-        let bounds = Bounds { timeout: exec.timeout, output_limit: exec.output_limit, cancel };
-        let finished = exec::run(&self.shared.config.helper, &plan, &cgroups, bounds).await;
+        let bounds =
+            Bounds { timeout: exec.timeout, output_limit: exec.output_limit, cancel, proxy: config.network.proxy(&self.id.0) };
+        let finished = exec::run(&config.helper, &plan, &cgroups, bounds).await;
         if let Some(code) = &code {
             let directory = code.path.rsplit_once('/').map_or(code.path.as_str(), |(directory, _)| directory);
             // What is left behind lies in the private temporary directory and disturbs nobody.
@@ -118,6 +127,8 @@ impl LocalSandbox {
             files: self.shared.host.files.clone(),
             cgroups: cgroups.directories().to_vec(),
             limits,
+            egress: self.shared.config.network.is_open(),
+            without: self.shared.config.without.clone(),
             program,
         }
     }

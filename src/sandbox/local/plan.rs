@@ -1,10 +1,11 @@
 //! What the service tells the helper to do, and what the helper says back: JSON over one socket, never the environment.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::isolation::Layer;
+use super::isolation::{Layer, LayerName};
 
 /// Everything the helper needs to build one isolated machine and run one program in it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -21,8 +22,19 @@ pub(super) struct Plan {
     pub cgroups: Vec<PathBuf>,
     /// Ceilings.
     pub limits: Limits,
+    /// Whether a listener for the service's proxy is opened inside and handed out, before anything else is said.
+    pub egress: bool,
+    /// Walls that are left out; see [`LocalConfig::without`](super::LocalConfig::without).
+    pub without: BTreeSet<LayerName>,
     /// The program.
     pub program: Program,
+}
+
+impl Plan {
+    /// Builds a wall, unless a test of the others left it out.
+    pub(super) fn unless_left_out<E>(&self, name: LayerName, build: impl FnOnce() -> Result<Layer, E>) -> Result<Layer, E> {
+        if self.without.contains(&name) { Ok(Layer::left_out(name)) } else { build() }
+    }
 }
 
 /// A user and a group of this machine.

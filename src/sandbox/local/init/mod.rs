@@ -4,10 +4,14 @@
 //! (pid 1 inside) finishes the new root and watches memory and disk; when it ends, the kernel ends everything inside. The
 //! *program* drops its last rights and executes the code. All of them end when the service's end of the socket closes.
 
+mod egress;
 mod outer;
 mod program;
 mod root;
+mod seccomp;
 mod sys;
+#[rustfmt::skip] // one line for each call would be long
+mod syscalls;
 mod watch;
 
 use std::io::{Read, Write};

@@ -10,7 +10,7 @@ use rustix::process::{
 };
 use rustix::thread::UnshareFlags;
 
-use super::super::isolation::Layer;
+use super::super::isolation::{Layer, LayerName};
 use super::super::plan::{INSIDE, Ids, Plan};
 use super::sys::{self, Forked};
 use super::{Building, Line, Refused, root, watch};
@@ -22,7 +22,7 @@ pub(super) fn run(plan: &Plan, line: &mut Line) -> Result<(), Refused> {
     // Root may see directories that the unprivileged user may not: what is needed of them is opened now.
     let early = plan.become_outside.and_then(|_| root::open_sources(plan).ok());
     let outside = leave_root(plan)?;
-    make_namespaces(outside, &mut layers)?;
+    make_namespaces(plan, outside, &mut layers)?;
     root::detach_from_host()?;
     let sources = match early {
         Some(sources) => sources,
@@ -71,7 +71,7 @@ fn leave_root(plan: &Plan) -> Result<Ids, Refused> {
     Ok(ids)
 }
 
-fn make_namespaces(outside: Ids, layers: &mut Vec<Layer>) -> Result<(), Refused> {
+fn make_namespaces(plan: &Plan, outside: Ids, layers: &mut Vec<Layer>) -> Result<(), Refused> {
     sys::unshare(UnshareFlags::NEWUSER).building("user namespace", "unshare")?;
     fs::write("/proc/self/setgroups", "deny").building("user namespace", "deny setgroups")?;
     fs::write("/proc/self/uid_map", format!("{} {} 1", INSIDE.uid, outside.uid)).building("user namespace", "map the user")?;
@@ -81,18 +81,29 @@ fn make_namespaces(outside: Ids, layers: &mut Vec<Layer>) -> Result<(), Refused>
     let required = [
         ("mount namespace", UnshareFlags::NEWNS, "own mounts"),
         ("pid namespace", UnshareFlags::NEWPID, "no other process is visible; all end together"),
-        ("network namespace", UnshareFlags::NEWNET, "no network but an own loopback"),
-        ("ipc namespace", UnshareFlags::NEWIPC, "own shared memory and queues"),
-        ("uts namespace", UnshareFlags::NEWUTS, "own host name"),
     ];
     for (name, flag, detail) in required {
         sys::unshare(flag).building(name, "unshare")?;
         layers.push(Layer::given(name, detail));
     }
-    layers.push(match sys::unshare(UnshareFlags::NEWCGROUP) {
-        Ok(()) => Layer::given("cgroup namespace", "control groups of this machine are not visible"),
-        Err(error) => Layer::missing("cgroup namespace", error.to_string()),
-    });
+    // These can be left out by tests of the others.
+    let separate = [
+        (LayerName::NetworkNamespace, UnshareFlags::NEWNET, "no network device but an own loopback; own abstract sockets"),
+        (LayerName::IpcNamespace, UnshareFlags::NEWIPC, "own shared memory and queues"),
+        (LayerName::UtsNamespace, UnshareFlags::NEWUTS, "own host name"),
+    ];
+    for (name, flag, detail) in separate {
+        layers.push(plan.unless_left_out(name, || {
+            sys::unshare(flag).building(name.name(), "unshare")?;
+            Ok(Layer::given(name.name(), detail))
+        })?);
+    }
+    layers.push(plan.unless_left_out(LayerName::CgroupNamespace, || {
+        Ok::<_, Refused>(match sys::unshare(UnshareFlags::NEWCGROUP) {
+            Ok(()) => Layer::given("cgroup namespace", "control groups of this machine are not visible"),
+            Err(error) => Layer::missing("cgroup namespace", error.to_string()),
+        })
+    })?);
     Ok(())
 }
 
