@@ -3,12 +3,13 @@
 
 #![allow(clippy::unwrap_used)]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use threadbox::sandbox::local::{LocalConfig, LocalProvider};
+use threadbox::sandbox::proxy::Policy;
 use threadbox::sandbox::{Command, Exec, Executed, Killed, Language, Provider, Sandbox, SandboxError, SandboxSpec};
 use tokio_util::sync::CancellationToken;
 
@@ -27,6 +28,8 @@ pub fn config(root: &Path) -> LocalConfig {
         disk_mb: 64,
         processes: 128,
         search_path: Vec::new(),
+        network: Policy::default(),
+        without: BTreeSet::new(),
     }
 }
 

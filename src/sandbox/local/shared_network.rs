@@ -3,6 +3,7 @@
 
 use std::io::{IoSlice, IoSliceMut, Read, Write};
 use std::mem::MaybeUninit;
+use std::net::TcpListener;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -14,7 +15,10 @@ use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
 };
 
+use tokio_util::task::AbortOnDropHandle;
+
 use super::super::SandboxError;
+use super::super::proxy::Proxy;
 use super::exec::no_helper;
 use super::isolation::refusal;
 use super::plan::{Event, Ids, Order, Plan};
@@ -27,17 +31,36 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub(super) struct Network {
     user: OwnedFd,
     network: OwnedFd,
+    /// Serves the way out, if there is one.
+    _proxy: Option<AbortOnDropHandle<()>>,
 }
 
 impl Network {
-    /// Has a helper make them. Blocks.
-    pub(super) fn make(helper: &Path, become_outside: Option<Ids>) -> Result<Self, SandboxError> {
-        let made = start(helper, become_outside).and_then(|mut socket| receive(&mut socket));
-        match made.map_err(|error| no_helper(helper, &error))? {
-            Received::Network(network) => Ok(network),
+    /// Has a helper make them, with a way out through the proxy where there is one. Blocks, within a runtime.
+    pub(super) fn make(helper: &Path, become_outside: Option<Ids>, proxy: Option<Proxy>) -> Result<Self, SandboxError> {
+        let failed = |error: std::io::Error| no_helper(helper, &error);
+        let received = start(helper, become_outside, proxy.is_some()).and_then(|mut socket| receive(&mut socket));
+        match received.map_err(failed)? {
+            Received::Descriptors(descriptors) => Self::of(descriptors, proxy).map_err(failed),
             Received::Refused(Event::NoIsolation { layer, reason }) => Err(SandboxError::NoIsolation(refusal(&layer, &reason))),
             Received::Refused(other) => Err(SandboxError::Unavailable(format!("the sandbox helper said {other:?}"))),
         }
+    }
+
+    fn of(mut descriptors: Vec<OwnedFd>, proxy: Option<Proxy>) -> std::io::Result<Self> {
+        let missing = || std::io::Error::other("a descriptor is missing");
+        let proxy = match proxy {
+            Some(proxy) => {
+                let listener = TcpListener::from(descriptors.pop().ok_or_else(missing)?);
+                listener.set_nonblocking(true)?;
+                let listener = tokio::net::TcpListener::from_std(listener)?;
+                Some(AbortOnDropHandle::new(tokio::spawn(proxy.serve(listener))))
+            }
+            None => None,
+        };
+        let network = descriptors.pop().ok_or_else(missing)?;
+        let user = descriptors.pop().ok_or_else(missing)?;
+        Ok(Self { user, network, _proxy: proxy })
     }
 
     /// Sends bytes with the two descriptors.
@@ -54,11 +77,12 @@ impl Network {
 }
 
 enum Received {
-    Network(Network),
+    /// The user namespace, the network namespace, the listener.
+    Descriptors(Vec<OwnedFd>),
     Refused(Event),
 }
 
-fn start(helper: &Path, become_outside: Option<Ids>) -> std::io::Result<UnixStream> {
+fn start(helper: &Path, become_outside: Option<Ids>, egress: bool) -> std::io::Result<UnixStream> {
     let (mut ours, theirs) = UnixStream::pair()?;
     ours.set_read_timeout(Some(PATIENCE))?;
     let mut child = Command::new(helper)
@@ -71,14 +95,14 @@ fn start(helper: &Path, become_outside: Option<Ids>) -> std::io::Result<UnixStre
         .spawn()?;
     // It ends when it has answered, or when our end of the socket is closed.
     std::thread::Builder::new().name("sandbox-network".to_owned()).spawn(move || child.wait())?;
-    let order: Order<&Plan> = Order::Hold { become_outside };
+    let order: Order<&Plan> = Order::Hold { become_outside, egress };
     ours.write_all(&super::exec::framed(&order)?)?;
     Ok(ours)
 }
 
 fn receive(socket: &mut UnixStream) -> std::io::Result<Received> {
     let mut text = vec![0; 8 << 10];
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(3))];
     let mut ancillary = RecvAncillaryBuffer::new(&mut space);
     // Ended children interrupt whoever waits.
     let count =
@@ -87,9 +111,9 @@ fn receive(socket: &mut UnixStream) -> std::io::Result<Received> {
         RecvAncillaryMessage::ScmRights(rights) => Some(rights),
         _ => None,
     });
-    let mut descriptors: Vec<OwnedFd> = rights.flatten().collect();
-    if let (Some(network), Some(user)) = (descriptors.pop(), descriptors.pop()) {
-        return Ok(Received::Network(Network { user, network }));
+    let descriptors: Vec<OwnedFd> = rights.flatten().collect();
+    if !descriptors.is_empty() {
+        return Ok(Received::Descriptors(descriptors));
     }
     text.truncate(count);
     socket.take(8 << 10).read_to_end(&mut text)?;

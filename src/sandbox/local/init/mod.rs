@@ -4,11 +4,15 @@
 //! (pid 1 inside) finishes the new root and watches memory and disk; when it ends, the kernel ends everything inside. The
 //! *program* drops its last rights and executes the code. All of them end when the service's end of the socket closes.
 
+mod egress;
 mod outer;
 mod program;
 mod root;
+mod seccomp;
 mod shared;
 mod sys;
+#[rustfmt::skip] // one line for each call would be long
+mod syscalls;
 mod watch;
 
 use std::io::{IoSliceMut, Read, Write};
@@ -45,7 +49,7 @@ fn run() -> std::io::Result<()> {
     let (order, namespaces) = line.order()?;
     let done = match order {
         Order::Run(plan) => outer::run(&plan, namespaces, &mut line),
-        Order::Hold { become_outside } => shared::hold(become_outside, &mut line),
+        Order::Hold { become_outside, egress } => shared::hold(become_outside, egress, &mut line),
     };
     if let Err(refused) = done {
         line.say(&refused.event());
