@@ -572,7 +572,7 @@ fn the_walls_hold_for_a_service_that_is_not_root() {
     let binary = std::env::current_exe().unwrap();
     let mut command = std::process::Command::new(&binary);
     command
-        .args(["sandbox::", "processes::", "--skip", "the_walls_hold", "--test-threads", "2"])
+        .args(["sandbox::", "processes::", "languages::", "--skip", "the_walls_hold", "--test-threads", "2"])
         .env_clear()
         .env("PATH", "/usr/bin:/bin");
     let output = match command.current_dir("/").uid(65534).gid(65534).output() {
