@@ -1,5 +1,6 @@
 //! The composition root: settings become clients, clients become an [`App`] that serves, works and shuts down.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -23,6 +24,7 @@ use crate::model::{self, Model, ModelName, Patience};
 use crate::reply::{Poster, Redactor};
 use crate::sandbox::Provider;
 use crate::sandbox::local::{LocalConfig, LocalProvider};
+use crate::sandbox::proxy::Policy;
 use crate::secret::ExposeSecret;
 use crate::settings::{GithubAuth, SandboxKind, Settings};
 
@@ -251,6 +253,8 @@ pub fn local_sandboxes(settings: &Settings, helper: PathBuf) -> anyhow::Result<L
         disk_mb: settings.sandbox.disk_mb,
         processes: SANDBOX_PROCESSES,
         search_path: settings.database.search_path.iter().flat_map(std::env::split_paths).collect(),
+        network: Policy::new(settings.sandbox.network.egress()?),
+        without: BTreeSet::new(),
     })?)
 }
 

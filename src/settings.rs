@@ -26,6 +26,7 @@ use std::time::Duration;
 use url::Url;
 
 use crate::model::ModelName;
+use crate::sandbox::proxy::{Egress, Rule};
 use crate::secret::SecretString;
 use reader::Reader;
 
@@ -150,12 +151,15 @@ fn sandbox(reader: &mut Reader<'_>) -> SandboxSettings {
     }
 }
 
-/// Local sandboxes reach nothing, whatever is asked for; nobody should believe otherwise.
+/// A private address may be meant, but it is what somebody would want who is not.
 fn network(reader: &mut Reader<'_>) -> Network {
     const NAME: &str = "SANDBOX_NETWORK";
     let network = reader.parse(NAME, value::network).unwrap_or(Network::None);
-    if network != Network::None {
-        reader.warn(NAME, "has no effect, because local sandboxes have no network", "set it to none, or unset it");
+    if let Ok(Egress::Allow(rules)) = network.egress() {
+        for address in rules.iter().filter_map(Rule::opens_private_address) {
+            let what = format!("lets code in sandboxes reach {address}, which is not on the public internet");
+            reader.warn(NAME, what, "leave it out unless that is meant");
+        }
     }
     network
 }
@@ -274,10 +278,22 @@ pub enum SandboxKind {
 pub enum Network {
     /// Nothing.
     None,
-    /// These hosts.
+    /// These hosts: names, `*.` and a name, addresses; each may have a port.
     Allow(Vec<String>),
-    /// Everything.
+    /// Everything; for local sandboxes, all of the public internet.
     Full,
+}
+
+impl Network {
+    /// The rules of the proxy of local sandboxes. What was read from settings has passed this already.
+    pub fn egress(&self) -> anyhow::Result<Egress> {
+        let rule = |text: &String| text.parse::<Rule>().map_err(|error| anyhow::anyhow!("SANDBOX_NETWORK: `{text}` {error}"));
+        Ok(match self {
+            Self::None => Egress::None,
+            Self::Allow(hosts) => Egress::Allow(hosts.iter().map(rule).collect::<anyhow::Result<_>>()?),
+            Self::Full => Egress::Full,
+        })
+    }
 }
 
 /// Ceilings. Money is in US dollars.

@@ -175,11 +175,12 @@ fn facts(services: &Services, place: &Place) -> prompt::Facts {
         }
     };
     let limits = &services.settings.limits;
+    let surroundings = services.sandboxes.surroundings();
     prompt::Facts {
         handle: services.settings.name.clone(),
         place,
-        workspace: Some("/workspace".to_owned()),
-        network: Some("no network".to_owned()),
+        workspace: surroundings.workspace,
+        network: Some(surroundings.network),
         limits: Some(format!(
             "{} steps, {} min, ${:.2}",
             limits.max_steps,

@@ -6,6 +6,7 @@
 
 pub mod language;
 pub mod local;
+pub mod proxy;
 pub mod toolchains;
 pub mod typescript;
 

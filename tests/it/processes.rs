@@ -2,12 +2,15 @@
 
 use std::time::{Duration, Instant};
 
+use threadbox::sandbox::local::{LocalConfig, LocalProvider};
+use threadbox::sandbox::proxy::{Egress, Policy, Resolver};
 use threadbox::sandbox::{
-    Command, Exec, Killed, Language, Offsets, ProcessReport, ProcessState, Provider, Sandbox, SandboxError,
+    Command, Exec, Killed, Language, Offsets, ProcessReport, ProcessState, Provider, Sandbox, SandboxError, SandboxSpec,
 };
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_util::sync::CancellationToken;
 
-use crate::sandbox::{exec, host_processes_with, machine, sh};
+use crate::sandbox::{config, exec, host_processes_with, machine, sh};
 
 const GRACE: Duration = Duration::from_secs(5);
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -31,6 +34,11 @@ async fn until(sandbox: &dyn Sandbox, name: &str, fits: impl Fn(&ProcessReport) 
         }
         tokio::task::yield_now().await;
     }
+}
+
+/// Seconds to sleep that nobody else sleeps, also when this test runs twice at a time.
+fn mark(number: u32) -> String {
+    format!("600.{}{number:03}", std::process::id())
 }
 
 fn ended(report: &ProcessReport) -> bool {
@@ -129,6 +137,49 @@ async fn the_walls_stand_around_what_shares_a_network() {
     sandbox.stop("quiet", GRACE).await.unwrap();
 }
 
+/// One proxy serves all that share a network, and goes on when one of them ends.
+#[tokio::test]
+async fn the_way_out_is_there_for_programs_in_the_background_and_beside_them() {
+    let root = tempfile::tempdir().unwrap();
+    let server = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = server.local_addr().unwrap();
+    let serve = tokio::spawn(async move {
+        while let Ok((mut stream, _)) = server.accept().await {
+            let (mut request, mut seen) = ([0; 1024], Vec::new());
+            while !seen.ends_with(b"\r\n\r\n") {
+                match stream.read(&mut request).await {
+                    Ok(count) if count > 0 => seen.extend_from_slice(&request[..count]),
+                    _ => break,
+                }
+            }
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 7\r\nconnection: close\r\n\r\noutside").await;
+        }
+    });
+    let name = format!("site.test:{}", address.port());
+    let rules = [name.clone(), address.to_string()].iter().map(|rule| rule.parse().unwrap()).collect();
+    let resolver = Resolver::new(move |_| Box::pin(async move { Ok(vec![address.ip()]) }));
+    let network = Policy::new(Egress::Allow(rules)).with_resolver(resolver);
+    let provider = LocalProvider::new(LocalConfig { network, ..config(root.path()) }).unwrap();
+    let sandbox = provider.create(SandboxSpec::default()).await.unwrap();
+    let fetch = format!(
+        "python3 -c \"import urllib.request; print(urllib.request.urlopen('http://{name}/', timeout=20).read().decode())\""
+    );
+    assert_eq!(sh(&*sandbox, &fetch).await.stdout.text(), "outside\n", "alone");
+    sandbox.start("first", line(&format!("{fetch}; exec sleep 600"))).await.unwrap();
+    sandbox.start("second", line(&format!("{fetch}; exec sleep 600"))).await.unwrap();
+    for name in ["first", "second"] {
+        let report = until(&*sandbox, name, |report| !report.stdout.is_empty() || ended(report)).await;
+        assert_eq!(&report.stdout[..], b"outside\n", "{report:?}");
+    }
+    let beside = sh(&*sandbox, &fetch).await;
+    assert_eq!(beside.stdout.text(), "outside\n", "{}", beside.stderr.text());
+    sandbox.stop("first", GRACE).await.unwrap();
+    assert_eq!(sh(&*sandbox, &fetch).await.stdout.text(), "outside\n");
+    sandbox.stop("second", GRACE).await.unwrap();
+    assert_eq!(sh(&*sandbox, &fetch).await.stdout.text(), "outside\n", "alone again");
+    serve.abort();
+}
+
 #[tokio::test]
 async fn stopping_asks_everything_inside_and_then_kills() {
     let machine = machine();
@@ -144,15 +195,16 @@ async fn stopping_asks_everything_inside_and_then_kills() {
     assert_eq!(report.state, ProcessState::Ended { exit_code: 0, killed: None }, "{report:?}");
     assert_eq!(&report.stdout[..], b"bye\n");
 
-    let stubborn = "trap '' TERM; setsid sh -c 'exec sleep 62.8318' & echo begun; sleep 62.8318; sleep 62.8318";
-    sandbox.start("stubborn", line(stubborn)).await.unwrap();
+    let mark = mark(1);
+    let stubborn = format!("trap '' TERM; setsid sh -c 'exec sleep {mark}' & echo begun; sleep {mark}; sleep {mark}");
+    sandbox.start("stubborn", line(&stubborn)).await.unwrap();
     until(&*sandbox, "stubborn", |report| !report.stdout.is_empty()).await;
     let asked = Instant::now();
     sandbox.stop("stubborn", Duration::from_millis(300)).await.unwrap();
     assert!(asked.elapsed() < GRACE, "{:?}", asked.elapsed());
     let report = all(&*sandbox, "stubborn").await;
     assert_eq!(report.state, ProcessState::Ended { exit_code: 137, killed: Some(Killed::Cancelled) });
-    assert_eq!(host_processes_with("62.8318"), 0);
+    assert_eq!(host_processes_with(&mark), 0);
     assert!(matches!(sandbox.stop("unknown", GRACE).await, Err(SandboxError::NotFound(_))));
 }
 
@@ -160,14 +212,15 @@ async fn stopping_asks_everything_inside_and_then_kills() {
 async fn a_name_is_used_once_at_a_time_and_time_ends_a_program() {
     let machine = machine();
     let sandbox = machine.sandbox("names").await;
-    let short = Exec { timeout: Duration::from_millis(700), ..line("echo before; sleep 29.9792; echo after") };
+    let mark = mark(2);
+    let short = Exec { timeout: Duration::from_millis(700), ..line(&format!("echo before; sleep {mark}; echo after")) };
     sandbox.start("job", short).await.unwrap();
     let again = sandbox.start("job", line("true")).await.unwrap_err();
     assert!(matches!(&again, SandboxError::Invalid(text) if text.contains("`job` is running already")), "{again}");
     let report = until(&*sandbox, "job", ended).await;
     assert_eq!(report.state, ProcessState::Ended { exit_code: 137, killed: Some(Killed::Timeout) });
     assert_eq!(&report.stdout[..], b"before\n");
-    assert_eq!(host_processes_with("29.9792"), 0);
+    assert_eq!(host_processes_with(&mark), 0);
 
     sandbox.start("job", line("echo out; echo err >&2; exit 3")).await.unwrap();
     let report = until(&*sandbox, "job", ended).await;
@@ -222,16 +275,18 @@ async fn output_is_kept_in_bounded_memory_and_what_is_lost_is_said() {
 async fn there_are_only_so_many_and_they_go_with_their_sandbox() {
     let machine = machine();
     let sandbox = machine.sandbox("many").await;
+    let mark = mark(3);
+    let sleep = format!("exec sleep {mark}");
     for number in 0..8 {
-        sandbox.start(&format!("p{number}"), line("exec sleep 44.8879")).await.unwrap();
+        sandbox.start(&format!("p{number}"), line(&sleep)).await.unwrap();
     }
     let full = sandbox.start("p8", line("true")).await.unwrap_err();
     assert!(matches!(&full, SandboxError::Invalid(text) if text.contains("stop one of them first: p0, p1")), "{full}");
     sandbox.stop("p3", GRACE).await.unwrap();
-    sandbox.start("p8", line("exec sleep 44.8879")).await.unwrap();
+    sandbox.start("p8", line(&sleep)).await.unwrap();
     assert_eq!(sandbox.processes().await.unwrap().len(), 9);
     machine.provider.remove(sandbox.id()).await.unwrap();
-    assert_eq!(host_processes_with("44.8879"), 0);
+    assert_eq!(host_processes_with(&mark), 0);
 }
 
 #[tokio::test]
@@ -240,11 +295,12 @@ async fn after_a_restart_of_the_service_what_ran_is_lost_and_what_ended_is_known
     let sandbox = machine.sandbox("restart").await;
     sandbox.start("ended", line("echo out; exit 4")).await.unwrap();
     until(&*sandbox, "ended", ended).await;
-    sandbox.start("running", line("echo begun; exec sleep 53.1415")).await.unwrap();
+    let mark = mark(4);
+    sandbox.start("running", line(&format!("echo begun; exec sleep {mark}"))).await.unwrap();
     until(&*sandbox, "running", |report| !report.stdout.is_empty()).await;
     let id = sandbox.id().clone();
     let machine = machine.restarted().await;
-    assert_eq!(host_processes_with("53.1415"), 0);
+    assert_eq!(host_processes_with(&mark), 0);
     assert!(matches!(sandbox.start("late", line("true")).await, Err(SandboxError::Unavailable(_))), "its service has ended");
 
     let sandbox = machine.provider.find(&id).await.unwrap();
@@ -262,13 +318,15 @@ async fn after_a_restart_of_the_service_what_ran_is_lost_and_what_ended_is_known
 async fn a_dropped_provider_leaves_nothing_behind() {
     let machine = machine();
     let sandbox = machine.sandbox("dropped").await;
-    sandbox.start("sleeper", line("exec sleep 35.3553")).await.unwrap();
+    let mark = mark(5);
+    sandbox.start("sleeper", line(&format!("echo begun; exec sleep {mark}"))).await.unwrap();
+    until(&*sandbox, "sleeper", |report| !report.stdout.is_empty()).await;
     drop(machine);
     let deadline = Instant::now() + PATIENCE;
-    while host_processes_with("35.3553") > 0 && Instant::now() < deadline {
+    while host_processes_with(&mark) > 0 && Instant::now() < deadline {
         tokio::task::yield_now().await;
     }
-    assert_eq!(host_processes_with("35.3553"), 0);
+    assert_eq!(host_processes_with(&mark), 0);
 }
 
 #[tokio::test]

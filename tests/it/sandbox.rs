@@ -3,12 +3,13 @@
 
 #![allow(clippy::unwrap_used)]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use threadbox::sandbox::local::{LocalConfig, LocalProvider};
+use threadbox::sandbox::proxy::Policy;
 use threadbox::sandbox::{Command, Exec, Executed, Killed, Language, Provider, Sandbox, SandboxError, SandboxSpec};
 use tokio_util::sync::CancellationToken;
 
@@ -27,6 +28,8 @@ pub fn config(root: &Path) -> LocalConfig {
         disk_mb: 64,
         processes: 128,
         search_path: Vec::new(),
+        network: Policy::default(),
+        without: BTreeSet::new(),
     }
 }
 
@@ -569,7 +572,7 @@ fn the_walls_hold_for_a_service_that_is_not_root() {
     let binary = std::env::current_exe().unwrap();
     let mut command = std::process::Command::new(&binary);
     command
-        .args(["sandbox::", "processes::", "--skip", "the_walls_hold", "--test-threads", "2"])
+        .args(["sandbox::", "processes::", "languages::", "--skip", "the_walls_hold", "--test-threads", "2"])
         .env_clear()
         .env("PATH", "/usr/bin:/bin");
     let output = match command.current_dir("/").uid(65534).gid(65534).output() {

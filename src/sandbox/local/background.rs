@@ -7,9 +7,9 @@ use tokio::sync::oneshot;
 
 use super::super::{Exec, Offsets, ProcessReport, SandboxError};
 use super::exec::{self, Bounds};
-use super::machine::{LocalSandbox, Ready};
-use super::network::Network;
+use super::machine::{LocalSandbox, Ready, Wires};
 use super::process::{End, Process};
+use super::shared_network::Network;
 use super::{blocking, processes};
 
 impl LocalSandbox {
@@ -34,7 +34,7 @@ impl LocalSandbox {
     async fn live(&self, name: &str, exec: &Exec, process: &Arc<Process>, failed: oneshot::Sender<SandboxError>) {
         let outcome = match self.surroundings(name, exec).await {
             Ok((ready, network)) => {
-                let bounds = Bounds { timeout: exec.timeout, cancel: &process.kill, ask: Some(&process.ask) };
+                let bounds = Bounds { timeout: exec.timeout, cancel: &process.kill, ask: Some(&process.ask), proxy: None };
                 let job = ready.job(&self.shared.config.helper, Some(&network));
                 let ended = exec::observe(job, bounds, &**process).await;
                 self.clean_up(&ready).await;
@@ -58,10 +58,11 @@ impl LocalSandbox {
 
     async fn surroundings(&self, name: &str, exec: &Exec) -> Result<(Ready, Arc<Network>), SandboxError> {
         let node = self.node_for(&exec.command).await?;
-        let ready = self.prepare(exec, node).await?;
+        let ready = self.prepare(exec, node, Wires::Shared).await?;
         let sandbox = self.clone();
         let network = blocking(move || {
-            let make = || Network::make(&sandbox.shared.config.helper, sandbox.files.outside);
+            let config = &sandbox.shared.config;
+            let make = || Network::make(&config.helper, sandbox.files.outside, config.network.proxy(&sandbox.id.0));
             sandbox.shared.processes.network_or(&sandbox.id, make)
         });
         let network = match network.await {

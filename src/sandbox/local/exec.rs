@@ -10,16 +10,18 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
-use tokio::net::unix::OwnedWriteHalf;
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::process::{Child, Command};
 use tokio_util::sync::CancellationToken;
 
+use super::super::proxy::Proxy;
 use super::super::{Executed, Killed, Listener, SandboxError, Stream};
 use super::cgroup::Cgroups;
 use super::isolation::{Layer, refusal};
-use super::network::Network;
+use super::network;
 use super::output::Ring;
 use super::plan::{ASK_TO_END, Event, Order, Plan};
+use super::shared_network::Network;
 
 /// How long the kernel may take to end everything after the helper was told to stop.
 const GRACE: Duration = Duration::from_secs(5);
@@ -40,6 +42,8 @@ pub(super) struct Bounds<'a> {
     pub cancel: &'a CancellationToken,
     /// Asks everything inside to end.
     pub ask: Option<&'a CancellationToken>,
+    /// Serves what the plan lets out.
+    pub proxy: Option<Proxy>,
 }
 
 /// Hears of a run while it lasts.
@@ -118,7 +122,7 @@ pub(super) async fn observe(job: Job<'_>, bounds: Bounds<'_>, observer: &impl Ob
 
     let mut heard = Heard::default();
     let killed = {
-        let all = follow(&mut child, events, observer, &mut heard);
+        let all = follow(&mut child, (events, bounds.proxy), observer, &mut heard);
         tokio::pin!(all);
         let killed = tokio::select! {
             () = &mut all => None,
@@ -186,12 +190,12 @@ pub(super) fn framed(order: &Order<&Plan>) -> std::io::Result<Vec<u8>> {
 }
 
 /// Ends when the helper, everything inside and all they held are gone.
-async fn follow(child: &mut Child, events: impl tokio::io::AsyncRead + Unpin, observer: &impl Observer, heard: &mut Heard) {
+async fn follow(child: &mut Child, (events, proxy): (OwnedReadHalf, Option<Proxy>), observer: &impl Observer, heard: &mut Heard) {
     let (out, err) = (child.stdout.take(), child.stderr.take());
     tokio::join!(
         hand_on(out, Stream::Stdout, observer),
         hand_on(err, Stream::Stderr, observer),
-        listen(events, observer, heard),
+        listen(events, proxy, observer, heard),
         async {
             let _ = child.wait().await;
         }
@@ -213,10 +217,16 @@ async fn hand_on(stream: Option<impl tokio::io::AsyncRead + Unpin>, which: Strea
 /// The helper says a handful of short lines.
 const MAX_HEARD: u64 = 64 << 10;
 
-async fn listen(events: impl tokio::io::AsyncRead + Unpin, observer: &impl Observer, heard: &mut Heard) {
-    let mut lines = BufReader::new(events.take(MAX_HEARD)).lines();
+async fn listen(events: OwnedReadHalf, proxy: Option<Proxy>, observer: &impl Observer, heard: &mut Heard) {
+    // The way out is open as long as the helper lives.
+    let (first, _way_out) = match proxy {
+        Some(proxy) => network::open(events.as_ref(), proxy).await,
+        None => (Vec::new(), None),
+    };
+    let mut lines = BufReader::new(first.chain(events).take(MAX_HEARD)).lines();
     while let Ok(Some(line)) = lines.next_line().await {
         match serde_json::from_str(&line) {
+            _ if line.is_empty() => {}
             Ok(Event::Ready { layers }) => {
                 heard.layers = layers;
                 observer.ready();

@@ -12,11 +12,12 @@ use tokio_util::sync::CancellationToken;
 use super::cgroup::Cgroups;
 use super::exec::{self, Bounds, Finished, Job, NotRun};
 use super::files::Files;
-use super::network::Network;
+use super::network;
 use super::paths::{self, WORKSPACE};
-use super::plan::{self, Limits, Mount, MountAccess, Plan};
+use super::plan::{self, Egress, Limits, Mount, MountAccess, Plan};
 use super::program::{self, CodeFile, Prepared};
-use super::{RECORD, Record, Shared, blocking, host, is_directory_name, make_private_directory, short_hash};
+use super::shared_network::Network;
+use super::{LayerName, RECORD, Record, Shared, blocking, host, is_directory_name, make_private_directory, short_hash};
 use crate::sandbox::language::NodeVersion;
 use crate::sandbox::typescript;
 use crate::sandbox::{
@@ -78,7 +79,12 @@ impl LocalSandbox {
         let files = Files { directory: shared.config.root.join(&id.0), outside };
         files.prepare().map_err(|error| SandboxError::Unavailable(format!("{id}: {error}")))?;
         let language = record.labels.get(LANGUAGE_LABEL).and_then(|name| name.parse().ok()).unwrap_or_default();
-        Ok(Self { id, shared, files, language, env: record.env })
+        let mut env = BTreeMap::new();
+        if shared.config.network.is_open() {
+            env.extend(network::environment());
+        }
+        env.extend(record.env);
+        Ok(Self { id, shared, files, language, env })
     }
 
     /// Runs without looking at the version of Node when `node` is given.
@@ -88,10 +94,11 @@ impl LocalSandbox {
         cancel: &CancellationToken,
         node: Option<NodeVersion>,
     ) -> Result<Finished, SandboxError> {
-        let ready = self.prepare(exec, node).await?;
         // A server that was started here is reached on 127.0.0.1.
         let network = self.shared.processes.network(&self.id);
-        let bounds = Bounds { timeout: exec.timeout, cancel, ask: None };
+        let ready = self.prepare(exec, node, if network.is_some() { Wires::Shared } else { Wires::Own }).await?;
+        let proxy = if network.is_some() { None } else { self.shared.config.network.proxy(&self.id.0) };
+        let bounds = Bounds { timeout: exec.timeout, cancel, ask: None, proxy };
         let job = ready.job(&self.shared.config.helper, network.as_deref());
         let finished = exec::run(job, bounds, exec.output_limit, exec.listener.as_ref()).await;
         self.clean_up(&ready).await;
@@ -99,7 +106,7 @@ impl LocalSandbox {
     }
 
     /// Everything that is needed to run it. What this wrote is removed by [`Self::clean_up`].
-    pub(super) async fn prepare(&self, exec: &Exec, node: Option<NodeVersion>) -> Result<Ready, SandboxError> {
+    pub(super) async fn prepare(&self, exec: &Exec, node: Option<NodeVersion>, wires: Wires) -> Result<Ready, SandboxError> {
         let stripped = self.without_types(exec).await?;
         let exec = stripped.as_ref().unwrap_or(exec);
         let Prepared { program, code } = program::prepare(exec, &self.env, &self.shared.host, node)?;
@@ -107,8 +114,10 @@ impl LocalSandbox {
             self.write(&code.path, code.content.as_bytes()).await?;
         }
         let limits = self.shared.limits(exec.timeout);
-        let cgroups = blocking(move || Ok(Cgroups::make(&limits))).await?;
-        let plan = self.plan(program, limits, &cgroups);
+        let config = &self.shared.config;
+        let with_cgroups = !config.without.contains(&LayerName::ControlGroups);
+        let cgroups = blocking(move || Ok(if with_cgroups { Cgroups::make(&limits) } else { Cgroups::default() })).await?;
+        let plan = self.plan(program, limits, &cgroups, wires);
         let language = match &exec.command {
             Command::Code { language, .. } => Some(*language),
             Command::Shell(_) => None,
@@ -131,7 +140,7 @@ impl LocalSandbox {
         }
     }
 
-    fn plan(&self, program: plan::Program, limits: Limits, cgroups: &Cgroups) -> Plan {
+    fn plan(&self, program: plan::Program, limits: Limits, cgroups: &Cgroups, wires: Wires) -> Plan {
         let mut mounts = self.shared.host.mounts.clone();
         for place in [paths::Place::Workspace, paths::Place::Temporary] {
             let source = self.files.directory.join(place.outside());
@@ -144,6 +153,12 @@ impl LocalSandbox {
             files: self.shared.host.files.clone(),
             cgroups: cgroups.directories().to_vec(),
             limits,
+            egress: match wires {
+                _ if !self.shared.config.network.is_open() => Egress::None,
+                Wires::Own => Egress::Opened,
+                Wires::Shared => Egress::Shared,
+            },
+            without: self.shared.config.without.clone(),
             program,
         }
     }
@@ -177,6 +192,15 @@ impl LocalSandbox {
         let files = self.files.clone();
         blocking(move || work(&files)).await
     }
+}
+
+/// Whose network a command runs in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wires {
+    /// One of its own.
+    Own,
+    /// That of the programs in the background.
+    Shared,
 }
 
 /// A command that can be run.

@@ -1,7 +1,7 @@
 //! The sandbox on this machine: each command runs behind namespaces, a root of its own, Landlock and limits, or not at all.
 //!
 //! A sandbox is a directory, `<root>/<name>/{workspace,tmp}`; between commands nothing of it runs but what was started in the
-//! background (`processes`), which shares its `network` with the commands of the same sandbox. `init` is the helper that builds
+//! background (`processes`), which shares its network (`shared_network`) with the commands of the same sandbox. `init` is the helper that builds
 //! the walls around a command (this binary, started again), `plan` what it is told, `exec` starts and ends it. File operations
 //! are done by the service itself, below a directory handle.
 
@@ -22,8 +22,9 @@ mod process;
 mod processes;
 mod program;
 mod remove;
+mod shared_network;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,11 +37,12 @@ use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 
 use self::host::Host;
-pub use self::isolation::{Isolation, Layer};
+pub use self::isolation::{Isolation, Layer, LayerName};
 use self::machine::LocalSandbox;
 use self::plan::Limits;
 use self::processes::Processes;
 use super::language::NodeVersion;
+use super::proxy::Policy;
 use super::{Exec, Listed, Provider, Sandbox, SandboxError, SandboxId, SandboxSpec, Surroundings};
 use crate::id::ThreadId;
 
@@ -61,6 +63,11 @@ pub struct LocalConfig {
     pub processes: u64,
     /// Where interpreters are looked for that the system directories do not have; the service's `PATH`, split.
     pub search_path: Vec<PathBuf>,
+    /// What code may reach, through the service's proxy.
+    pub network: Policy,
+    /// Walls that are left out. Only for tests that ask whether the others hold by themselves; empty everywhere else. Those that
+    /// carry the others (user, mount and pid namespace, root directory) stand in any case.
+    pub without: BTreeSet<LayerName>,
 }
 
 /// Makes sandboxes on this machine.
@@ -191,7 +198,7 @@ impl Provider for LocalProvider {
     }
 
     fn surroundings(&self) -> Surroundings {
-        Surroundings { workspace: Some(paths::WORKSPACE.to_owned()), network: "no network".to_owned() }
+        Surroundings { workspace: Some(paths::WORKSPACE.to_owned()), network: self.shared.config.network.words() }
     }
 }
 

@@ -1,94 +1,86 @@
-//! What commands of one sandbox share while a program of it runs in the background: a user and a network namespace, kept by
-//! their descriptors. Only commands of the same sandbox are ever given them.
+//! The way out of a local sandbox, seen from the service: the variables programs find it by, and the listener the helper hands out.
 
-use std::io::{IoSlice, IoSliceMut, Read, Write};
+use std::io::{self, IoSliceMut};
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::net::UnixStream;
-use std::path::Path;
-use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::net::{Ipv4Addr, SocketAddrV4, TcpListener as StdTcpListener};
+use std::os::fd::OwnedFd;
 
-use rustix::net::{
-    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
-};
+use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
+use tokio::io::Interest;
+use tokio::net::{TcpListener, UnixStream};
+use tokio_util::task::AbortOnDropHandle;
 
-use super::super::SandboxError;
-use super::exec::no_helper;
-use super::isolation::refusal;
-use super::plan::{Event, Ids, Order, Plan};
+use super::super::proxy::Proxy;
 
-/// How long a helper may take for two namespaces.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// Where the proxy listens inside. Every sandbox has a loopback of its own, so this never meets another.
+pub(super) const PROXY: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 3128);
 
-/// The two namespaces; gone when dropped and nothing runs in them.
-#[derive(Debug)]
-pub(super) struct Network {
-    user: OwnedFd,
-    network: OwnedFd,
+const NOT_THROUGH_IT: &str = "localhost,127.0.0.1,::1,sandbox";
+
+/// What makes programs use the proxy. pip, cargo, git, curl, go and npm read the usual names (git and curl the small ones); Node's own
+/// `fetch` and yarn have to be told separately.
+pub(super) fn environment() -> impl Iterator<Item = (String, String)> {
+    let proxy = format!("http://{PROXY}");
+    let names = [
+        "http_proxy",
+        "https_proxy",
+        "all_proxy",
+        "HTTP_PROXY",
+        "HTTPS_PROXY",
+        "ALL_PROXY",
+        "YARN_HTTP_PROXY",
+        "YARN_HTTPS_PROXY",
+    ];
+    let others = [("no_proxy", NOT_THROUGH_IT), ("NO_PROXY", NOT_THROUGH_IT), ("NODE_USE_ENV_PROXY", "1")];
+    let proxied = names.into_iter().map(move |name| (name.to_owned(), proxy.clone()));
+    proxied.chain(others.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())))
 }
 
-impl Network {
-    /// Has a helper make them. Blocks.
-    pub(super) fn make(helper: &Path, become_outside: Option<Ids>) -> Result<Self, SandboxError> {
-        let made = start(helper, become_outside).and_then(|mut socket| receive(&mut socket));
-        match made.map_err(|error| no_helper(helper, &error))? {
-            Received::Network(network) => Ok(network),
-            Received::Refused(Event::NoIsolation { layer, reason }) => Err(SandboxError::NoIsolation(refusal(&layer, &reason))),
-            Received::Refused(other) => Err(SandboxError::Unavailable(format!("the sandbox helper said {other:?}"))),
+/// Serves the listener that the helper hands over, until the handle is dropped. The bytes are the beginning of what else the
+/// helper says: it says something else first when a wall could not be built.
+pub(super) async fn open(socket: &UnixStream, proxy: Proxy) -> (Vec<u8>, Option<AbortOnDropHandle<()>>) {
+    match receive(socket).await {
+        Ok((bytes, Some(listener))) => (bytes, Some(AbortOnDropHandle::new(tokio::spawn(proxy.serve(listener))))),
+        Ok((bytes, None)) => (bytes, None),
+        Err(error) => {
+            tracing::warn!(%error, "the sandbox has no way out: its listener did not arrive");
+            (Vec::new(), None)
         }
     }
-
-    /// Sends bytes with the two descriptors.
-    pub(super) fn send_with(&self, socket: &UnixStream, bytes: &[u8]) -> std::io::Result<()> {
-        let descriptors = [self.user.as_fd(), self.network.as_fd()];
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
-        let mut ancillary = SendAncillaryBuffer::new(&mut space);
-        ancillary.push(SendAncillaryMessage::ScmRights(&descriptors));
-        match sendmsg(socket, &[IoSlice::new(bytes)], &mut ancillary, SendFlags::NOSIGNAL)? {
-            sent if sent == bytes.len() => Ok(()),
-            _ => Err(std::io::ErrorKind::WriteZero.into()),
-        }
-    }
 }
 
-enum Received {
-    Network(Network),
-    Refused(Event),
+/// One byte, and the listener that travels with it.
+async fn receive(socket: &UnixStream) -> io::Result<(Vec<u8>, Option<TcpListener>)> {
+    let (bytes, file) = socket.async_io(Interest::READABLE, || receive_now(socket)).await?;
+    let Some(file) = file else {
+        return Ok((bytes, None));
+    };
+    let listener = StdTcpListener::from(file);
+    listener.set_nonblocking(true)?;
+    Ok((bytes, Some(TcpListener::from_std(listener)?)))
 }
 
-fn start(helper: &Path, become_outside: Option<Ids>) -> std::io::Result<UnixStream> {
-    let (mut ours, theirs) = UnixStream::pair()?;
-    ours.set_read_timeout(Some(PATIENCE))?;
-    let mut child = Command::new(helper)
-        .arg("sandbox-init")
-        .env_clear()
-        .current_dir("/")
-        .stdin(Stdio::from(OwnedFd::from(theirs)))
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()?;
-    // It ends when it has answered, or when our end of the socket is closed.
-    std::thread::Builder::new().name("sandbox-network".to_owned()).spawn(move || child.wait())?;
-    let order: Order<&Plan> = Order::Hold { become_outside };
-    ours.write_all(&super::exec::framed(&order)?)?;
-    Ok(ours)
-}
-
-fn receive(socket: &mut UnixStream) -> std::io::Result<Received> {
-    let mut text = vec![0; 8 << 10];
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
+fn receive_now(socket: &UnixStream) -> io::Result<(Vec<u8>, Option<OwnedFd>)> {
+    let mut byte = [0];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut ancillary = RecvAncillaryBuffer::new(&mut space);
-    let count = recvmsg(&*socket, &mut [IoSliceMut::new(&mut text)], &mut ancillary, RecvFlags::CMSG_CLOEXEC)?.bytes;
-    let rights = ancillary.drain().filter_map(|message| match message {
-        RecvAncillaryMessage::ScmRights(rights) => Some(rights),
+    let received = recvmsg(socket, &mut [IoSliceMut::new(&mut byte)], &mut ancillary, RecvFlags::CMSG_CLOEXEC)?;
+    let file = ancillary.drain().find_map(|message| match message {
+        RecvAncillaryMessage::ScmRights(mut files) => files.next(),
         _ => None,
     });
-    let mut descriptors: Vec<OwnedFd> = rights.flatten().collect();
-    if let (Some(network), Some(user)) = (descriptors.pop(), descriptors.pop()) {
-        return Ok(Received::Network(Network { user, network }));
+    Ok((byte[..received.bytes].to_vec(), file))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_cases_of_every_name_are_set() {
+        let names: Vec<String> = environment().map(|(name, _)| name).collect();
+        for name in ["http_proxy", "https_proxy", "all_proxy", "no_proxy"] {
+            assert!(names.contains(&name.to_owned()) && names.contains(&name.to_uppercase()), "{names:?}");
+        }
     }
-    text.truncate(count);
-    socket.take(8 << 10).read_to_end(&mut text)?;
-    Ok(Received::Refused(serde_json::from_slice(&text)?))
 }

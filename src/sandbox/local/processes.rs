@@ -11,8 +11,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::super::{Killed, Offsets, ProcessReport, ProcessState, SandboxError, SandboxId};
-use super::network::Network;
 use super::process::{End, Process};
+use super::shared_network::Network;
 
 /// How many there may be. What has ended is forgotten, oldest first, when its place is needed.
 #[derive(Clone, Copy, Debug)]

@@ -4,11 +4,15 @@
 //! (pid 1 inside) finishes the new root and watches memory and disk; when it ends, the kernel ends everything inside. The
 //! *program* drops its last rights and executes the code. All of them end when the service's end of the socket closes.
 
+mod egress;
 mod outer;
 mod program;
 mod root;
+mod seccomp;
 mod shared;
 mod sys;
+#[rustfmt::skip] // one line for each call would be long
+mod syscalls;
 mod watch;
 
 use std::io::{IoSliceMut, Read, Write};
@@ -16,6 +20,7 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 
+use rustix::io::retry_on_intr;
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 
 use super::plan::{Event, Order};
@@ -44,7 +49,7 @@ fn run() -> std::io::Result<()> {
     let (order, namespaces) = line.order()?;
     let done = match order {
         Order::Run(plan) => outer::run(&plan, namespaces, &mut line),
-        Order::Hold { become_outside } => shared::hold(become_outside, &mut line),
+        Order::Hold { become_outside, egress } => shared::hold(become_outside, egress, &mut line),
     };
     if let Err(refused) = done {
         line.say(&refused.event());
@@ -72,7 +77,8 @@ impl Line {
     fn first_bytes(&mut self, bytes: &mut [u8; 4]) -> std::io::Result<Option<Namespaces>> {
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
         let mut ancillary = RecvAncillaryBuffer::new(&mut space);
-        let received = recvmsg(&self.0, &mut [IoSliceMut::new(bytes)], &mut ancillary, RecvFlags::CMSG_CLOEXEC)?.bytes;
+        let received =
+            retry_on_intr(|| recvmsg(&self.0, &mut [IoSliceMut::new(bytes)], &mut ancillary, RecvFlags::CMSG_CLOEXEC))?.bytes;
         let rights = ancillary.drain().filter_map(|message| match message {
             RecvAncillaryMessage::ScmRights(rights) => Some(rights),
             _ => None,

@@ -10,7 +10,7 @@ use rustix::process::{
 };
 use rustix::thread::UnshareFlags;
 
-use super::super::isolation::Layer;
+use super::super::isolation::{Layer, LayerName};
 use super::super::plan::{INSIDE, Ids, Plan};
 use super::shared::{self, Namespaces};
 use super::sys::{self, Forked};
@@ -23,7 +23,7 @@ pub(super) fn run(plan: &Plan, shared: Option<Namespaces>, line: &mut Line) -> R
     // Root may see directories that the unprivileged user may not: what is needed of them is opened now.
     let early = plan.become_outside.and_then(|_| root::open_sources(plan).ok());
     let outside = leave_root(plan.become_outside)?;
-    make_namespaces(outside, shared, &mut layers)?;
+    make_namespaces(plan, outside, shared, &mut layers)?;
     root::detach_from_host()?;
     let sources = match early {
         Some(sources) => sources,
@@ -81,35 +81,43 @@ pub(super) fn make_user_namespace(outside: Ids) -> Result<(), Refused> {
 }
 
 /// New namespaces, but for the two that may be shared with what else runs in this sandbox.
-fn make_namespaces(outside: Ids, shared: Option<Namespaces>, layers: &mut Vec<Layer>) -> Result<(), Refused> {
-    let network = match shared {
-        Some(namespaces) => {
-            shared::join(namespaces)?;
-            "no network but the loopback of this sandbox"
-        }
-        None => {
-            make_user_namespace(outside)?;
-            sys::unshare(UnshareFlags::NEWNET).building("network namespace", "unshare")?;
-            "no network but an own loopback"
-        }
-    };
+fn make_namespaces(plan: &Plan, outside: Ids, shared: Option<Namespaces>, layers: &mut Vec<Layer>) -> Result<(), Refused> {
+    let joined = shared.is_some();
+    match shared {
+        Some(namespaces) => shared::join(namespaces)?,
+        None => make_user_namespace(outside)?,
+    }
     layers.push(Layer::given("user namespace", format!("user {} inside is user {} outside", INSIDE.uid, outside.uid)));
-    layers.push(Layer::given("network namespace", network));
-
     let required = [
         ("mount namespace", UnshareFlags::NEWNS, "own mounts"),
         ("pid namespace", UnshareFlags::NEWPID, "no other process is visible; all end together"),
-        ("ipc namespace", UnshareFlags::NEWIPC, "own shared memory and queues"),
-        ("uts namespace", UnshareFlags::NEWUTS, "own host name"),
     ];
     for (name, flag, detail) in required {
         sys::unshare(flag).building(name, "unshare")?;
         layers.push(Layer::given(name, detail));
     }
-    layers.push(match sys::unshare(UnshareFlags::NEWCGROUP) {
-        Ok(()) => Layer::given("cgroup namespace", "control groups of this machine are not visible"),
-        Err(error) => Layer::missing("cgroup namespace", error.to_string()),
-    });
+    // These can be left out by tests of the others.
+    let separate = [
+        (LayerName::NetworkNamespace, UnshareFlags::NEWNET, "no network device but an own loopback; own abstract sockets"),
+        (LayerName::IpcNamespace, UnshareFlags::NEWIPC, "own shared memory and queues"),
+        (LayerName::UtsNamespace, UnshareFlags::NEWUTS, "own host name"),
+    ];
+    for (name, flag, detail) in separate {
+        if joined && name == LayerName::NetworkNamespace {
+            layers.push(Layer::given(name.name(), "no network device but the loopback of this sandbox"));
+            continue;
+        }
+        layers.push(plan.unless_left_out(name, || {
+            sys::unshare(flag).building(name.name(), "unshare")?;
+            Ok(Layer::given(name.name(), detail))
+        })?);
+    }
+    layers.push(plan.unless_left_out(LayerName::CgroupNamespace, || {
+        Ok::<_, Refused>(match sys::unshare(UnshareFlags::NEWCGROUP) {
+            Ok(()) => Layer::given("cgroup namespace", "control groups of this machine are not visible"),
+            Err(error) => Layer::missing("cgroup namespace", error.to_string()),
+        })
+    })?);
     Ok(())
 }
 

@@ -12,7 +12,7 @@ use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg}
 use rustix::thread::{LinkNameSpaceType, UnshareFlags, move_into_link_name_space};
 
 use super::super::plan::Ids;
-use super::{Building, Line, Refused, outer, sys};
+use super::{Building, Line, Refused, egress, outer, sys};
 
 /// Descriptors of the two.
 pub(super) struct Namespaces {
@@ -27,7 +27,7 @@ pub(super) fn join(namespaces: Namespaces) -> Result<(), Refused> {
 }
 
 /// Makes the two, hands their descriptors to the service, and is not needed any more.
-pub(super) fn hold(become_outside: Option<Ids>, line: &mut Line) -> Result<(), Refused> {
+pub(super) fn hold(become_outside: Option<Ids>, egress: bool, line: &mut Line) -> Result<(), Refused> {
     let outside = outer::leave_root(become_outside)?;
     outer::make_user_namespace(outside)?;
     sys::unshare(UnshareFlags::NEWNET).building("network namespace", "unshare")?;
@@ -36,8 +36,11 @@ pub(super) fn hold(become_outside: Option<Ids>, line: &mut Line) -> Result<(), R
     let user = open("user").building("user namespace", "open")?;
     let network = open("net").building("network namespace", "open")?;
 
-    let descriptors = [user.as_fd(), network.as_fd()];
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
+    let listener = if egress { Some(egress::listen()?) } else { None };
+
+    let mut descriptors = vec![user.as_fd(), network.as_fd()];
+    descriptors.extend(listener.as_ref().map(AsFd::as_fd));
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(3))];
     let mut ancillary = SendAncillaryBuffer::new(&mut space);
     ancillary.push(SendAncillaryMessage::ScmRights(&descriptors));
     sendmsg(&line.0, &[IoSlice::new(b"\n")], &mut ancillary, SendFlags::NOSIGNAL).building("network namespace", "hand over")?;

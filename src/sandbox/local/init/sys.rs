@@ -64,6 +64,23 @@ pub(super) fn forget_keys() {
     }
 }
 
+#[repr(C)]
+struct Filter {
+    length: libc::c_ushort,
+    instructions: *const seccompiler::sock_filter,
+}
+
+/// Adds a filter of system calls to this process. Filters add up and never go away.
+pub(super) fn install_filter(program: &[seccompiler::sock_filter]) -> io::Result<()> {
+    let length = libc::c_ushort::try_from(program.len()).map_err(io::Error::other)?;
+    let filter = Filter { length, instructions: program.as_ptr() };
+    const NO_FLAGS: libc::c_uint = 0;
+    // SAFETY: the struct has the layout of `sock_fprog`, its length is that of the slice, and the kernel copies both before it returns.
+    #[allow(unsafe_code)]
+    let result = unsafe { libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, NO_FLAGS, &raw const filter) };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
 const MOUNT_ATTR_RDONLY: u64 = 0x1;
 const MOUNT_ATTR_NOSUID: u64 = 0x2;
 const MOUNT_ATTR_NODEV: u64 = 0x4;
