@@ -54,6 +54,16 @@ impl Host {
         let shell = if is_program("bash", &system_directories()) { "bash" } else { "sh" };
         Self { mounts, links, files: files(), path, shell }
     }
+
+    /// Shows more of this machine, read-only.
+    pub(super) fn show(&mut self, further: &[(PathBuf, &str)]) {
+        let mount = |(source, target): &(PathBuf, &str)| Mount {
+            source: source.clone(),
+            target: (*target).to_owned(),
+            access: MountAccess::Read,
+        };
+        self.mounts.extend(further.iter().map(mount));
+    }
 }
 
 fn same_place(path: &str, access: MountAccess) -> Mount {
