@@ -5,6 +5,7 @@
 mod cli;
 mod conversation;
 mod crash;
+mod daytona_standin;
 mod embedded;
 mod faults;
 mod github;
