@@ -18,3 +18,4 @@ mod steering;
 mod support;
 mod tools;
 mod webhook;
+mod workspace;
