@@ -425,6 +425,9 @@ impl<'a> Run<'a> {
 
     /// Saves what is new and learns what arrived.
     async fn save(&mut self, spent: Option<&Spent>) -> Result<(), Halt> {
+        for event in self.sandboxes.events() {
+            self.tell(event);
+        }
         let events = std::mem::take(&mut self.unsaved);
         let first_event = self.snapshot.next_event;
         self.snapshot.next_event += i32::try_from(events.len()).unwrap_or_default();
@@ -442,7 +445,6 @@ impl<'a> Run<'a> {
             events,
             first_event,
             spent,
-            sandbox: (self.snapshot.acted || self.sandboxes.is_used()).then(|| self.sandboxes.name()),
             requester: &self.requester,
             repository: &self.repository,
             now: self.kit.clock.now(),

@@ -4,11 +4,14 @@
 //! gives, and refuses to run anything when that is not enough. Paths given to a sandbox are relative to its workspace; absolute paths are
 //! accepted when they lie inside it.
 
+pub mod checkout;
+pub mod checkpoint;
 pub mod language;
 pub mod local;
 pub mod proxy;
 pub mod toolchains;
 pub mod typescript;
+pub mod workspace;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -238,19 +241,6 @@ pub trait Sandbox: Send + Sync {
         Language::default()
     }
 
-    /// Keeps bytes under a key beside the sandbox, where the code inside cannot reach them. Replaces what was kept under the key
-    /// before; gone with the sandbox. A provider without such a place keeps nothing.
-    async fn keep(&self, key: &str, bytes: &[u8]) -> Result<(), SandboxError> {
-        let _ = (key, bytes);
-        Ok(())
-    }
-
-    /// What was kept under a key.
-    async fn kept(&self, key: &str) -> Result<Option<Bytes>, SandboxError> {
-        let _ = key;
-        Ok(None)
-    }
-
     /// True when a command outlives this service, so that [`Exec::key`] finds it again after a restart.
     fn rejoins(&self) -> bool {
         false
@@ -416,6 +406,8 @@ pub struct SandboxSpec {
     pub labels: BTreeMap<String, String>,
     /// Variables every command in it gets.
     pub env: BTreeMap<String, String>,
+    /// What it is made from, in the provider's words; its default when unset. Providers without such a thing ignore it.
+    pub snapshot: Option<String>,
 }
 
 /// Makes and finds sandboxes. Making one with the name of an existing one finds that one.
@@ -436,6 +428,13 @@ pub trait Provider: Send + Sync {
     /// Makes one ready to use: resumed when it was stopped or archived. `NotFound` when it is provably gone.
     async fn wake(&self, id: &SandboxId) -> Result<(), SandboxError> {
         self.find(id).await.map(drop)
+    }
+
+    /// Takes a sandbox that was made without a thread for the thread of `spec`: gives it the thread and the labels of `spec` instead
+    /// of its own, where the provider can change them, and leaves its name. Idempotent. `NotFound` when it is provably gone.
+    async fn adopt(&self, id: &SandboxId, spec: SandboxSpec) -> Result<Arc<dyn Sandbox>, SandboxError> {
+        let _ = spec;
+        self.find(id).await
     }
 
     /// Those that carry all these labels, at most `limit`. May lag behind; only for finding what was left over.

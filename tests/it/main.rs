@@ -21,3 +21,4 @@ mod steering;
 mod support;
 mod tools;
 mod webhook;
+mod workspace;

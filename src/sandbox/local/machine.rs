@@ -1,7 +1,7 @@
 //! One local sandbox: its files, and commands behind walls.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use super::paths::{self, WORKSPACE};
 use super::plan::{self, Egress, Limits, Mount, MountAccess, Plan};
 use super::program::{self, CodeFile, Prepared};
 use super::shared_network::Network;
-use super::{LayerName, RECORD, Record, Shared, blocking, host, is_directory_name, make_private_directory, short_hash};
+use super::{LayerName, RECORD, Record, Shared, blocking, host, is_directory_name, make_private_directory};
 use crate::sandbox::language::NodeVersion;
 use crate::sandbox::typescript;
 use crate::sandbox::{
@@ -47,10 +47,7 @@ impl LocalSandbox {
                     _ => Err(std::io::Error::other("this name belongs to another conversation; choose another name")),
                 },
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                    // Written under another name first: a crash leaves either no record or a whole one.
-                    let new = directory.join(format!("{RECORD}.new"));
-                    std::fs::write(&new, serde_json::to_vec(&record)?)?;
-                    std::fs::rename(&new, &path)?;
+                    write_record(&directory, &record)?;
                     Ok(record)
                 }
                 Err(error) => Err(error),
@@ -71,6 +68,15 @@ impl LocalSandbox {
             }
             Err(error) => return Err(SandboxError::Unavailable(format!("{id}: {error}"))),
         };
+        Self::with_record(shared, id, record)
+    }
+
+    /// Gives a sandbox without a thread to one.
+    pub(super) fn adopt(shared: Arc<Shared>, id: SandboxId, record: Record) -> Result<Self, SandboxError> {
+        // Known to exist and to be readable.
+        Self::find(Arc::clone(&shared), id.clone())?;
+        let written = write_record(&shared.config.root.join(&id.0), &record);
+        written.map_err(|error| SandboxError::Unavailable(format!("{id}: {error}")))?;
         Self::with_record(shared, id, record)
     }
 
@@ -181,10 +187,6 @@ impl LocalSandbox {
         self.shared.node.get_or_try_init(ask).await.copied()
     }
 
-    fn kept_path(&self, key: &str) -> PathBuf {
-        self.files.directory.join(format!("kept-{:08x}.bin", short_hash(key)))
-    }
-
     async fn on_files<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Files) -> Result<T, SandboxError> + Send + 'static,
@@ -230,6 +232,13 @@ impl Ready {
     }
 }
 
+/// Written under another name first: a crash leaves either no record or a whole one.
+fn write_record(directory: &Path, record: &Record) -> std::io::Result<()> {
+    let new = directory.join(format!("{RECORD}.new"));
+    std::fs::write(&new, serde_json::to_vec(record)?)?;
+    std::fs::rename(&new, directory.join(RECORD))
+}
+
 #[async_trait]
 impl Sandbox for LocalSandbox {
     fn id(&self) -> &SandboxId {
@@ -242,27 +251,6 @@ impl Sandbox for LocalSandbox {
 
     fn language(&self) -> Language {
         self.language
-    }
-
-    async fn keep(&self, key: &str, bytes: &[u8]) -> Result<(), SandboxError> {
-        let path = self.kept_path(key);
-        let (bytes, id) = (Bytes::copy_from_slice(bytes), self.id.clone());
-        blocking(move || {
-            let new = path.with_extension("new");
-            let write = std::fs::write(&new, &bytes).and_then(|()| std::fs::rename(&new, &path));
-            write.map_err(|error| SandboxError::Unavailable(format!("{id}: {error}")))
-        })
-        .await
-    }
-
-    async fn kept(&self, key: &str) -> Result<Option<Bytes>, SandboxError> {
-        let (path, id) = (self.kept_path(key), self.id.clone());
-        blocking(move || match std::fs::read(path) {
-            Ok(bytes) => Ok(Some(bytes.into())),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(SandboxError::Unavailable(format!("{id}: {error}"))),
-        })
-        .await
     }
 
     async fn exec(&self, exec: Exec, cancel: &CancellationToken) -> Result<Executed, SandboxError> {
@@ -285,6 +273,12 @@ impl Sandbox for LocalSandbox {
         }
         let (path, content) = (path.to_owned(), Bytes::copy_from_slice(content));
         self.on_files(move |files| files.write(&path, &content)).await
+    }
+
+    async fn upload(&self, source: &Path, path: &str) -> Result<(), SandboxError> {
+        let limit = self.shared.config.disk_mb.saturating_mul(1 << 20);
+        let (source, path) = (source.to_owned(), path.to_owned());
+        self.on_files(move |files| files.upload(&source, &path, limit)).await
     }
 
     async fn list(&self, path: &str) -> Result<Vec<FileInfo>, SandboxError> {

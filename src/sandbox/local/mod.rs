@@ -185,6 +185,12 @@ impl Provider for LocalProvider {
         .await
     }
 
+    async fn adopt(&self, id: &SandboxId, spec: SandboxSpec) -> Result<Arc<dyn Sandbox>, SandboxError> {
+        let record = Record { thread: spec.thread, labels: spec.labels, env: spec.env };
+        let (shared, id) = (Arc::clone(&self.shared), id.clone());
+        Ok(Arc::new(blocking(move || LocalSandbox::adopt(shared, id, record)).await?))
+    }
+
     async fn labelled(&self, labels: &BTreeMap<String, String>, limit: usize) -> Result<Vec<Listed>, SandboxError> {
         let (root, labels) = (self.shared.config.root.clone(), labels.clone());
         blocking(move || {
@@ -196,7 +202,7 @@ impl Provider for LocalProvider {
                 let Ok(record) = serde_json::from_slice::<Record>(&json) else { continue };
                 if labels.iter().all(|(name, value)| record.labels.get(name) == Some(value)) {
                     let id = SandboxId(entry.file_name().to_string_lossy().into_owned());
-                    let made = entry.metadata().and_then(|metadata| metadata.created()).ok();
+                    let made = entry.metadata().and_then(|metadata| metadata.created().or_else(|_| metadata.modified())).ok();
                     listed.push(Listed { id, labels: record.labels, created_at: made.map(Into::into) });
                 }
                 if listed.len() == limit {
