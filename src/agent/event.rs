@@ -33,6 +33,19 @@ pub enum RunEvent {
         /// What was run, when something was.
         execution: Option<Execution>,
     },
+    /// A file became part of the answer. Its content is stored with this event.
+    Attached {
+        /// What people see as its name.
+        name: String,
+        /// Such as `image/png`.
+        media_type: String,
+        /// Bytes.
+        size: u64,
+        /// Names it in its link.
+        token: String,
+        /// The content, where it is a short text.
+        text: Option<String>,
+    },
     /// A message joined the run.
     Joined {
         /// Who wrote it.
@@ -52,6 +65,7 @@ impl RunEvent {
             Self::Started { .. } => "started",
             Self::Answered { .. } => "answered",
             Self::Acted { .. } => "acted",
+            Self::Attached { .. } => "attached",
             Self::Joined { .. } => "joined",
             Self::Changed { .. } => "changed",
         }
@@ -65,7 +79,7 @@ impl RunEvent {
     pub fn step(&self) -> Option<LiveStep> {
         let done = |label: String| Some(LiveStep { label, state: StepState::Done });
         match self {
-            Self::Started { attempt: 1 } | Self::Answered { .. } | Self::Changed { .. } => None,
+            Self::Started { attempt: 1 } | Self::Answered { .. } | Self::Attached { .. } | Self::Changed { .. } => None,
             Self::Started { attempt } => done(format!("Taken up again after an interruption (attempt {attempt})")),
             Self::Acted { summary, ok: true, .. } => done(summary.clone()),
             Self::Acted { summary, ok: false, .. } => Some(LiveStep { label: summary.clone(), state: StepState::Failed }),

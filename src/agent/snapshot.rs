@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use crate::attachment::Allowance;
 use crate::id::MessageId;
 use crate::model::{Message, ModelName, Part, Role, ToolCall, ToolResult};
 
@@ -42,6 +43,9 @@ pub struct Snapshot {
     /// Milliseconds that workers have spent on it until the last save.
     #[serde(default)]
     pub worked_ms: i64,
+    /// What it may still attach.
+    #[serde(default)]
+    pub attachable: Allowance,
 }
 
 /// What the loop does next.

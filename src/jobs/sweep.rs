@@ -6,6 +6,7 @@ use chrono::TimeDelta;
 
 use super::{Services, store};
 use crate::agent::sandboxes::remove_all;
+use crate::attachment;
 use crate::sandbox::{SandboxError, SandboxId};
 
 const BETWEEN: Duration = Duration::from_secs(5);
@@ -14,6 +15,8 @@ const BETWEEN_CLEANINGS: Duration = Duration::from_secs(60 * 60);
 const DELIVERIES_KEPT: TimeDelta = TimeDelta::days(10);
 /// Snapshots of finished runs, which only matter to people who look into a failure.
 const SNAPSHOTS_KEPT: TimeDelta = TimeDelta::days(7);
+/// Files of answers, as `http` tells whoever fetches them.
+const ATTACHMENTS_KEPT: TimeDelta = TimeDelta::days(30);
 /// Requests that came to nothing: strangers could fill the database with them.
 const REQUESTS_KEPT: TimeDelta = TimeDelta::days(30);
 /// Sandboxes of closed conversations, which may be reopened by a mention.
@@ -39,6 +42,9 @@ pub(super) async fn keep_sweeping(services: Services) {
                 store::forget_old(&services.pool, now - DELIVERIES_KEPT, now - SNAPSHOTS_KEPT, now - REQUESTS_KEPT).await
             {
                 tracing::warn!(%error, "cannot forget what is old");
+            }
+            if let Err(error) = attachment::store::forget(&services.pool, now - ATTACHMENTS_KEPT).await {
+                tracing::warn!(%error, "cannot forget old attachments");
             }
             if let Err(error) = remove_disused(&services).await {
                 tracing::warn!(%error, "cannot look for sandboxes that nobody needs");

@@ -4,6 +4,7 @@
 //! Failures are results too, `{error}` with a text that helps; a tool never ends a run.
 
 mod arguments;
+mod attach_file;
 mod check_file_exists;
 mod create_directory;
 mod create_sandbox;
@@ -14,6 +15,7 @@ mod execution;
 mod get_file_info;
 mod get_file_size;
 mod list_files;
+mod pictures;
 mod read_file;
 mod run_code;
 mod run_command;
@@ -32,6 +34,7 @@ use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
 
 pub use self::tool::{Tool, Typed, tool};
+use crate::attachment::Allowance;
 use crate::clock::Clock;
 use crate::model::{Arguments, ToolCall, ToolSpec};
 use crate::sandbox::{Command, Exec, Listener, Sandbox, SandboxError, SandboxId, SandboxSpec};
@@ -91,6 +94,8 @@ pub struct ToolLimits {
     pub read_bytes: usize,
     /// Entries of a listing, matches of a search, events of a watch.
     pub entries: usize,
+    /// What may still become part of the answer.
+    pub attachments: Allowance,
 }
 
 impl Default for ToolLimits {
@@ -101,6 +106,7 @@ impl Default for ToolLimits {
             output_bytes: 24 << 10,
             read_bytes: 48 << 10,
             entries: 500,
+            attachments: Allowance::default(),
         }
     }
 }
@@ -121,7 +127,7 @@ pub trait Sandboxes: Send + Sync {
 /// A file for people, as it was when the call ended.
 #[derive(Clone, Debug)]
 pub struct Attachment {
-    /// Base name.
+    /// As [`clean_name`](crate::attachment::clean_name) leaves it.
     pub name: String,
     /// Such as `image/png`.
     pub media_type: String,
@@ -187,6 +193,7 @@ impl Toolbox {
             tool::<edit_file::EditFile>(),
             tool::<search_files::SearchFiles>(),
             tool::<diff::Diff>(),
+            tool::<attach_file::AttachFile>(),
         ];
         Self { tools }
     }

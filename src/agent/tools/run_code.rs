@@ -78,6 +78,7 @@ impl Typed for RunCode {
         content.insert("executionTime".to_owned(), json!(execution::millis(ran.executed.duration)));
         let mut output = ToolOutput::success(Value::Object(content), format!("Ran {} ({})", title(language), ran.ending()));
         output.execution = Some(ran.execution(fence(language), arguments.code));
+        output.attachments = ran.pictures.attachments;
         Ok(output)
     }
 }
