@@ -3,6 +3,7 @@
 //! [`Toolbox`] is the one way in: it describes the tools to a model, checks arguments, runs calls and caps what they return.
 //! Failures are results too, `{error}` with a text that helps; a tool never ends a run.
 
+mod apply_patch;
 mod arguments;
 mod attach_file;
 mod check_file_exists;
@@ -12,14 +13,23 @@ mod delete_file;
 pub mod diff;
 mod edit_file;
 mod execution;
+mod find_files;
 mod get_file_info;
 mod get_file_size;
+mod glob;
 mod list_files;
+mod nearby;
+mod patch;
 mod pictures;
+mod preview_url;
+mod processes;
 mod read_file;
+mod read_process;
 mod run_code;
 mod run_command;
 mod search_files;
+mod start_process;
+mod stop_process;
 mod text;
 mod tool;
 mod watch_directory;
@@ -191,8 +201,14 @@ impl Toolbox {
             tool::<get_file_size::GetFileSize>(),
             tool::<watch_directory::WatchDirectory>(),
             tool::<edit_file::EditFile>(),
+            tool::<apply_patch::ApplyPatch>(),
             tool::<search_files::SearchFiles>(),
+            tool::<find_files::FindFiles>(),
             tool::<diff::Diff>(),
+            tool::<start_process::StartProcess>(),
+            tool::<read_process::ReadProcess>(),
+            tool::<stop_process::StopProcess>(),
+            tool::<preview_url::PreviewUrl>(),
             tool::<attach_file::AttachFile>(),
         ];
         Self { tools }
