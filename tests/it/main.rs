@@ -3,6 +3,7 @@
 #![allow(clippy::disallowed_methods, reason = "a test may look at its own environment, and wait for a process")]
 
 mod cli;
+mod contract;
 mod conversation;
 mod crash;
 mod embedded;
