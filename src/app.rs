@@ -205,6 +205,7 @@ fn services(settings: &Arc<Settings>, pool: &PgPool, parts: &Parts, shutdown: &C
         clock: clock.clone(),
         limits: settings.limits.clone(),
         spending: Spending::default(),
+        redactor: redactor.clone(),
     };
     Ok(Services {
         pool: pool.clone(),

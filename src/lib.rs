@@ -21,6 +21,7 @@
 
 pub mod agent;
 pub mod app;
+pub mod attachment;
 pub mod cli;
 pub mod clock;
 pub mod db;

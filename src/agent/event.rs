@@ -46,6 +46,19 @@ pub enum RunEvent {
         /// Bytes left out before this text.
         omitted: u64,
     },
+    /// A file became part of the answer. Its content is stored with this event.
+    Attached {
+        /// What people see as its name.
+        name: String,
+        /// Such as `image/png`.
+        media_type: String,
+        /// Bytes.
+        size: u64,
+        /// Names it in its link.
+        token: String,
+        /// The content, where it is a short text.
+        text: Option<String>,
+    },
     /// A message joined the run.
     Joined {
         /// Who wrote it.
@@ -66,6 +79,7 @@ impl RunEvent {
             Self::Answered { .. } => "answered",
             Self::Acted { .. } => "acted",
             Self::Printed { .. } => "printed",
+            Self::Attached { .. } => "attached",
             Self::Joined { .. } => "joined",
             Self::Changed { .. } => "changed",
         }
@@ -75,7 +89,12 @@ impl RunEvent {
     pub(super) fn printed(&self) -> usize {
         match self {
             Self::Printed { text, .. } => text.len(),
-            Self::Started { .. } | Self::Answered { .. } | Self::Acted { .. } | Self::Joined { .. } | Self::Changed { .. } => 0,
+            Self::Started { .. }
+            | Self::Answered { .. }
+            | Self::Acted { .. }
+            | Self::Attached { .. }
+            | Self::Joined { .. }
+            | Self::Changed { .. } => 0,
         }
     }
 
@@ -87,7 +106,11 @@ impl RunEvent {
     pub fn step(&self) -> Option<LiveStep> {
         let done = |label: String| Some(LiveStep { label, state: StepState::Done });
         match self {
-            Self::Started { attempt: 1 } | Self::Answered { .. } | Self::Printed { .. } | Self::Changed { .. } => None,
+            Self::Started { attempt: 1 }
+            | Self::Answered { .. }
+            | Self::Printed { .. }
+            | Self::Attached { .. }
+            | Self::Changed { .. } => None,
             Self::Started { attempt } => done(format!("Taken up again after an interruption (attempt {attempt})")),
             Self::Acted { summary, ok: true, .. } => done(summary.clone()),
             Self::Acted { summary, ok: false, .. } => Some(LiveStep { label: summary.clone(), state: StepState::Failed }),

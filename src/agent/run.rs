@@ -1,5 +1,6 @@
 //! The loop: ask the model, carry out what it asks for, save, until the run ends by name.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,14 +17,15 @@ use super::sandboxes::ThreadSandboxes;
 use super::snapshot::{Next, Snapshot, unfinished};
 use super::spending::Spending;
 use super::store::{self, Ending, Save, Signals, Spent, Taken};
-use super::tools::{Access, Sandboxes, ToolContext, ToolLimits, ToolOutput, Toolbox};
+use super::tools::{Access, Attachment, Sandboxes, ToolContext, ToolLimits, ToolOutput, Toolbox};
 use super::{CodeBlock, Task};
 use super::{limits, prompt};
+use crate::attachment::{self, NewAttachment};
 use crate::clock::Clock;
 use crate::id::{LeaseEpoch, MessageId, RunId};
 use crate::memory::history;
 use crate::model::{Answer, Delta, Message, Model, ModelError, Part, Request, ToolCall, ToolResult, price};
-use crate::reply::{LimitKind, LiveState, LiveStep, LiveView, Outcome, StepState};
+use crate::reply::{LimitKind, LiveState, LiveStep, LiveView, Outcome, Redactor, StepState};
 use crate::settings::Limits;
 use crate::storable;
 
@@ -62,6 +64,8 @@ pub struct Kit {
     pub limits: Limits,
     /// What was spent today.
     pub spending: Spending,
+    /// Goes over what is attached.
+    pub redactor: Arc<Redactor>,
 }
 
 /// One run in the hands of a worker.
@@ -78,6 +82,8 @@ pub struct Run<'a> {
     snapshot: Snapshot,
     /// Events that are not saved yet.
     unsaved: Vec<RunEvent>,
+    /// The files that some of them tell of.
+    attachments: Vec<NewAttachment>,
     signals: Signals,
     resumed: bool,
     watch_daily: bool,
@@ -128,6 +134,7 @@ impl<'a> Run<'a> {
             resumed: taken.snapshot.is_some(),
             snapshot,
             unsaved: vec![RunEvent::Started { attempt: taken.attempt }],
+            attachments: Vec::new(),
             signals: Signals { arrivals: taken.arrivals, stop_requested_by: taken.stop_requested_by.clone() },
             watch_daily: true,
             stop,
@@ -184,8 +191,10 @@ impl<'a> Run<'a> {
                 self.tell(code::interrupted(block));
             } else {
                 self.save(None).await?;
-                let output = self.carry_out(std::slice::from_ref(&call)).await?.remove(0);
+                let mut output = self.carry_out(std::slice::from_ref(&call)).await?.remove(0);
+                let attachments = std::mem::take(&mut output.attachments);
                 self.tell(code::ran(block, output));
+                self.attach(attachments);
             }
             self.snapshot.blocks_done += 1;
             self.save(None).await?;
@@ -340,7 +349,10 @@ impl<'a> Run<'a> {
             kit: self.kit,
             sandboxes: self.sandboxes,
             stop: self.stop.clone(),
-            limits: within(limits::remaining(&self.kit.limits, self.started, self.kit.clock.now())),
+            limits: ToolLimits {
+                attachments: self.snapshot.attachable,
+                ..within(limits::remaining(&self.kit.limits, self.started, self.kit.clock.now()))
+            },
             // Some models number their calls anew with every answer.
             key: format!("{}-{}", self.id, self.snapshot.steps),
             printed: &printed,
@@ -375,9 +387,28 @@ impl<'a> Run<'a> {
             ok: !output.is_error,
             execution: output.execution,
         });
+        self.attach(output.attachments);
         let result =
             ToolResult { id: call.id.clone(), name: call.name.clone(), content: output.content, is_error: output.is_error };
         self.snapshot.add_results([result]);
+    }
+
+    /// Files become part of the answer; they are stored by the next save.
+    fn attach(&mut self, attachments: Vec<Attachment>) {
+        for Attachment { name, media_type, content } in attachments {
+            let (token, size) = (attachment::new_token(), content.len() as u64);
+            let event = self.snapshot.next_event.saturating_add(i32::try_from(self.unsaved.len()).unwrap_or(i32::MAX));
+            let text = attachment::shown_text(&media_type, &content);
+            self.snapshot.attachable = self.snapshot.attachable.without(size);
+            self.tell(RunEvent::Attached {
+                name: name.clone(),
+                media_type: media_type.clone(),
+                size,
+                token: token.clone(),
+                text,
+            });
+            self.attachments.push(NewAttachment { token, event, name, media_type, content });
+        }
     }
 
     /// The model is done. A message that came in meanwhile keeps the run going.
@@ -434,6 +465,7 @@ impl<'a> Run<'a> {
         self.snapshot.worked_ms = (self.kit.clock.now() - self.started).num_milliseconds().max(0);
         let save = self.saving(&events, first_event, spent);
         self.signals = store::save(&self.kit.pool, save).await?.ok_or(Halt::LeaseLost)?;
+        self.attachments.clear();
         Ok(())
     }
 
@@ -444,6 +476,7 @@ impl<'a> Run<'a> {
             snapshot: &self.snapshot,
             events,
             first_event,
+            attachments: &self.attachments,
             spent,
             requester: &self.requester,
             repository: &self.repository,
@@ -491,7 +524,24 @@ impl Caller<'_> {
             key: &format!("{}-{}", self.key, call.id),
             listener: Some(&self.printed.listener(&call.id, self.view.clone())),
         };
-        self.kit.toolbox.call(&context, call).await
+        let mut output = self.kit.toolbox.call(&context, call).await;
+        redact(&self.kit.redactor, &mut output.attachments).await;
+        output
+    }
+}
+
+/// Secrets leave in no text, attached ones included.
+async fn redact(redactor: &Arc<Redactor>, attachments: &mut [Attachment]) {
+    for attachment in attachments {
+        let (redactor, content) = (redactor.clone(), attachment.content.clone());
+        let redacting = move || match redactor.redact(std::str::from_utf8(&content).ok()?) {
+            Cow::Borrowed(_) => None,
+            Cow::Owned(redacted) => Some(redacted),
+        };
+        // Large texts take their time.
+        if let Ok(Some(redacted)) = tokio::task::spawn_blocking(redacting).await {
+            attachment.content = redacted.into();
+        }
     }
 }
 

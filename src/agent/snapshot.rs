@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use crate::attachment::Allowance;
 use crate::id::MessageId;
 use crate::model::{Message, ModelName, Part, Role, ToolCall, ToolResult};
 
@@ -45,6 +46,9 @@ pub struct Snapshot {
     /// Bytes of output that were recorded while programs ran.
     #[serde(default)]
     pub printed: usize,
+    /// What it may still attach.
+    #[serde(default)]
+    pub attachable: Allowance,
 }
 
 /// What the loop does next.

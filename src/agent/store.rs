@@ -13,6 +13,7 @@ use sqlx::types::Json;
 use super::event::RunEvent;
 use super::snapshot::Snapshot;
 use super::{RunState, Task};
+use crate::attachment::NewAttachment;
 use crate::id::{LeaseEpoch, MessageId, RunId, ThreadId};
 use crate::intake::Request;
 use crate::model::{Role, Usage};
@@ -197,6 +198,8 @@ pub struct Save<'a> {
     /// Events since the last save, the first with this sequence.
     pub events: &'a [RunEvent],
     pub first_event: i32,
+    /// The files these events tell of. Only a plain save stores them.
+    pub attachments: &'a [NewAttachment],
     pub spent: Option<&'a Spent>,
     pub requester: &'a str,
     pub repository: &'a str,
@@ -207,6 +210,7 @@ pub struct Save<'a> {
 pub async fn save(pool: &PgPool, save: Save<'_>) -> Result<Option<Signals>, sqlx::Error> {
     let events = EventColumns::of(&save);
     let spent = SpentColumns::of(save.spent);
+    let files = FileColumns::of(save.attachments);
     let row = sqlx::query!(
         r#"
         with run as (
@@ -223,6 +227,12 @@ pub async fn save(pool: &PgPool, save: Save<'_>) -> Result<Option<Signals>, sqlx
             select run.id, l.step, $10, $11, l.model, l.input, l.cached, l.output, l.estimated, l.cost_usd, $6
             from run, unnest($12::int[], $13::text[], $14::bigint[], $15::bigint[], $16::bigint[], $17::bool[], $18::float8[])
                 as l (step, model, input, cached, output, estimated, cost_usd)
+            on conflict do nothing
+        ), attachment as (
+            insert into attachments (token, run_id, sequence, name, media_type, content, created_at)
+            select a.token, run.id, a.sequence, a.name, a.media_type, a.content, $6
+            from run, unnest($19::text[], $20::int[], $21::text[], $22::text[], $23::bytea[])
+                as a (token, sequence, name, media_type, content)
             on conflict do nothing
         )
         select arrivals, stop_requested_by from run
@@ -245,6 +255,11 @@ pub async fn save(pool: &PgPool, save: Save<'_>) -> Result<Option<Signals>, sqlx
         &spent.outputs,
         &spent.estimated,
         &spent.costs as &[Option<f64>],
+        &files.tokens,
+        &files.events,
+        &files.names,
+        &files.media_types,
+        &files.contents,
     )
     .fetch_optional(pool)
     .await?;
@@ -425,6 +440,29 @@ impl EventColumns {
             let mut data = event.to_json();
             storable::json(&mut data);
             columns.data.push(data);
+        }
+        columns
+    }
+}
+
+#[derive(Default)]
+struct FileColumns {
+    tokens: Vec<String>,
+    events: Vec<i32>,
+    names: Vec<String>,
+    media_types: Vec<String>,
+    contents: Vec<Vec<u8>>,
+}
+
+impl FileColumns {
+    fn of(attachments: &[NewAttachment]) -> Self {
+        let mut columns = Self::default();
+        for attachment in attachments {
+            columns.tokens.push(attachment.token.clone());
+            columns.events.push(attachment.event);
+            columns.names.push(attachment.name.clone());
+            columns.media_types.push(attachment.media_type.clone());
+            columns.contents.push(attachment.content.to_vec());
         }
         columns
     }

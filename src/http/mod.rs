@@ -1,5 +1,6 @@
-//! HTTP: signed webhooks in, and the questions a supervisor asks.
+//! HTTP: signed webhooks in, the files of answers out, and the questions a supervisor asks.
 
+mod attachment;
 mod health;
 pub mod signature;
 mod webhook;
@@ -32,6 +33,7 @@ pub struct Http {
 pub fn router(http: Http) -> Router {
     Router::new()
         .route("/webhooks/github", post(webhook::receive_github))
+        .route("/attachments/{token}/{name}", get(attachment::fetch))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .with_state(http)

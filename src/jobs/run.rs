@@ -5,17 +5,20 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
+use url::Url;
 
 use super::Services;
 use crate::agent::sandboxes::{SandboxesOf, ThreadSandboxes};
 use crate::agent::store::{self, Record, Renewed, Taken};
 use crate::agent::{Halt, Run, RunEvent, RunState, Snapshot, Task, prompt};
+use crate::attachment;
 use crate::github::{Comment, GithubError, Reaction, RepoRef};
 use crate::intake::Place;
 use crate::memory::history;
 use crate::model::Message;
 use crate::reply::{
-    AnswerView, CommentPost, Cost, Footer, LiveComment, LiveView, Outcome, PostError, allowed_mentions, answer, answer_key,
+    AnswerView, Attached, CommentPost, Cost, Footer, LiveComment, LiveView, Outcome, PostError, Shown, allowed_mentions, answer,
+    answer_key,
 };
 use crate::sandbox::SandboxId;
 use crate::thread;
@@ -219,7 +222,7 @@ async fn publish(services: &Services, taken: &Taken, record: &Record) -> Result<
         about: None,
         place: &taken.request.place,
     };
-    let mut view = view(taken, record);
+    let mut view = view(taken, record, &services.settings.public_url);
     services.poster.redactor().answer(&mut view);
     let body = answer(&view, &key, &allowed_mentions(&taken.request));
     match services.poster.comment(&post, &body).await {
@@ -252,18 +255,33 @@ fn rejected(view: &AnswerView) -> AnswerView {
         outcome: Outcome::Failed { reason: reason.to_owned(), report },
         text: String::new(),
         executions: Vec::new(),
+        attachments: Vec::new(),
         diff: None,
         footer: view.footer.clone(),
     }
 }
 
-fn view(taken: &Taken, record: &Record) -> AnswerView {
+fn view(taken: &Taken, record: &Record, public_url: &Url) -> AnswerView {
     let mut executions = Vec::new();
+    let mut attachments = Vec::new();
     let mut diff = None;
     for event in &record.events {
         match event {
             RunEvent::Acted { execution: Some(execution), .. } => executions.push(execution.clone()),
             RunEvent::Changed { diff: changed } => diff = Some(changed.clone()),
+            RunEvent::Attached { name, media_type, size, token, text } => {
+                // What the agent made anew replaces what it had before; blocks that are run as they are stand for themselves.
+                if matches!(taken.task, Task::Ask { .. }) {
+                    attachments.retain(|known: &Attached| known.name != *name);
+                }
+                let shown = match text {
+                    Some(text) => Shown::Text(text.clone()),
+                    None if attachment::is_picture(media_type) && attachment::is_public(public_url) => Shown::Picture,
+                    None => Shown::Link,
+                };
+                let url = attachment::address(public_url, token, name);
+                attachments.push(Attached { name: name.clone(), size: *size, url, shown });
+            }
             RunEvent::Acted { .. }
             | RunEvent::Started { .. }
             | RunEvent::Answered { .. }
@@ -281,6 +299,7 @@ fn view(taken: &Taken, record: &Record) -> AnswerView {
         outcome: record.outcome.clone(),
         text: snapshot.last_words(),
         executions,
+        attachments,
         diff,
         footer: Footer {
             model: snapshot.model.clone(),

@@ -7,6 +7,7 @@ use chrono::TimeDelta;
 use super::{Services, store};
 use crate::agent::sandboxes::reap::{self, Reaper};
 use crate::agent::sandboxes::warm::WarmPool;
+use crate::attachment;
 
 const BETWEEN: Duration = Duration::from_secs(5);
 const BETWEEN_CLEANINGS: Duration = Duration::from_secs(60 * 60);
@@ -16,6 +17,8 @@ const BETWEEN_LOOKS_AT_WARM: Duration = Duration::from_secs(60);
 const DELIVERIES_KEPT: TimeDelta = TimeDelta::days(10);
 /// Snapshots of finished runs, which only matter to people who look into a failure.
 const SNAPSHOTS_KEPT: TimeDelta = TimeDelta::days(7);
+/// Files of answers, as `http` tells whoever fetches them.
+const ATTACHMENTS_KEPT: TimeDelta = TimeDelta::days(30);
 /// Requests that came to nothing: strangers could fill the database with them.
 const REQUESTS_KEPT: TimeDelta = TimeDelta::days(30);
 /// Sweeps at once, then again and again until shutdown.
@@ -35,6 +38,9 @@ pub(super) async fn keep_sweeping(services: Services) {
                 store::forget_old(&services.pool, now - DELIVERIES_KEPT, now - SNAPSHOTS_KEPT, now - REQUESTS_KEPT).await
             {
                 tracing::warn!(%error, "cannot forget what is old");
+            }
+            if let Err(error) = attachment::store::forget(&services.pool, now - ATTACHMENTS_KEPT).await {
+                tracing::warn!(%error, "cannot forget old attachments");
             }
         }
         if cleaning || (keeps_warm && looked.is_none_or(|at| at.elapsed() > BETWEEN_LOOKS_AT_WARM)) {

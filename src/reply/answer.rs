@@ -1,8 +1,10 @@
 //! The comment at the end of a run: what came of it, the answer, what was run, the diff, and one small line.
 
+mod files;
+
 use std::time::Duration;
 
-use super::{AnswerView, Execution, Footer, LimitKind, MAX_BODY, Outcome, clean, cut, fence, inline, marker, safe};
+use super::{AnswerView, Attached, Execution, Footer, LimitKind, MAX_BODY, Outcome, clean, cut, fence, inline, marker, safe};
 
 /// How many executions are shown; the latest matter most.
 const MAX_EXECUTIONS: usize = 12;
@@ -19,19 +21,26 @@ pub fn answer(view: &AnswerView, key: &str, allowed_mentions: &[String]) -> Stri
     let shown = &view.executions[skipped..];
     let earlier = earlier_runs(skipped, link);
     let diff = view.diff.as_deref().filter(|diff| !diff.trim().is_empty());
+    let files = files::listing(&view.attachments);
+    let texts: Vec<(&Attached, &str)> = files::texts(&view.attachments).collect();
 
-    let parts = 6 + shown.len();
-    let budget = MAX_BODY - header.len() - footer.len() - marker.len() - earlier.len() - 2 * parts;
-    let mut wants: Vec<usize> = shown.iter().map(|execution| execution.code.len() + execution.output.len() + SECTION).collect();
+    let parts = 7 + shown.len() + texts.len();
+    let budget = MAX_BODY - header.len() - footer.len() - marker.len() - earlier.len() - files.len() - 2 * parts;
+    let mut wants: Vec<usize> = texts.iter().map(|(_, text)| text.len() + SECTION).collect();
+    wants.extend(shown.iter().map(|execution| execution.code.len() + execution.output.len() + SECTION));
     wants.extend(diff.map(|diff| diff.len() + SECTION));
     // At least half is for the text; what the sections leave is its own too.
     let text_limit = (budget / 2).max(budget.saturating_sub(wants.iter().sum()));
     let text = text(view, text_limit, link, allowed_mentions);
     let shares = cut::share(budget - text.len(), &wants);
 
-    let mut body = vec![header, text, earlier];
+    let mut body = vec![header, text, files];
     let is_bare = view.text.trim().is_empty();
-    body.extend(shown.iter().zip(&shares).map(|(execution, share)| execution_section(execution, *share, link, is_bare)));
+    body.extend(texts.iter().zip(&shares).map(|((attached, text), share)| files::section(attached, text, *share)));
+    body.push(earlier);
+    body.extend(
+        shown.iter().zip(&shares[texts.len()..]).map(|(execution, share)| execution_section(execution, *share, link, is_bare)),
+    );
     body.extend(diff.zip(shares.last()).map(|(diff, share)| diff_section(diff, *share, link)));
     body.extend([footer, marker]);
     body.retain(|part| !part.is_empty());
@@ -40,7 +49,8 @@ pub fn answer(view: &AnswerView, key: &str, allowed_mentions: &[String]) -> Stri
 
 fn text(view: &AnswerView, limit: usize, link: Option<&str>, allowed: &[String]) -> String {
     let text = safe::safe_markdown(&view.text, limit, link, allowed);
-    let says_nothing = text.is_empty() && view.executions.is_empty() && view.diff.is_none() && view.outcome == Outcome::Answered;
+    let shows_nothing = view.executions.is_empty() && view.diff.is_none() && view.attachments.is_empty();
+    let says_nothing = text.is_empty() && shows_nothing && view.outcome == Outcome::Answered;
     if says_nothing { "The run ended without an answer. Mention me with `retry` to run it again.".to_owned() } else { text }
 }
 

@@ -9,7 +9,7 @@ use base64::Engine;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use regex::{Captures, Regex};
 
-use super::{AnswerView, LiveView, Outcome};
+use super::{AnswerView, LiveView, Outcome, Shown};
 use crate::secret::{ExposeSecret, SecretString};
 
 /// What stands where a secret was. As long as the shortest secret, so that a redacted text is never longer.
@@ -66,6 +66,13 @@ impl Redactor {
             self.apply(&mut execution.code);
             self.apply(&mut execution.output);
             execution.new_files.iter_mut().for_each(|file| self.apply(file));
+        }
+        for attached in &mut view.attachments {
+            self.apply(&mut attached.name);
+            match &mut attached.shown {
+                Shown::Text(text) => self.apply(text),
+                Shown::Picture | Shown::Link => {}
+            }
         }
         if let Some(diff) = &mut view.diff {
             self.apply(diff);

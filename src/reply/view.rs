@@ -114,10 +114,36 @@ pub struct AnswerView {
     pub text: String,
     /// What was run, oldest first.
     pub executions: Vec<Execution>,
+    /// Files that people get.
+    pub attachments: Vec<Attached>,
     /// Files the run changed, as a unified diff.
     pub diff: Option<String>,
     /// The small line at the end.
     pub footer: Footer,
+}
+
+/// A file that people get with an answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attached {
+    /// What they see as its name.
+    pub name: String,
+    /// Bytes.
+    pub size: u64,
+    /// Where it can be fetched.
+    pub url: String,
+    /// How it is shown.
+    pub shown: Shown,
+}
+
+/// How an attachment is shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Shown {
+    /// As the picture it is.
+    Picture,
+    /// In a collapsible section.
+    Text(String),
+    /// As a link only.
+    Link,
 }
 
 /// Something that was run.

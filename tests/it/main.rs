@@ -2,7 +2,9 @@
 #![allow(clippy::unwrap_used)]
 #![allow(clippy::disallowed_methods, reason = "a test may look at its own environment, and wait for a process")]
 
+mod attachments;
 mod cli;
+mod contract;
 mod conversation;
 mod crash;
 mod daytona_standin;

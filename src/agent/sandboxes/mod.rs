@@ -27,7 +27,7 @@ use uuid::Uuid;
 use self::guard::Guarded;
 use self::store::{Holder, Ready};
 use super::event::RunEvent;
-use super::tools::Sandboxes;
+use super::tools::{Readings, Sandboxes};
 use crate::clock::Clock;
 use crate::id::{LeaseEpoch, RunId, ThreadId};
 use crate::sandbox::checkout::Origin;
@@ -88,6 +88,7 @@ struct Thread {
     /// Something may have changed since the work was saved.
     dirty: AtomicBool,
     notices: Mutex<Notices>,
+    readings: Readings,
 }
 
 /// The thread's own sandbox in this run.
@@ -128,6 +129,7 @@ impl ThreadSandboxes {
                 saving: AsyncMutex::default(),
                 extras: Mutex::default(),
                 dirty: AtomicBool::new(false),
+                readings: Readings::default(),
                 notices: Mutex::default(),
             }),
         }
@@ -188,6 +190,10 @@ impl Sandboxes for ThreadSandboxes {
         }
         let known = self.thread.holder.extra_by_id(&id.0).await.map_err(database)?;
         Ok(known.and_then(|(_, baseline)| WorkspaceSnapshot::from_bytes(&baseline?)).map(Arc::new))
+    }
+
+    fn readings(&self) -> &Readings {
+        &self.thread.readings
     }
 
     fn notices(&self) -> Vec<String> {

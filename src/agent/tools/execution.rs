@@ -1,10 +1,12 @@
 //! What runCode and runCommand share: timeouts, new files, and how a run is told.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 
+use super::pictures::{self, Pictures};
 use super::{ToolContext, ToolLimits, diff};
 use crate::reply::Execution;
 use crate::sandbox::{Exec, Executed, Killed, Sandbox, SandboxError, WalkBounds};
@@ -27,26 +29,64 @@ pub(super) fn timeout(limits: &ToolLimits, seconds: Option<f64>) -> Duration {
 pub(super) struct Ran {
     pub executed: Executed,
     pub new_files: Vec<String>,
+    /// Pictures that are new or changed.
+    pub pictures: Pictures,
     timeout: Duration,
 }
 
 /// Runs, and looks which files are new afterwards.
 pub(super) async fn run(ctx: &ToolContext<'_>, sandbox: &dyn Sandbox, exec: Exec) -> Result<Ran, SandboxError> {
     let timeout = exec.timeout;
-    let before = files(sandbox).await;
+    let before = Files::look(sandbox, Depth::All).await;
     let executed = sandbox.exec(exec, ctx.cancel).await?;
-    let after = files(sandbox).await;
-    let new_files = match (before, after) {
-        (Some(before), Some(after)) => after.difference(&before).cloned().collect(),
-        // Too many files to compare honestly.
-        _ => Vec::new(),
+    let (new_files, touched) = match before {
+        Some(before) => before.compare(sandbox).await,
+        None => (Vec::new(), Vec::new()),
     };
-    Ok(Ran { executed, new_files, timeout })
+    let pictures = pictures::collect(ctx, sandbox, touched).await;
+    Ok(Ran { executed, new_files, pictures, timeout })
 }
 
-async fn files(sandbox: &dyn Sandbox) -> Option<BTreeSet<String>> {
-    let walked = sandbox.walk(".", BOUNDS).await.ok().filter(|walked| walked.complete)?;
-    Some(walked.entries.into_iter().filter(|(_, info)| !info.is_dir).map(|(path, _)| path).collect())
+/// How much of the workspace is compared. Where there are too many files for all of it, what lies at its top is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Depth {
+    All,
+    Top,
+}
+
+/// The files of a workspace at one moment, with what tells whether they changed.
+struct Files {
+    depth: Depth,
+    seen: BTreeMap<String, (u64, DateTime<Utc>)>,
+}
+
+impl Files {
+    async fn look(sandbox: &dyn Sandbox, depth: Depth) -> Option<Self> {
+        let tried: &[Depth] = if depth == Depth::All { &[Depth::All, Depth::Top] } else { &[Depth::Top] };
+        for depth in tried.iter().copied() {
+            let bounds = match depth {
+                Depth::All => BOUNDS,
+                Depth::Top => WalkBounds { depth: 1, ..BOUNDS },
+            };
+            let walked = sandbox.walk(".", bounds).await.ok()?;
+            if walked.complete {
+                let files = walked.entries.into_iter().filter(|(_, info)| !info.is_dir);
+                return Some(Self { depth, seen: files.map(|(path, info)| (path, (info.size, info.modified))).collect() });
+            }
+        }
+        None
+    }
+
+    /// Files that are new since, and those that are new or changed.
+    async fn compare(mut self, sandbox: &dyn Sandbox) -> (Vec<String>, Vec<(String, u64)>) {
+        let Some(mut now) = Self::look(sandbox, self.depth).await else { return (Vec::new(), Vec::new()) };
+        if now.depth != self.depth {
+            self.seen.retain(|path, _| !path.contains('/'));
+        }
+        let new: Vec<String> = now.seen.keys().filter(|path| !self.seen.contains_key(*path)).cloned().collect();
+        now.seen.retain(|path, state| self.seen.get(path) != Some(state));
+        (new, now.seen.into_iter().map(|(path, (size, _))| (path, size)).collect())
+    }
 }
 
 impl Ran {
@@ -68,6 +108,7 @@ impl Ran {
         if self.new_files.len() > MAX_NEW_FILES {
             fields.insert("newFilesOmitted".to_owned(), json!(self.new_files.len() - MAX_NEW_FILES));
         }
+        self.pictures.tell(&mut fields);
         if let Some(why) = executed.killed {
             fields.insert("killed".to_owned(), json!(self.why(why)));
         }
@@ -107,7 +148,7 @@ impl Ran {
         Execution {
             language: language.to_owned(),
             code,
-            output: format!("{stdout}{between}{stderr}{killed}"),
+            output: format!("{stdout}{between}{stderr}{killed}{}", self.pictures.note()),
             exit_code: Some(self.executed.exit_code),
             duration_ms: millis(self.executed.duration),
             omitted: self.executed.stdout.omitted + self.executed.stderr.omitted,

@@ -3,7 +3,9 @@
 //! [`Toolbox`] is the one way in: it describes the tools to a model, checks arguments, runs calls and caps what they return.
 //! Failures are results too, `{error}` with a text that helps; a tool never ends a run.
 
+mod apply_patch;
 mod arguments;
+mod attach_file;
 mod check_file_exists;
 mod create_directory;
 mod create_sandbox;
@@ -11,13 +13,23 @@ mod delete_file;
 pub mod diff;
 mod edit_file;
 mod execution;
+mod find_files;
 mod get_file_info;
 mod get_file_size;
+mod glob;
 mod list_files;
+mod nearby;
+mod patch;
+mod pictures;
+mod preview_url;
+mod processes;
 mod read_file;
+mod read_process;
 mod run_code;
 mod run_command;
 mod search_files;
+mod start_process;
+mod stop_process;
 mod text;
 mod tool;
 mod watch_directory;
@@ -31,7 +43,9 @@ use async_trait::async_trait;
 use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
 
+pub use self::processes::Readings;
 pub use self::tool::{Tool, Typed, tool};
+use crate::attachment::Allowance;
 use crate::clock::Clock;
 use crate::model::{Arguments, ToolCall, ToolSpec};
 use crate::sandbox::workspace::WorkspaceSnapshot;
@@ -92,6 +106,8 @@ pub struct ToolLimits {
     pub read_bytes: usize,
     /// Entries of a listing, matches of a search, events of a watch.
     pub entries: usize,
+    /// What may still become part of the answer.
+    pub attachments: Allowance,
 }
 
 impl Default for ToolLimits {
@@ -102,6 +118,7 @@ impl Default for ToolLimits {
             output_bytes: 24 << 10,
             read_bytes: 48 << 10,
             entries: 500,
+            attachments: Allowance::default(),
         }
     }
 }
@@ -124,6 +141,9 @@ pub trait Sandboxes: Send + Sync {
         Ok(None)
     }
 
+    /// Where the reading of started programs goes on.
+    fn readings(&self) -> &Readings;
+
     /// What the model has to know about its sandboxes and was not told yet, such as what is in the workspace; each is given out once.
     fn notices(&self) -> Vec<String> {
         Vec::new()
@@ -133,7 +153,7 @@ pub trait Sandboxes: Send + Sync {
 /// A file for people, as it was when the call ended.
 #[derive(Clone, Debug)]
 pub struct Attachment {
-    /// Base name.
+    /// As [`clean_name`](crate::attachment::clean_name) leaves it.
     pub name: String,
     /// Such as `image/png`.
     pub media_type: String,
@@ -197,8 +217,15 @@ impl Toolbox {
             tool::<get_file_size::GetFileSize>(),
             tool::<watch_directory::WatchDirectory>(),
             tool::<edit_file::EditFile>(),
+            tool::<apply_patch::ApplyPatch>(),
             tool::<search_files::SearchFiles>(),
+            tool::<find_files::FindFiles>(),
             tool::<diff::Diff>(),
+            tool::<start_process::StartProcess>(),
+            tool::<read_process::ReadProcess>(),
+            tool::<stop_process::StopProcess>(),
+            tool::<preview_url::PreviewUrl>(),
+            tool::<attach_file::AttachFile>(),
         ];
         Self { tools }
     }

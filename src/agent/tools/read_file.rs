@@ -71,6 +71,10 @@ impl Typed for ReadFile {
             content["omittedBytes"] = json!(left_out);
             content["note"] =
                 Value::from("The rest was left out. Read it by lines with startLine and endLine, or use searchFiles.");
+        } else if ranged && size > scan as u64 && whole.ends_with(chosen) {
+            content["note"] = Value::from(
+                "Only the first 8 MB of the file can be read by lines; for the rest use runCommand with tail or sed.",
+            );
         }
         Ok(ToolOutput::success(content, format!("Read {}", text::short(&path))))
     }

@@ -74,6 +74,7 @@ impl Typed for RunCode {
         content.insert("executionTime".to_owned(), json!(execution::millis(ran.executed.duration)));
         let mut output = ToolOutput::success(Value::Object(content), format!("Ran {} ({})", language.title(), ran.ending()));
         output.execution = Some(ran.execution(language.fence(), arguments.code));
+        output.attachments = ran.pictures.attachments;
         Ok(output)
     }
 }

@@ -75,6 +75,7 @@ impl Typed for RunCommand {
         content.insert("executionTime".to_owned(), json!(execution::millis(ran.executed.duration)));
         let mut output = ToolOutput::success(Value::Object(content), format!("Ran {name} ({})", ran.ending()));
         output.execution = Some(ran.execution("sh", command));
+        output.attachments = ran.pictures.attachments;
         Ok(output)
     }
 }

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Access, ToolContext, ToolOutput, Typed, diff, read_file::is_binary, text};
+use super::{Access, ToolContext, ToolOutput, Typed, diff, glob::glob, read_file::is_binary, text};
 use crate::sandbox::{FileInfo, SandboxError, WalkBounds};
 
 pub(super) struct SearchFiles;
@@ -97,37 +97,6 @@ fn pattern(arguments: &Arguments) -> Result<Option<Regex>, SandboxError> {
     built.map(Some).map_err(|error| SandboxError::Invalid(format!("query is not a regular expression: {error}")))
 }
 
-/// A glob as a pattern over paths. Without a slash it is compared with the last part only.
-fn glob(glob: &str) -> Result<Regex, SandboxError> {
-    let trimmed = glob.trim_start_matches("./").trim_start_matches('/');
-    let mut source = String::from(if trimmed.contains('/') { "^" } else { "(?:^|/)" });
-    let mut rest = trimmed;
-    let mut depth = 0;
-    while let Some(c) = rest.chars().next() {
-        let (piece, used): (String, usize) = match c {
-            '*' if rest.starts_with("**/") => ("(?:[^/]+/)*".to_owned(), 3),
-            '*' if rest.starts_with("**") => (".*".to_owned(), 2),
-            '*' => ("[^/]*".to_owned(), 1),
-            '?' => ("[^/]".to_owned(), 1),
-            '{' => {
-                depth += 1;
-                ("(?:".to_owned(), 1)
-            }
-            '}' if depth > 0 => {
-                depth -= 1;
-                (")".to_owned(), 1)
-            }
-            ',' if depth > 0 => ("|".to_owned(), 1),
-            c => (regex::escape(c.encode_utf8(&mut [0; 4])), c.len_utf8()),
-        };
-        source.push_str(&piece);
-        rest = &rest[used..];
-    }
-    source.push('$');
-    Regex::new(&source)
-        .map_err(|_| SandboxError::Invalid(format!("glob `{glob}` is not valid; use `*.rs` or `src/**/*.{{ts,tsx}}`")))
-}
-
 #[derive(Default)]
 struct Search {
     pattern: Option<Regex>,
@@ -173,22 +142,5 @@ impl Search {
                 json!("There is more than was searched or shown; narrow it with path, glob or a longer query.");
         }
         content
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-
-    use super::*;
-
-    #[test]
-    fn globs_mean_what_people_expect() {
-        let matches = |pattern: &str, path: &str| glob(pattern).unwrap().is_match(path);
-        assert!(matches("*.rs", "a.rs") && matches("*.rs", "src/a.rs") && !matches("*.rs", "a.rsx"));
-        assert!(matches("src/**/*.{ts,tsx}", "src/a.ts") && matches("src/**/*.{ts,tsx}", "src/x/y/a.tsx"));
-        assert!(!matches("src/*.ts", "src/x/a.ts") && !matches("src/*.ts", "lib/src/a.ts"));
-        assert!(matches("a?c", "abc") && matches("a+b.txt", "a+b.txt"));
-        assert!(glob("{a").is_err());
     }
 }

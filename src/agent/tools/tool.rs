@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use super::{Access, ToolContext, ToolOutput, arguments};
+use super::{Access, ToolContext, ToolOutput, arguments, nearby};
 use crate::model::ToolSpec;
 use crate::sandbox::SandboxError;
 
@@ -99,7 +99,18 @@ impl<T: Typed> Tool for Adapter<T> {
         let label = T::label(&arguments);
         match T::call(ctx, arguments).await {
             Ok(output) => output,
-            Err(error) => ToolOutput::error(error.to_string(), format!("{label}: failed")),
+            Err(error) => ToolOutput::error(explain(ctx, given, &error).await, format!("{label}: failed")),
         }
     }
+}
+
+/// The error in words, with what a path that is not there probably means.
+async fn explain(ctx: &ToolContext<'_>, given: &Map<String, Value>, error: &SandboxError) -> String {
+    let named = |field: &str| given.get(field).and_then(Value::as_str);
+    if let (SandboxError::NotFound(_), Some(path)) = (error, named("path"))
+        && let Ok(sandbox) = ctx.sandbox(named("sandboxId")).await
+    {
+        return format!("{error}{}", nearby::hint(&*sandbox, path).await);
+    }
+    error.to_string()
 }

@@ -1,5 +1,6 @@
 //! `writeFiles`: several whole files at once.
 
+use bytes::Bytes;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
@@ -44,6 +45,16 @@ impl Typed for WriteFiles {
 
     async fn call(ctx: &ToolContext<'_>, arguments: Arguments) -> Result<ToolOutput, SandboxError> {
         let sandbox = ctx.sandbox(arguments.sandbox_id.as_deref()).await?;
+        let summary = match &arguments.files[..] {
+            [file] => format!("Wrote {}", text::short(&file.path)),
+            files => format!("Wrote {} files", files.len()),
+        };
+        let all: Vec<_> = arguments.files.iter().map(|file| (file.path.clone(), Bytes::from(file.data.clone()))).collect();
+        if sandbox.write_many(&all).await.is_ok() {
+            let written: Vec<_> = all.iter().map(|(path, _)| text::absolute(&*sandbox, path)).collect();
+            return Ok(ToolOutput::success(json!({ "success": true, "filesWritten": written }), summary));
+        }
+        // One by one it shows which of them it is.
         let mut written = Vec::new();
         for file in &arguments.files {
             if let Err(error) = sandbox.write(&file.path, file.data.as_bytes()).await {
@@ -54,10 +65,6 @@ impl Typed for WriteFiles {
             }
             written.push(text::absolute(&*sandbox, &file.path));
         }
-        let summary = match &arguments.files[..] {
-            [file] => format!("Wrote {}", text::short(&file.path)),
-            files => format!("Wrote {} files", files.len()),
-        };
         Ok(ToolOutput::success(json!({ "success": true, "filesWritten": written }), summary))
     }
 }

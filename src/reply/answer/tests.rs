@@ -5,7 +5,7 @@ use pulldown_cmark::{Event, Tag, TagEnd};
 
 use super::*;
 use crate::markdown::{self, TokenKind};
-use crate::reply::Cost;
+use crate::reply::{Attached, Cost, Shown};
 
 fn execution() -> Execution {
     Execution {
@@ -24,6 +24,7 @@ fn view() -> AnswerView {
         outcome: Outcome::Answered,
         text: "The sum is **45**.".into(),
         executions: vec![execution()],
+        attachments: vec![],
         diff: None,
         footer: Footer {
             model: Some("openai/gpt-4.1".parse().unwrap()),
@@ -109,6 +110,76 @@ fn a_run_without_a_model_shows_its_output_at_once() {
 
     <!-- threadbox:post=run:1:answer -->
     ");
+}
+
+fn attached(name: &str, size: u64, shown: Shown) -> Attached {
+    Attached { name: name.into(), size, url: format!("https://bot.example/attachments/{}/{name}", "0a".repeat(4)), shown }
+}
+
+#[test]
+fn files_are_shown_as_what_they_are() {
+    let mut view = view();
+    view.executions.clear();
+    view.attachments = vec![
+        attached("plot.png", 20_000, Shown::Picture),
+        attached("numbers.csv", 8, Shown::Text("a,b\n1,2\n".into())),
+        attached("big_[data].bin", 7_654_321, Shown::Link),
+        attached("](http:--e)<b>.png", 12, Shown::Picture),
+        attached("<img>.html", 999, Shown::Text("</details>\n```\n<script>".into())),
+    ];
+    insta::assert_snapshot!(answer(&view, "run:1:answer", &[]), @r"
+    The sum is **45**.
+
+    ![plot.png](https://bot.example/attachments/0a0a0a0a/plot.png)
+
+    ![\](http:--e)&lt;b&gt;.png](https://bot.example/attachments/0a0a0a0a/]%28http:--e%29%3Cb%3E.png)
+
+    **Files**
+
+    - [big\_\[data\].bin](https://bot.example/attachments/0a0a0a0a/big_[data].bin) · 7.7 MB
+
+    <details><summary>numbers.csv · 8 B</summary>
+
+    ```csv
+    a,b
+    1,2
+    ```
+
+    [numbers.csv](https://bot.example/attachments/0a0a0a0a/numbers.csv)
+
+    </details>
+
+    <details><summary>&lt;img&gt;.html · 999 B</summary>
+
+    ````html
+    </details>
+    ```
+    <script>
+    ````
+
+    [&lt;img&gt;.html](https://bot.example/attachments/0a0a0a0a/%3Cimg%3E.html)
+
+    </details>
+
+    <sub>openai/gpt-4.1 · 2 steps · 12 s · $0.0123 · [run](https://bot.example/runs/1)</sub>
+
+    <!-- threadbox:post=run:1:answer -->
+    ");
+}
+
+#[test]
+fn many_files_are_counted() {
+    let mut view = view();
+    view.attachments = (0..60).map(|number| attached(&format!("{number}.png"), 1, Shown::Picture)).collect();
+    view.attachments.extend((0..300).map(|number| attached(&format!("{number}.txt"), 1, Shown::Text("x\n".repeat(4_000)))));
+    let body = answer(&view, "run:1:answer", &[]);
+    assert!(body.len() <= MAX_BODY);
+    assert_eq!((body.matches("![").count(), body.matches("<details>").count()), (12, 8 + 1));
+    let links = body.lines().filter(|line| line.starts_with("- [")).count();
+    assert!(body.contains(&format!("- and {} more files", 360 - 12 - 8 - links)), "{body}");
+    view.text = String::new();
+    view.executions.clear();
+    assert!(answer(&view, "k", &[]).starts_with("![0.png]("));
 }
 
 #[test]
@@ -252,13 +323,20 @@ proptest! {
     fn any_answer_fits_and_is_whole(
         text in nasty(), code in nasty(), output in nasty(), diff in proptest::option::of(nasty()), count in 0usize..16,
         language in "\\PC{0,8}", file in nasty(), key in "\\PC{1,30}", times in 1usize..40,
+        attachments in proptest::collection::vec((nasty(), nasty(), 0u8..3), 0..6),
     ) {
         let one = Execution { language, code, output: output.repeat(times), new_files: vec![file; 3], ..execution() };
         let mut view = view();
         view.text = text;
         view.executions = vec![one; count];
         view.diff = diff;
-        let sections = count.min(MAX_EXECUTIONS) + usize::from(view.diff.as_deref().is_some_and(|diff| !diff.trim().is_empty()));
+        view.attachments = attachments.into_iter().map(|(name, text, kind)| match kind {
+            0 => attached(&name, 1, Shown::Picture),
+            1 => attached(&name, 1, Shown::Link),
+            _ => attached(&name, 1, Shown::Text(text)),
+        }).collect();
+        let texts = view.attachments.iter().filter(|attached| matches!(attached.shown, Shown::Text(_))).count();
+        let sections = texts + count.min(MAX_EXECUTIONS) + usize::from(view.diff.as_deref().is_some_and(|diff| !diff.trim().is_empty()));
         check(&answer(&view, &key, &[]), sections)?;
     }
 }
