@@ -5,6 +5,8 @@
 //! accepted when they lie inside it.
 
 pub mod local;
+mod output;
+mod paths;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -178,6 +180,8 @@ pub enum Killed {
     DiskLimit,
     /// It used more memory than allowed.
     MemoryLimit,
+    /// It is gone without a result: the sandbox was restarted, or its keeper was killed.
+    Lost,
 }
 
 /// Captured bytes of one stream, at most the limit of the [`Exec`].
