@@ -4,6 +4,7 @@
 //! gives, and refuses to run anything when that is not enough. Paths given to a sandbox are relative to its workspace; absolute paths are
 //! accepted when they lie inside it.
 
+pub mod daytona;
 pub mod local;
 mod output;
 mod paths;

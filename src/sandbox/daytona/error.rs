@@ -1,0 +1,293 @@
+//! What can go wrong at Daytona: three shapes of errors become one, classified by what to do next.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use crate::sandbox::SandboxError;
+
+/// Longest message that is kept of an error.
+const LONGEST: usize = 2000;
+
+/// An answer that is not a success, or none at all.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct ApiError {
+    /// What it means.
+    pub kind: ErrorKind,
+    /// The status, when there was an answer.
+    pub status: Option<u16>,
+    /// Code of the error where the server gave one, such as `FILE_NOT_FOUND`.
+    pub code: Option<String>,
+    /// What the server said, or what happened. Never empty.
+    pub message: String,
+}
+
+/// What an error means, and so what happens next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// The credential is wrong, expired or was just refused (401).
+    BadKey,
+    /// The credential may not do this, or the organisation is suspended (403).
+    Forbidden,
+    /// There is no such thing (404 from one who knows). From the control plane: the sandbox is gone. From a toolbox: the file, session or
+    /// command is not there.
+    NotFound,
+    /// The server does not know the call: an older version, or a wrong address.
+    RouteMissing,
+    /// The organisation has used up what it may use. Passes when something else is deleted.
+    Quota,
+    /// The snapshot does not exist, is not active, or is not in this region.
+    SnapshotMissing,
+    /// The region does not exist or may not be used.
+    Region,
+    /// Another change of the sandbox is going on: wait, look again, decide again.
+    InProgress,
+    /// Another sandbox has this name.
+    NameTaken,
+    /// The sandbox is in an error state: recover or replace it.
+    Errored,
+    /// The sandbox does not answer: it is stopped, archived, restarting or its daemon is dead. Look at its state.
+    SandboxUnavailable,
+    /// A command took longer than it was given (408); what it printed is lost.
+    CommandTimeout,
+    /// Too many requests, and waiting as long as we may did not help.
+    RateLimited {
+        /// When to try again, where the server said so.
+        after: Option<Duration>,
+    },
+    /// It exists already (409 of a toolbox).
+    Conflict,
+    /// A session or command has ended (410).
+    Ended,
+    /// This kind of sandbox cannot do this (422).
+    Unsupported,
+    /// The request is wrong in itself.
+    Invalid,
+    /// Daytona has a problem of its own.
+    Server,
+    /// It provably never arrived: no connection.
+    Unreachable,
+    /// It was sent and no whole answer came: whether it was done is not known.
+    Lost,
+    /// An answer that cannot be understood.
+    Unreadable,
+}
+
+/// Which of the two servers answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Speaker {
+    Control,
+    Toolbox,
+}
+
+/// All fields any of the shapes has.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Shape {
+    message: Option<Text>,
+    error: Option<Text>,
+    errors: Option<Text>,
+    code: Option<Text>,
+    error_code: Option<Text>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Text {
+    One(String),
+    Many(Vec<String>),
+    Other(serde_json::Value),
+}
+
+impl Text {
+    fn into_string(self) -> Option<String> {
+        let text = match self {
+            Self::One(text) => text,
+            Self::Many(texts) => texts.join("; "),
+            Self::Other(serde_json::Value::Null) => return None,
+            Self::Other(value) => value.to_string(),
+        };
+        let text = text.trim();
+        (!text.is_empty()).then(|| text.to_owned())
+    }
+}
+
+impl ApiError {
+    /// An error that no server sent.
+    pub(super) fn own(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self { kind, status: None, code: None, message: message.into() }
+    }
+
+    /// Understands an answer that is not a success. `after` is what its headers say about trying again.
+    pub(super) fn from_answer(speaker: Speaker, status: u16, after: Option<Duration>, body: &[u8]) -> Self {
+        let text = String::from_utf8_lossy(body);
+        let parsed: Option<Shape> = serde_json::from_slice(body).ok();
+        let is_json = parsed.is_some();
+        let shape = parsed.unwrap_or_default();
+        let code = [shape.code, shape.error_code].into_iter().flatten().find_map(Text::into_string);
+        let said = [shape.message, shape.error, shape.errors].into_iter().flatten().find_map(Text::into_string);
+        let raw = || (!is_json && !text.trim().is_empty() && !looks_like_html(&text)).then(|| text.trim().to_owned());
+        let message = said.or_else(raw).unwrap_or_else(|| status_line(status));
+        let message = if message.chars().count() > LONGEST { message.chars().take(LONGEST).collect() } else { message };
+        let answer = Answer { speaker, status, after, is_json, is_empty: text.trim().is_empty(), code: code.as_deref() };
+        let kind = answer.kind(&message.to_lowercase());
+        Self { kind, status: Some(status), code, message }
+    }
+}
+
+/// An HTML page of some proxy on the way says nothing to people.
+fn looks_like_html(text: &str) -> bool {
+    text.trim_start().starts_with('<')
+}
+
+fn status_line(status: u16) -> String {
+    let reason = reqwest::StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason()).unwrap_or("unknown");
+    format!("HTTP {status} {reason}")
+}
+
+struct Answer<'a> {
+    speaker: Speaker,
+    status: u16,
+    after: Option<Duration>,
+    is_json: bool,
+    is_empty: bool,
+    code: Option<&'a str>,
+}
+
+impl Answer<'_> {
+    fn kind(&self, message: &str) -> ErrorKind {
+        if self.is_about_git() {
+            return ErrorKind::Invalid;
+        }
+        // "No IP address found" comes with 400, a container that is not on the runner with 404.
+        let unavailable = ["no ip address found", "container not found", "is the sandbox started"];
+        if matches!(self.status, 400 | 404) && says(message, &unavailable) {
+            return ErrorKind::SandboxUnavailable;
+        }
+        // What a toolbox says may quote a path, which may say anything.
+        let worded = if self.speaker == Speaker::Control { self.by_words(message) } else { None };
+        worded.unwrap_or_else(|| self.by_status(message))
+    }
+
+    /// The control plane says with 400 what other servers have statuses for.
+    fn by_words(&self, message: &str) -> Option<ErrorKind> {
+        let busy = ["in progress", "modified by another operation", "not in valid state", "state is changing"];
+        match self.status {
+            400 | 402 | 403 if says(message, &["limit exceeded", "quota", "maximum allowed"]) => Some(ErrorKind::Quota),
+            400 | 404 if says_snapshot(message) => Some(ErrorKind::SnapshotMissing),
+            400 | 403 | 404 if says_region(message) => Some(ErrorKind::Region),
+            400 | 409 if says(message, &busy) => Some(ErrorKind::InProgress),
+            400 | 409 if says(message, &["errored state", "error state"]) => Some(ErrorKind::Errored),
+            400 if says(message, &["no available runner", "no runner"]) => Some(ErrorKind::Server),
+            _ => None,
+        }
+    }
+
+    fn by_status(&self, message: &str) -> ErrorKind {
+        match self.status {
+            401 => ErrorKind::BadKey,
+            402 | 403 => ErrorKind::Forbidden,
+            404 => self.not_found(message),
+            408 => ErrorKind::CommandTimeout,
+            409 => self.conflict(message),
+            410 => ErrorKind::Ended,
+            422 => ErrorKind::Unsupported,
+            429 => ErrorKind::RateLimited { after: self.after },
+            502..=504 if self.speaker == Speaker::Toolbox => ErrorKind::SandboxUnavailable,
+            500.. => ErrorKind::Server,
+            _ => ErrorKind::Invalid,
+        }
+    }
+
+    /// Their 401 and 502 are about a remote repository, not about our key or the sandbox.
+    fn is_about_git(&self) -> bool {
+        self.code.is_some_and(|code| code.starts_with("GIT_"))
+    }
+
+    /// Only somebody who knows says that something is gone: a proxy on the way, an old server or a wrong address does not.
+    fn not_found(&self, message: &str) -> ErrorKind {
+        let unknown_route = self.is_json && message.starts_with("cannot ") && message.contains(" /");
+        let knows = match self.speaker {
+            Speaker::Control => self.is_json && !unknown_route,
+            // Old daemons answer a missing file with nothing at all, and an unknown call with text.
+            Speaker::Toolbox => self.is_empty || (self.is_json && !unknown_route),
+        };
+        if knows { ErrorKind::NotFound } else { ErrorKind::RouteMissing }
+    }
+
+    fn conflict(&self, message: &str) -> ErrorKind {
+        match self.speaker {
+            Speaker::Toolbox => ErrorKind::Conflict,
+            Speaker::Control if says(message, &["already exists", "already taken", "already in use", "name"]) => {
+                ErrorKind::NameTaken
+            }
+            Speaker::Control => ErrorKind::InProgress,
+        }
+    }
+}
+
+fn says(message: &str, phrases: &[&str]) -> bool {
+    phrases.iter().any(|phrase| message.contains(phrase))
+}
+
+fn says_snapshot(message: &str) -> bool {
+    message.contains("snapshot")
+        && says(message, &["not found", "not active", "not available", "no default", "does not exist", "inactive"])
+}
+
+fn says_region(message: &str) -> bool {
+    says(message, &["region", "target"])
+        && says(message, &["not found", "not available", "not allowed", "no default", "does not exist", "invalid"])
+}
+
+impl From<ApiError> for SandboxError {
+    /// Adds what to do: nobody has to look a status up.
+    fn from(error: ApiError) -> Self {
+        let said = error.message.trim_end_matches(['.', ' ']).to_owned();
+        let refused = |cause: &str, remedy: &str| Self::Refused(format!("{cause}: {said}. {remedy}"));
+        let passing = |cause: &str, remedy: &str| Self::Unavailable(format!("{cause}: {said}. {remedy}"));
+        match error.kind {
+            ErrorKind::BadKey => refused(
+                "Daytona does not accept the credential",
+                "Set DAYTONA_API_KEY to a key that is valid at DAYTONA_API_URL and has not expired.",
+            ),
+            ErrorKind::Forbidden => refused(
+                "Daytona does not permit this",
+                "Use an API key with the permissions write:sandboxes and delete:sandboxes, and check that the organisation is not suspended.",
+            ),
+            ErrorKind::Quota => refused(
+                "Daytona has no room left for this organisation",
+                "Delete sandboxes that are not needed, choose a smaller snapshot with DAYTONA_SNAPSHOT, or raise the organisation's limits.",
+            ),
+            ErrorKind::SnapshotMissing => refused(
+                "Daytona cannot use the snapshot",
+                "Set DAYTONA_SNAPSHOT to an active snapshot of this organisation and region, or unset it for the default.",
+            ),
+            ErrorKind::Region => refused(
+                "Daytona cannot use the region",
+                "Set DAYTONA_TARGET to a region of this organisation, such as us or eu, or unset it.",
+            ),
+            ErrorKind::RouteMissing => refused(
+                "the server at this address does not know the call",
+                "Check that DAYTONA_API_URL is the base of a Daytona API, such as https://app.daytona.io/api.",
+            ),
+            ErrorKind::NotFound => Self::NotFound(said),
+            ErrorKind::InProgress | ErrorKind::NameTaken => passing("Daytona is still busy with it", "Try again in a moment."),
+            ErrorKind::Errored => passing("the sandbox has failed", "Try again; if it stays so, delete it and start afresh."),
+            ErrorKind::SandboxUnavailable => passing("it does not answer", "Try again in a moment."),
+            ErrorKind::RateLimited { .. } => passing("Daytona limits how often it may be asked", "Try again in a minute."),
+            ErrorKind::Server => passing("Daytona has a problem", "Try again in a minute."),
+            ErrorKind::Unreachable => passing("Daytona cannot be reached", "Check the network and DAYTONA_API_URL."),
+            ErrorKind::Lost => {
+                passing("Daytona did not answer in time", "Whether it was done is not known; look before trying again.")
+            }
+            ErrorKind::Unreadable => refused(
+                "the answer makes no sense",
+                "Check that DAYTONA_API_URL is the base of a Daytona API of a current version.",
+            ),
+            ErrorKind::CommandTimeout => passing("it took longer than allowed", "Give it more time or do less at once."),
+            ErrorKind::Conflict | ErrorKind::Ended | ErrorKind::Unsupported | ErrorKind::Invalid => Self::Invalid(said),
+        }
+    }
+}
