@@ -54,7 +54,8 @@ tb_place() {
             return
         }
     fi
-    tb_place_all "$@" > "$stage/answer"
+    tb_place_all "$@" > "$stage/answer.new"
+    mv -f "$stage/answer.new" "$stage/answer"
     cat "$stage/answer"
     find "$stage" -mindepth 1 ! -name answer -exec rm -rf {} + 2>/dev/null
 }
@@ -69,12 +70,17 @@ tb_walk() {
     shift 2
     { find . -maxdepth 0 -printf '' && printf '' | head -z -n 1; } > /dev/null 2>&1 || { tb_say unsupported; return; }
     tb_say walk
-    find . "$@" 2>/dev/null | head -z -n "$entries" | head -c 25165824
+    find . "$@" 2>/dev/null | head -z -n "$entries" | head -c 8388608
     tb_say end
 }
 
+# delete PATH STAGE: the stage tells the second of two calls with one answer that the first did it.
 tb_delete() {
-    [ -e "$1" ] || [ -L "$1" ] || { tb_fail 0 "No such file"; return; }
+    if [ ! -e "$1" ] && [ ! -L "$1" ]; then
+        if [ -d "$2" ]; then tb_say "done 1"; else tb_fail 0 "No such file"; fi
+        return
+    fi
+    mkdir -p "$2" 2>/dev/null
     if error=$(rm -rf "$1" 2>&1); then tb_say "done 1"; else tb_fail 0 "$error"; fi
 }
 

@@ -296,12 +296,12 @@ tb_tick() {
     tb_report "$7" "$8"
 }
 
-# kill JOB WHY GRACE FROM_OUT FROM_ERR INLINE: also what was not begun yet, so that it never will be.
+# kill JOB WHY GRACE FROM_OUT FROM_ERR INLINE WHICH: `any` is also what was not begun yet, so that it never will be.
 tb_kill() {
     from_out=$5 from_err=$6
     umask 077
     mkdir -p "${job%/*}"
-    if mkdir "$job" 2>/dev/null; then
+    if [ "$8" = any ] && mkdir "$job" 2>/dev/null; then
         tb_end 137 "$3"
     else
         tb_look
