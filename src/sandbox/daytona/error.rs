@@ -291,3 +291,124 @@ impl From<ApiError> for SandboxError {
         }
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn control(status: u16, message: &str) -> ApiError {
+        let body = serde_json::json!({
+            "path": "/api/sandbox", "timestamp": "2026-01-01T00:00:00Z", "statusCode": status, "error": "Bad Request", "message": message
+        });
+        ApiError::from_answer(Speaker::Control, status, None, body.to_string().as_bytes())
+    }
+
+    fn toolbox(status: u16, body: &str) -> ApiError {
+        ApiError::from_answer(Speaker::Toolbox, status, None, body.as_bytes())
+    }
+
+    #[test]
+    fn the_control_plane_is_understood_by_status_and_words() {
+        use ErrorKind::{
+            BadKey, Errored, Forbidden, InProgress, Invalid, NameTaken, NotFound, Quota, Region, RouteMissing,
+            SandboxUnavailable, Server, SnapshotMissing, Unsupported,
+        };
+        for (status, message, kind) in [
+            (400, "Total CPU limit exceeded. Maximum allowed: 10.\nConsider archiving", Quota),
+            (403, "Total memory limit exceeded. Maximum allowed: 10.", Quota),
+            (400, "Snapshot dev not found. Did you add it through the dashboard?", SnapshotMissing),
+            (400, "Snapshot dev is not active", SnapshotMissing),
+            (400, "Snapshot dev is not available in region eu", SnapshotMissing),
+            (400, "Region mars not found", Region),
+            (403, "Region eu is not available to the organization", Region),
+            (409, "Sandbox state change in progress", InProgress),
+            (400, "Sandbox state change in progress", InProgress),
+            (409, "Sandbox was modified by another operation", InProgress),
+            (409, "Sandbox with name thread-7 already exists", NameTaken),
+            (400, "Sandbox is in an errored state", Errored),
+            (400, "No available runners", Server),
+            (400, "no IP address found. Is the Sandbox started?", SandboxUnavailable),
+            (400, "name must be a string", Invalid),
+            (401, "Invalid credentials", BadKey),
+            (403, "Forbidden resource", Forbidden),
+            (404, "Sandbox with ID or name thread-7 not found", NotFound),
+            (404, "Cannot GET /sandbox/thread-7", RouteMissing),
+            (422, "Sandbox class does not support pausing", Unsupported),
+            (500, "Internal server error", Server),
+            (503, "Service is in maintenance mode", Server),
+        ] {
+            assert_eq!(control(status, message).kind, kind, "{status} {message}");
+        }
+    }
+
+    #[test]
+    fn a_toolbox_is_understood_in_all_its_shapes() {
+        use ErrorKind::{
+            CommandTimeout, Conflict, Ended, Forbidden, Invalid, NotFound, RouteMissing, SandboxUnavailable, Server,
+        };
+        for (status, body, kind, message) in [
+            (502, "", SandboxUnavailable, "HTTP 502 Bad Gateway"),
+            (502, "<html><body>502</body></html>", SandboxUnavailable, "HTTP 502 Bad Gateway"),
+            (400, r#"{"statusCode":400,"message":"no IP address found. Is the Sandbox started?"}"#, SandboxUnavailable, ""),
+            (404, r#"{"message":"sandbox container not found","source":"DAYTONA_PROXY"}"#, SandboxUnavailable, ""),
+            (404, "", NotFound, "HTTP 404 Not Found"),
+            (404, r#"{"message":"no such file region.txt","code":"FILE_NOT_FOUND"}"#, NotFound, "no such file region.txt"),
+            (404, "404 page not found", RouteMissing, "404 page not found"),
+            (408, r#"{"message":"command timed out","code":"PROCESS_EXECUTION_TIMEOUT"}"#, CommandTimeout, "command timed out"),
+            (409, r#"{"error":"session already exists"}"#, Conflict, "session already exists"),
+            (410, r#"{"code":"SESSION_ENDED","message":"session ended"}"#, Ended, "session ended"),
+            (403, r#"{"code":"FILE_ACCESS_DENIED","message":"permission denied"}"#, Forbidden, "permission denied"),
+            (400, r#"{"errors":["a: is a directory","b: no space"],"files":null}"#, Invalid, "a: is a directory; b: no space"),
+            (401, r#"{"code":"GIT_AUTH_FAILED","message":"remote says no"}"#, Invalid, "remote says no"),
+            (500, r#"{"message":"Snapshot quota in progress"}"#, Server, "Snapshot quota in progress"),
+        ] {
+            let error = toolbox(status, body);
+            assert_eq!(error.kind, kind, "{status} {body}");
+            assert!(message.is_empty() || error.message == message, "{error}");
+        }
+        assert_eq!(toolbox(404, r#"{"message":"x","error_code":"FILE_NOT_FOUND"}"#).code.as_deref(), Some("FILE_NOT_FOUND"));
+    }
+
+    #[test]
+    fn a_proxy_on_the_way_does_not_say_that_a_sandbox_is_gone() {
+        for body in ["", "404 page not found", "<html>nothing here</html>"] {
+            assert_eq!(ApiError::from_answer(Speaker::Control, 404, None, body.as_bytes()).kind, ErrorKind::RouteMissing);
+        }
+    }
+
+    #[test]
+    fn a_long_message_is_cut_between_characters() {
+        let error = control(400, &"ä".repeat(5000));
+        assert_eq!(error.message.chars().count(), LONGEST);
+    }
+
+    #[test]
+    fn each_error_says_what_to_do() {
+        let said = |error: ApiError| SandboxError::from(error).to_string();
+        let all: Vec<String> = [
+            control(401, "Invalid credentials"),
+            control(403, "Forbidden resource"),
+            control(400, "Total CPU limit exceeded. Maximum allowed: 10."),
+            control(400, "Snapshot dev not found"),
+            control(400, "Region mars not found"),
+            control(409, "Sandbox state change in progress"),
+            control(503, ""),
+            toolbox(502, ""),
+            ApiError::own(ErrorKind::Unreachable, "no connection: refused"),
+        ]
+        .map(said)
+        .into();
+        insta::assert_snapshot!(all.join("\n"), @r#"
+        Daytona does not accept the credential: Invalid credentials. Set DAYTONA_API_KEY to a key that is valid at DAYTONA_API_URL and has not expired.
+        Daytona does not permit this: Forbidden resource. Use an API key with the permissions write:sandboxes and delete:sandboxes, and check that the organisation is not suspended.
+        Daytona has no room left for this organisation: Total CPU limit exceeded. Maximum allowed: 10. Delete sandboxes that are not needed, choose a smaller snapshot with DAYTONA_SNAPSHOT, or raise the organisation's limits.
+        Daytona cannot use the snapshot: Snapshot dev not found. Set DAYTONA_SNAPSHOT to an active snapshot of this organisation and region, or unset it for the default.
+        Daytona cannot use the region: Region mars not found. Set DAYTONA_TARGET to a region of this organisation, such as us or eu, or unset it.
+        the sandbox is not available: Daytona is still busy with it: Sandbox state change in progress. Try again in a moment.
+        the sandbox is not available: Daytona has a problem: Bad Request. Try again in a minute.
+        the sandbox is not available: it does not answer: HTTP 502 Bad Gateway. Try again in a moment.
+        the sandbox is not available: Daytona cannot be reached: no connection: refused. Check the network and DAYTONA_API_URL.
+        "#);
+    }
+}

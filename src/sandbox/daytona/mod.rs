@@ -3,7 +3,7 @@
 //! Two halves share one [`Client`], which knows headers, deadlines, retries, rate limits and the shapes of errors:
 //!
 //! - the *control plane* makes, finds, wakes and removes machines: `wire` (what is said), `api` (one function per call),
-//!   `state` (what to do in which state, one table), `provider`;
+//!   `state` (what to do in which state, one table), `control` (what follows from it), `provider`;
 //! - the *toolbox* is the server inside a machine that runs commands and keeps files. Its calls go to
 //!   [`wire::Sandbox::toolbox`] and need only the [`Client`].
 //!
@@ -18,8 +18,10 @@
 pub mod api;
 pub mod call;
 pub mod client;
+pub mod control;
 pub mod error;
 mod retry;
+pub mod state;
 pub mod wire;
 
 use std::time::Duration;
@@ -29,6 +31,7 @@ use url::Url;
 
 pub use self::call::{Base, Body, Call, Content, Part, Response, Retry};
 pub use self::client::Client;
+pub use self::control::Control;
 pub use self::error::{ApiError, ErrorKind};
 use super::SandboxError;
 use crate::secret::SecretString;
@@ -45,8 +48,8 @@ pub struct DaytonaConfig {
     pub target: Option<String>,
     /// What a new machine is made from.
     pub origin: Origin,
-    /// What a machine may reach; unset leaves it to Daytona and the organisation.
-    pub network: Option<Network>,
+    /// What a machine may reach; `Full` leaves it to Daytona and the organisation.
+    pub network: Network,
     /// Minutes without use after which Daytona stops a machine. Its disk stays.
     pub idle_minutes: u32,
     /// How long things are waited for.
@@ -122,7 +125,7 @@ impl Default for Pace {
             start: Duration::from_secs(120),
             restore: Duration::from_secs(900),
             remove: Duration::from_secs(60),
-            silence: Duration::from_secs(10),
+            silence: Duration::from_secs(30),
         }
     }
 }
