@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::multipart::{self, Part};
 use super::toolbox::{Toolbox, Trouble};
-use super::{ApiError, Body, Call, ErrorKind, Response, Retry, Base};
+use super::{ApiError, Base, Body, Call, ErrorKind, Response, Retry};
 use crate::sandbox::SandboxError;
 
 /// Least speed a transfer is expected to have, in bytes per second.
@@ -75,16 +75,15 @@ impl Toolbox {
     async fn download_from_start(&self, path: &str, offset: u64, limit: usize, route: Route) -> Result<Option<Piece>, Trouble> {
         let end = offset.saturating_add(limit as u64);
         if offset > MOST_SKIPPED {
-            let text = format!("{path}: this sandbox cannot read from the middle of a file that big; use a command such as `tail -c`");
+            let text =
+                format!("{path}: this sandbox cannot read from the middle of a file that big; use a command such as `tail -c`");
             return Err(Trouble::Machine(SandboxError::Invalid(text)));
         }
         let most = usize::try_from(end).unwrap_or(usize::MAX);
         let (bytes, size) = match route {
             Route::Single => {
                 let response = self
-                    .call(|base| {
-                        Call::get(base, &["files", "download"]).query("path", path).limit(most).deadline(deadline(end))
-                    })
+                    .call(|base| Call::get(base, &["files", "download"]).query("path", path).limit(most).deadline(deadline(end)))
                     .await?;
                 let size = whole_size(&response)?;
                 (response.body, size)
@@ -200,9 +199,7 @@ mod tests {
 
     #[test]
     fn the_place_of_a_part_is_read() {
-        let range = |text: &'static str| {
-            content_range(&HeaderMap::from_iter([(CONTENT_RANGE, HeaderValue::from_static(text))]))
-        };
+        let range = |text: &'static str| content_range(&HeaderMap::from_iter([(CONTENT_RANGE, HeaderValue::from_static(text))]));
         assert_eq!(range("bytes 5-9/100"), Some((5, 100)));
         assert_eq!(range("bytes */100"), None);
         assert_eq!(range("bytes 5-9/*"), None);

@@ -165,7 +165,11 @@ impl DaytonaSandbox {
         self.place(&stage, vec![(path, &target)]).await
     }
 
-    pub(super) async fn read_files(&self, paths: &[String], limit: usize) -> Result<Vec<Result<Bytes, SandboxError>>, SandboxError> {
+    pub(super) async fn read_files(
+        &self,
+        paths: &[String],
+        limit: usize,
+    ) -> Result<Vec<Result<Bytes, SandboxError>>, SandboxError> {
         let resolved: Vec<Result<String, SandboxError>> = paths.iter().map(|path| self.absolute(path)).collect();
         let mut pending: BTreeSet<&str> = resolved.iter().filter_map(|path| path.as_deref().ok()).collect();
         let mut found: BTreeMap<String, Fetched> = BTreeMap::new();
@@ -296,7 +300,9 @@ impl DaytonaSandbox {
         }
         match (self.describe(path, absolute).await, wanted) {
             (Ok(info), Wanted::File) if info.is_dir => is_directory(path),
-            (Ok(info), Wanted::Directory) if !info.is_dir => SandboxError::Invalid(format!("{path}: is not a directory; use readFile")),
+            (Ok(info), Wanted::Directory) if !info.is_dir => {
+                SandboxError::Invalid(format!("{path}: is not a directory; use readFile"))
+            }
             (Ok(_), _) => match error.kind {
                 // It is there, but cannot be opened.
                 ErrorKind::NotFound | ErrorKind::Forbidden | ErrorKind::Server => denied(path),
@@ -324,7 +330,9 @@ fn placed(answer: FilesAnswer, paths: &[&str]) -> Result<(), SandboxError> {
     match answer {
         FilesAnswer::Done => Ok(()),
         FilesAnswer::Failed { number, reason } => Err(refused(paths.get(number).copied().unwrap_or("a file"), &reason)),
-        FilesAnswer::Unsupported => Err(SandboxError::Refused("the sandbox lacks basic tools; use another snapshot (DAYTONA_SNAPSHOT)".to_owned())),
+        FilesAnswer::Unsupported => {
+            Err(SandboxError::Refused("the sandbox lacks basic tools; use another snapshot (DAYTONA_SNAPSHOT)".to_owned()))
+        }
     }
 }
 

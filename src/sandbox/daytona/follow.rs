@@ -147,7 +147,8 @@ impl<'a> Watch<'a> {
     /// Fetches what is new and wanted of both streams.
     async fn take(&mut self, report: &Report) -> Result<(), SandboxError> {
         let (toolbox, job, listener) = (self.toolbox, self.job, self.listener);
-        let take = |stream, name: &'static str, ring, of| Take { toolbox, path: format!("{job}/{name}"), stream, listener, ring, of };
+        let take =
+            |stream, name: &'static str, ring, of| Take { toolbox, path: format!("{job}/{name}"), stream, listener, ring, of };
         tokio::try_join!(
             take(Stream::Stdout, "out", &mut self.out, &report.out).run(),
             take(Stream::Stderr, "err", &mut self.err, &report.err).run(),

@@ -178,7 +178,9 @@ mod tests {
         );
         assert_eq!((info.name.as_str(), info.size, info.mode, info.owner), ("ä b.txt", 12, 0o100_644, 1000));
         assert_eq!(info.modified.to_rfc3339(), "2025-03-01T09:20:30.500+00:00");
-        let info = described(r#"{"name":"d","mode":"dtrwxrwxrwx","modifiedAt":"2025-03-01T09:20:30Z","isDir":true,"owner":"daytona","extra":[1]}"#);
+        let info = described(
+            r#"{"name":"d","mode":"dtrwxrwxrwx","modifiedAt":"2025-03-01T09:20:30Z","isDir":true,"owner":"daytona","extra":[1]}"#,
+        );
         assert_eq!((info.is_dir, info.mode, info.owner, info.group), (true, 0o041_777, 65534, 65534));
         assert_eq!(described(r#"{"name":"l","mode":"Lrwxrwxrwx"}"#).mode, 0o120_777);
         assert_eq!(described(r#"{"name":"x","mode":"ä"}"#).mode & 0o170_000, 0o100_000);
@@ -187,7 +189,8 @@ mod tests {
     #[test]
     fn records_of_find_become_entries() {
         let bounds = WalkBounds { depth: 2, entries: 3, skip: &["node_modules"] };
-        let records = "d 4096 755 1700000000.5000000000 0 0 src\0f 3 644 1700000000.0000000000 7 8 src/a b\nc\0l 9 777 1.0 0 0 link\0";
+        let records =
+            "d 4096 755 1700000000.5000000000 0 0 src\0f 3 644 1700000000.0000000000 7 8 src/a b\nc\0l 9 777 1.0 0 0 link\0";
         let found = walked(records, bounds);
         let names: Vec<_> = found.entries.iter().map(|(path, info)| (path.as_str(), info.is_dir)).collect();
         assert_eq!(names, [("link", false), ("src", true), ("src/a b\nc", false)]);

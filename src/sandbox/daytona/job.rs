@@ -59,7 +59,8 @@ impl Toolbox {
             }
         } else {
             let files = std::iter::once(("run", run)).chain(code.as_ref().map(|(file, code)| (*file, code)));
-            let files: Vec<_> = files.map(|(name, text)| (format!("{}/{name}", launch.stage), Bytes::from(text.clone()))).collect();
+            let files: Vec<_> =
+                files.map(|(name, text)| (format!("{}/{name}", launch.stage), Bytes::from(text.clone()))).collect();
             self.upload_bytes(&files).await?;
             variables.push(("TB_STAGE", launch.stage));
         }

@@ -171,7 +171,10 @@ mod tests {
         let mut body = Vec::new();
         for (path, content, has_length) in files {
             let name = path.replace('/', "%2F").replace(' ', "%20");
-            body.extend(format!("--B\r\nContent-Disposition: form-data; name=\"file\"; filename=\"?\\\"\"; filename*=UTF-8''{name}\r\n").bytes());
+            body.extend(
+                format!("--B\r\nContent-Disposition: form-data; name=\"file\"; filename=\"?\\\"\"; filename*=UTF-8''{name}\r\n")
+                    .bytes(),
+            );
             if *has_length {
                 body.extend(format!("Content-Length: {}\r\n", content.len()).bytes());
             }

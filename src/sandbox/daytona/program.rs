@@ -21,7 +21,8 @@ pub(super) struct Program {
 /// Starts the first of the two that there is.
 const SHELL: &str = r#"if command -v bash >/dev/null 2>&1; then exec bash "$@"; else exec sh "$@"; fi"#;
 /// Starts a program, or leaves word that there is none.
-const INTERPRETER: &str = r#"why=$1; shift; command -v "$1" >/dev/null 2>&1 || { echo interpreter > "$why"; exit 127; }; exec "$@""#;
+const INTERPRETER: &str =
+    r#"why=$1; shift; command -v "$1" >/dev/null 2>&1 || { echo interpreter > "$why"; exit 127; }; exec "$@""#;
 
 /// How code of a language is started: program and arguments, and whether the code is read from standard input.
 struct Start {
@@ -39,7 +40,8 @@ pub(super) fn program(
     job: &str,
 ) -> Result<Program, SandboxError> {
     let directory = directory(workspace, exec.working_directory.as_deref())?;
-    let mut env: BTreeMap<&str, &str> = own_env.iter().chain(&exec.env).map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let mut env: BTreeMap<&str, &str> =
+        own_env.iter().chain(&exec.env).map(|(name, value)| (name.as_str(), value.as_str())).collect();
     let (arguments, code, needs) = match &exec.command {
         Command::Shell(line) => shell_line(line, job),
         Command::Code { language: Language::Shell, code, argv } => {
@@ -95,9 +97,12 @@ fn words(words: &[String]) -> String {
 fn start(language: Language, code: &str, job: &str) -> Start {
     let words = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect();
     match language {
-        Language::Python => {
-            Start { program: words(&["python3", "-u", &format!("{job}/main.py")]), file: "main.py", from_stdin: false, needs: "python3" }
-        }
+        Language::Python => Start {
+            program: words(&["python3", "-u", &format!("{job}/main.py")]),
+            file: "main.py",
+            from_stdin: false,
+            needs: "python3",
+        },
         // Node reads the code from its standard input: then relative imports start at the working directory.
         Language::Javascript => Start { program: words(&["node", "-"]), file: "main.js", from_stdin: true, needs: "node" },
         Language::Typescript => {
@@ -110,7 +115,9 @@ fn start(language: Language, code: &str, job: &str) -> Start {
                 needs: "node",
             }
         }
-        Language::Shell => Start { program: words(&["sh", &format!("{job}/main.sh")]), file: "main.sh", from_stdin: false, needs: "sh" },
+        Language::Shell => {
+            Start { program: words(&["sh", &format!("{job}/main.sh")]), file: "main.sh", from_stdin: false, needs: "sh" }
+        }
     }
 }
 

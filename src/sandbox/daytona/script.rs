@@ -178,7 +178,10 @@ fn parse_stream(rest: &str) -> Option<StreamReport> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum FilesAnswer {
     Done,
-    Failed { number: usize, reason: String },
+    Failed {
+        number: usize,
+        reason: String,
+    },
     /// The image lacks a tool that this needs.
     Unsupported,
 }
@@ -221,7 +224,10 @@ mod tests {
 
     #[test]
     fn half_an_answer_is_none() {
-        assert_eq!(Report::parse("\n@tb state running - -\n\n@tb out 6 0").unwrap_err(), "it said: @tb state running - -\n\n@tb out 6 0");
+        assert_eq!(
+            Report::parse("\n@tb state running - -\n\n@tb out 6 0").unwrap_err(),
+            "it said: @tb state running - -\n\n@tb out 6 0"
+        );
         assert_eq!(Report::parse("").unwrap_err(), "it gave no answer");
         assert!(Report::parse("@tb state ended x y\n@tb end").is_err());
         assert_eq!(Report::parse("@tb failed cannot make /home/x").unwrap_err(), "cannot make /home/x");

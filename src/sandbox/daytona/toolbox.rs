@@ -119,11 +119,7 @@ impl Toolbox {
     }
 
     /// Runs a script, which must be one that may run twice, until `read` understands its answer.
-    pub(super) async fn run<T>(
-        &self,
-        script: Script<'_>,
-        read: impl Fn(&str) -> Result<T, String>,
-    ) -> Result<T, SandboxError> {
+    pub(super) async fn run<T>(&self, script: Script<'_>, read: impl Fn(&str) -> Result<T, String>) -> Result<T, SandboxError> {
         let mut starts = 1;
         loop {
             let trouble = match self.execute(&script).await {
@@ -135,7 +131,8 @@ impl Toolbox {
                 Err(trouble) => return Err(trouble.into()),
             };
             if starts == STARTS {
-                let text = format!("a helper program does not run in it: {trouble}. It may have no memory, processes or disk left");
+                let text =
+                    format!("a helper program does not run in it: {trouble}. It may have no memory, processes or disk left");
                 return Err(SandboxError::Unavailable(text));
             }
             tracing::debug!(sandbox.id = self.id, trouble, "a helper program is started again");
