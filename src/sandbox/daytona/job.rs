@@ -39,33 +39,42 @@ pub(super) struct Launch<'a> {
     pub named: Option<(&'a str, &'a str)>,
 }
 
-impl Toolbox {
-    /// Begins a job, or joins it where it was begun before.
-    pub(super) async fn launch(&self, launch: &Launch<'_>) -> Result<Report, SandboxError> {
-        let timeout = format!("{:.3}", launch.timeout.as_secs_f64());
-        let (head, tail) = (launch.kept.0.to_string(), launch.kept.1.to_string());
-        let (neighbours, wait, inline) = (launch.neighbours.to_string(), launch.wait.to_string(), INLINE.to_string());
-        let arguments = ["launch", launch.job, &timeout, &head, &tail, &neighbours, &wait, &inline];
+impl<'a> Launch<'a> {
+    /// Arguments and variables of the script, and the files that have to be uploaded before.
+    pub(super) fn parts(&self) -> (Vec<String>, Vec<(&'a str, &'a str)>, Vec<(String, Bytes)>) {
+        let numbers = [self.kept.0 as u64, self.kept.1 as u64, self.neighbours as u64, self.wait, INLINE as u64];
+        let timeout = format!("{:.3}", self.timeout.as_secs_f64());
+        let mut arguments = vec!["launch".to_owned(), self.job.to_owned(), timeout];
+        arguments.extend(numbers.map(|number| number.to_string()));
         let mut variables = Vec::new();
-        if let Some((name, key)) = launch.named {
+        if let Some((name, key)) = self.named {
             variables.extend([("TB_NAME", name), ("TB_KEY", key)]);
         }
-        let Program { run, code, .. } = launch.program;
+        let Program { run, code, .. } = self.program;
         let fits = |text: &str| text.len() <= MAX_VARIABLE && !text.contains('\0');
         if fits(run) && code.as_ref().is_none_or(|(_, code)| fits(code)) {
-            variables.push(("TB_RUN", run));
+            variables.push(("TB_RUN", run.as_str()));
             if let Some((file, code)) = code {
                 variables.extend([("TB_CODE_FILE", *file), ("TB_CODE", code.as_str())]);
             }
-        } else {
-            let files = std::iter::once(("run", run)).chain(code.as_ref().map(|(file, code)| (*file, code)));
-            let files: Vec<_> =
-                files.map(|(name, text)| (format!("{}/{name}", launch.stage), Bytes::from(text.clone()))).collect();
-            self.upload_bytes(&files).await?;
-            variables.push(("TB_STAGE", launch.stage));
+            return (arguments, variables, Vec::new());
         }
-        let patience = Duration::from_millis(launch.wait);
-        self.job(&arguments, &variables, patience).await
+        variables.push(("TB_STAGE", self.stage));
+        let files = std::iter::once(("run", run)).chain(code.as_ref().map(|(file, code)| (*file, code)));
+        let files = files.map(|(name, text)| (format!("{}/{name}", self.stage), Bytes::from(text.clone()))).collect();
+        (arguments, variables, files)
+    }
+}
+
+impl Toolbox {
+    /// Begins a job, or joins it where it was begun before.
+    pub(super) async fn launch(&self, launch: &Launch<'_>) -> Result<Report, SandboxError> {
+        let (arguments, variables, files) = launch.parts();
+        if !files.is_empty() {
+            self.upload_bytes(&files).await?;
+        }
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        self.job(&arguments, &variables, Duration::from_millis(launch.wait)).await
     }
 
     /// Looks at a job from these offsets on.

@@ -5,7 +5,6 @@
 # ends it, `rc` appears last and whole. Answers are lines that begin with `@tb `; anything else is noise.
 
 verb=$1 job=$2
-id=${job##*/}
 
 tb_say() { printf '\n@tb %s\n' "$*"; }
 
@@ -64,7 +63,7 @@ tb_end() {
 tb_sweep() {
     for round in 1 2 3; do
         found=
-        for file in $(grep -ls "THREADBOX_JOB=$id" /proc/[0-9]*/environ 2>/dev/null); do
+        for file in $(grep -Fls "THREADBOX_JOB=$job:" /proc/[0-9]*/environ 2>/dev/null); do
             file=${file#/proc/}
             kill -KILL "${file%/environ}" 2>/dev/null && found=yes
         done
@@ -160,7 +159,7 @@ tb_stop() {
 tb_prune() {
     jobs=${job%/*}
     ls -1t "$jobs" 2>/dev/null | tail -n "+$(($1 + 1))" | while read -r old; do
-        job=$jobs/$old id=$old
+        job=$jobs/$old
         tb_look
         [ "$state" = running ] || rm -rf "$job"
     done
@@ -191,7 +190,7 @@ tb_supervise() {
     fi
     tb_ooms
     before=$ooms
-    THREADBOX_JOB=$id setsid sh "$job/run" < /dev/null >> "$job/out" 2>> "$job/err" &
+    THREADBOX_JOB=$job: setsid sh "$job/run" < /dev/null >> "$job/out" 2>> "$job/err" &
     child=$!
     echo "$child" > "$job/group"
     # Told to stop before the group was known: then nobody else ends it.
@@ -237,7 +236,7 @@ tb_watch() {
 
 # Takes the lock, or finds it taken: `how` is begun, joined or busy.
 tb_lock() {
-    [ -d "${job%/*}" ] || mkdir -p "${job%/*}" || { tb_say "failed cannot make ${job%/*}"; return 1; }
+    [ -d "${job%/*}" ] || error=$(mkdir -p "${job%/*}" 2>&1) || { tb_say "failed $error"; return 1; }
     if mkdir "$job" 2>/dev/null; then
         how=begun
         return 0

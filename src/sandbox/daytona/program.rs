@@ -19,7 +19,7 @@ pub(super) struct Program {
 }
 
 /// Starts the first of the two that there is.
-const SHELL: &str = r#"if command -v bash >/dev/null 2>&1; then exec bash "$@"; else exec sh "$@"; fi"#;
+const SHELL: &str = r#"if command -v bash >/dev/null 2>&1; then exec bash "$@"; else exec /bin/sh "$@"; fi"#;
 /// Starts a program, or leaves word that there is none.
 const INTERPRETER: &str =
     r#"why=$1; shift; command -v "$1" >/dev/null 2>&1 || { echo interpreter > "$why"; exit 127; }; exec "$@""#;

@@ -207,40 +207,4 @@ impl FilesAnswer {
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-
-    use super::*;
-
-    #[test]
-    fn an_answer_is_found_among_noise() {
-        let text = "welcome to zsh\nno newline at the end\n@tb begun\n\n@tb state ended 3 -\n\n@tb out 6 0 aGVsbG8K\nlocale: warning\n@tb err 9 4096 \n@tb end\n";
-        let report = Report::parse(text).unwrap();
-        assert_eq!(report.lock, Some(Lock::Begun));
-        assert_eq!(report.state, JobState::Ended { code: 3, why: Why::Itself });
-        assert_eq!(report.out, StreamReport { size: 6, cut: 0, bytes: b"hello\n".to_vec() });
-        assert_eq!((report.err.size, report.err.cut), (9, 4096));
-    }
-
-    #[test]
-    fn half_an_answer_is_none() {
-        assert_eq!(
-            Report::parse("\n@tb state running - -\n\n@tb out 6 0").unwrap_err(),
-            "it said: @tb state running - -\n\n@tb out 6 0"
-        );
-        assert_eq!(Report::parse("").unwrap_err(), "it gave no answer");
-        assert!(Report::parse("@tb state ended x y\n@tb end").is_err());
-        assert_eq!(Report::parse("@tb failed cannot make /home/x").unwrap_err(), "cannot make /home/x");
-    }
-
-    #[test]
-    fn failures_of_files_are_told_apart() {
-        let failed = FilesAnswer::parse("\n@tb fail 2 mkdir: cannot create directory 'a': Not a directory\n@tb done 2").unwrap();
-        assert_eq!(
-            failed,
-            FilesAnswer::Failed { number: 2, reason: "mkdir: cannot create directory 'a': Not a directory".to_owned() }
-        );
-        assert_eq!(FilesAnswer::parse("@tb done 1\n").unwrap(), FilesAnswer::Done);
-        assert!(FilesAnswer::parse("sh: not found").is_err());
-    }
-}
+mod tests;
