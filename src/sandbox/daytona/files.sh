@@ -88,6 +88,17 @@ tb_directory() {
     if error=$(mkdir -p "$1" 2>&1); then tb_say "done 1"; else tb_fail 0 "$error"; fi
 }
 
+# own CANDIDATE…: the first directory that can be ours. What was ours before can be again, so it is always the same.
+tb_own() {
+    for own; do
+        if (umask 077 && mkdir -p "$own/stage") 2>/dev/null && [ -w "$own" ]; then
+            tb_say "own $own"
+            return
+        fi
+    done
+    tb_fail 0 "No directory can be written"
+}
+
 LC_ALL=C
 export LC_ALL
 verb=$1
@@ -97,4 +108,5 @@ place) tb_place "$@" ;;
 walk) tb_walk "$@" ;;
 delete) tb_delete "$@" ;;
 directory) tb_directory "$@" ;;
+own) tb_own "$@" ;;
 esac

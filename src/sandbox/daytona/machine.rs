@@ -15,7 +15,8 @@ use chrono::TimeDelta;
 use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
 
-use super::toolbox::Toolbox;
+use super::script;
+use super::toolbox::{Script, Toolbox};
 use super::{Client, Revive, wire};
 use crate::sandbox::{
     Exec, Executed, FileInfo, Language, Offsets, Preview, ProcessReport, Sandbox, SandboxError, SandboxId, WalkBounds, Walked,
@@ -40,7 +41,7 @@ impl DaytonaSandbox {
     pub async fn open(client: Client, revive: Arc<dyn Revive>, sandbox: &wire::Sandbox) -> Result<Self, SandboxError> {
         let toolbox = Toolbox::new(client, revive, sandbox).await?;
         let (workspace, home) = toolbox.directories().await?;
-        let base = own_directory(&workspace, &home);
+        let base = own_directory(&toolbox, &candidates(&workspace, &home)).await?;
         Ok(Self {
             id: SandboxId(sandbox.id.clone()),
             workspace,
@@ -57,10 +58,26 @@ impl DaytonaSandbox {
     }
 }
 
-/// In the home directory, unless the workspace would show it. Always the same for a machine, so that jobs are found again.
-fn own_directory(workspace: &str, home: &str) -> String {
-    let own = Path::new(home).join(".threadbox");
-    if own.starts_with(workspace) { "/var/tmp/.threadbox".to_owned() } else { own.to_string_lossy().into_owned() }
+/// Where our own files may lie, best first: on the disk that survives a stop, and where the workspace does not show them.
+fn candidates(workspace: &str, home: &str) -> Vec<String> {
+    let all = [Path::new(home), Path::new("/var/tmp"), Path::new("/tmp")].map(|place| place.join(".threadbox"));
+    let hidden = all.iter().filter(|own| !own.starts_with(workspace));
+    let mut candidates: Vec<_> = hidden.map(|own| own.to_string_lossy().into_owned()).collect();
+    if candidates.is_empty() {
+        candidates.push("/var/tmp/.threadbox".to_owned());
+    }
+    candidates
+}
+
+async fn own_directory(toolbox: &Toolbox, candidates: &[String]) -> Result<String, SandboxError> {
+    let arguments: Vec<&str> = std::iter::once("own").chain(candidates.iter().map(String::as_str)).collect();
+    let read = |text: &str| {
+        let own = script::answer(text).find_map(|line| line.strip_prefix("own "));
+        let known = own.filter(|own| candidates.iter().any(|candidate| candidate == own));
+        known.map(str::to_owned).ok_or_else(|| script::noise(text))
+    };
+    let script = Script { text: script::FILES, arguments: &arguments, variables: &[], patience: Duration::from_secs(5) };
+    toolbox.run(script, read).await
 }
 
 /// A name for a directory, the same for the same text.
@@ -150,7 +167,7 @@ impl Sandbox for DaytonaSandbox {
         let client = &self.toolbox.client;
         let asked_at = client.now();
         let signed = client.signed_preview(&self.id.0, port, PREVIEW).await?;
-        Ok(Preview { url: signed.url.into(), expires_at: Some(asked_at + TimeDelta::seconds(PREVIEW.into())) })
+        Ok(Preview { url: signed.url, expires_at: Some(asked_at + TimeDelta::seconds(PREVIEW.into())) })
     }
 
     async fn keep_alive(&self) -> Result<(), SandboxError> {
@@ -159,14 +176,4 @@ impl Sandbox for DaytonaSandbox {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn our_own_files_are_not_shown_in_the_workspace() {
-        assert_eq!(own_directory("/home/daytona/work", "/home/daytona"), "/home/daytona/.threadbox");
-        assert_eq!(own_directory("/workspace", "/root"), "/root/.threadbox");
-        assert_eq!(own_directory("/home/daytona", "/home/daytona"), "/var/tmp/.threadbox");
-        assert_eq!(own_directory("/", "/root"), "/var/tmp/.threadbox");
-    }
-}
+mod tests;
