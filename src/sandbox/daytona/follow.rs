@@ -52,7 +52,7 @@ impl DaytonaSandbox {
         let ended = tokio::select! {
             biased;
             () = cancel.cancelled() => None,
-            ended = watch.to_end(&launch) => Some(ended?),
+            ended = watch.follow(&launch) => Some(ended?),
         };
         let (code, why) = match ended {
             Some(ended) => ended,
@@ -84,7 +84,7 @@ impl<'a> Watch<'a> {
         (self.out.position(), self.err.position())
     }
 
-    async fn to_end(&mut self, launch: &Launch<'_>) -> Result<(i32, Why), SandboxError> {
+    async fn follow(&mut self, launch: &Launch<'_>) -> Result<(i32, Why), SandboxError> {
         let mut report = self.toolbox.launch(launch).await?;
         loop {
             let state = report.state.clone();

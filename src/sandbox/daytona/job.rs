@@ -39,9 +39,12 @@ pub(super) struct Launch<'a> {
     pub named: Option<(&'a str, &'a str)>,
 }
 
+/// Arguments and variables of a script, and files it needs.
+pub(super) type Parts<'a> = (Vec<String>, Vec<(&'a str, &'a str)>, Vec<(String, Bytes)>);
+
 impl<'a> Launch<'a> {
     /// Arguments and variables of the script, and the files that have to be uploaded before.
-    pub(super) fn parts(&self) -> (Vec<String>, Vec<(&'a str, &'a str)>, Vec<(String, Bytes)>) {
+    pub(super) fn parts(&self) -> Parts<'a> {
         let numbers = [self.kept.0 as u64, self.kept.1 as u64, self.neighbours as u64, self.wait, INLINE as u64];
         let timeout = format!("{:.3}", self.timeout.as_secs_f64());
         let mut arguments = vec!["launch".to_owned(), self.job.to_owned(), timeout];

@@ -42,6 +42,7 @@ struct Shared {
 }
 
 type Toolbox = Arc<Shared>;
+type Heard = Vec<(Stream, Vec<u8>)>;
 
 impl Shared {
     fn requests(&self) -> Vec<String> {
@@ -279,7 +280,7 @@ async fn a_gigabyte_of_output_is_neither_kept_nor_downloaded() {
 async fn output_is_heard_while_it_is_printed_and_streams_are_told_apart() {
     let (_toolbox, sandbox) = machine().await;
     let gate = sandbox.workspace().to_owned() + "/gate";
-    let heard: Arc<Mutex<Vec<(Stream, Vec<u8>)>>> = Arc::default();
+    let heard: Arc<Mutex<Heard>> = Arc::default();
     let listener = {
         let (heard, gate) = (heard.clone(), gate.clone());
         Listener::new(move |stream, bytes| {
@@ -433,10 +434,10 @@ async fn a_walk_is_one_call_within_its_bounds() {
     };
     let all = ["a", "a/b", "a/b/c", "a/node_modules", "d", "link", "ü n"].map(str::to_owned);
     assert_eq!(walk(9, 100).await, (all.to_vec(), true));
-    assert_eq!(walk(9, 7).await.1, true);
+    assert!(walk(9, 7).await.1);
     let (some, complete) = walk(9, 3).await;
     assert_eq!((some.len(), complete), (3, false));
-    assert_eq!(walk(2, 100).await.1, false);
+    assert!(!walk(2, 100).await.1);
 }
 
 #[tokio::test]
