@@ -83,6 +83,11 @@ impl Client {
         &self.inner.pace
     }
 
+    /// The time by the clock it was given.
+    pub fn now(&self) -> DateTime<Utc> {
+        self.inner.clock.now()
+    }
+
     /// Performs a call, again where its [`super::Retry`] permits, and waits for rate limits up to [`Pace::rate_limit`] altogether. Any status but 2xx
     /// is an error. After a 401 nothing is asked for [`Pace::refused`]: every call fails with [`ErrorKind::BadKey`] meanwhile.
     pub async fn call(&self, call: &Call<'_>) -> Result<Response, ApiError> {

@@ -12,10 +12,10 @@ use tokio::net::UnixStream;
 use tokio::process::{Child, Command};
 use tokio_util::sync::CancellationToken;
 
+use super::super::output::{Ring, capture};
 use super::super::{Executed, Killed, SandboxError};
 use super::cgroup::Cgroups;
 use super::isolation::{Layer, refusal};
-use super::output::{Ring, capture};
 use super::plan::{Event, Plan};
 
 /// How long the kernel may take to end everything after the helper was told to stop.

@@ -11,7 +11,6 @@ mod host;
 pub mod init;
 mod isolation;
 mod machine;
-mod output;
 mod paths;
 mod plan;
 mod program;
