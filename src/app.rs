@@ -277,6 +277,7 @@ impl Settings {
                 GithubAuth::Token(token) => token.clone(),
             });
         }
+        secrets.extend(self.sandbox.daytona.iter().map(|daytona| daytona.credential.secret().clone()));
         secrets
     }
 }

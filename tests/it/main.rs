@@ -5,6 +5,7 @@
 mod cli;
 mod conversation;
 mod crash;
+mod daytona_control;
 mod embedded;
 mod faults;
 mod github;

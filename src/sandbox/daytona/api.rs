@@ -90,3 +90,59 @@ impl Client {
         self.json(&Call::get(Base::Control, &path).query("expiresInSeconds", seconds.to_string())).await
     }
 }
+
+/// What a server says of itself, to anybody.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ServerInfo {
+    /// Its version.
+    pub version: Option<String>,
+    /// What a sandbox is made from when nothing is said.
+    pub default_snapshot: Option<String>,
+    /// Whether it does not make sandboxes just now.
+    #[serde(rename = "maintananceMode", alias = "maintenanceMode")]
+    pub maintenance: bool,
+}
+
+/// What is known of the API key that is used.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct KeyInfo {
+    /// Its name.
+    pub name: Option<String>,
+    /// What it may do, such as `write:sandboxes`.
+    pub permissions: Vec<String>,
+    /// When it stops working.
+    pub expires_at: Option<chrono::DateTime<chrono::Utc>>,
+}
+
+/// A snapshot.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct SnapshotInfo {
+    /// Its name.
+    pub name: String,
+    /// `active` when it can be used.
+    pub state: Option<String>,
+    /// Why it cannot.
+    pub error_reason: Option<String>,
+    /// Regions where it is; none said means all.
+    pub region_ids: Vec<String>,
+}
+
+impl Client {
+    /// What the server says of itself; needs no valid credential.
+    pub async fn server_info(&self) -> Result<ServerInfo, ApiError> {
+        self.json(&Call::get(Base::Control, &["config"])).await
+    }
+
+    /// The key that is used. Only for keys, not for tokens of people.
+    pub async fn key_info(&self) -> Result<KeyInfo, ApiError> {
+        self.json(&Call::get(Base::Control, &["api-keys", "current"])).await
+    }
+
+    /// A snapshot by id or name.
+    pub async fn snapshot_info(&self, name: &str) -> Result<SnapshotInfo, ApiError> {
+        self.json(&Call::get(Base::Control, &["snapshots", name])).await
+    }
+}

@@ -8,7 +8,7 @@ use bytes::{Bytes, BytesMut};
 use chrono::{DateTime, TimeDelta, Utc};
 use futures::StreamExt as _;
 use reqwest::header::{self, HeaderMap, HeaderName, HeaderValue};
-use reqwest::multipart;
+use reqwest::{Method, multipart};
 use tokio::io::AsyncReadExt as _;
 use url::{Host, Url};
 
@@ -124,7 +124,8 @@ impl Client {
         if !call.counts_as_use {
             request = request.header(SKIP_ACTIVITY, HeaderValue::from_static("true"));
         }
-        let request = with_body(request, &call.body).await?;
+        let has_none = matches!(call.body, Body::Empty) && matches!(call.method, Method::GET | Method::DELETE);
+        let request = if has_none { request } else { with_body(request, &call.body).await? };
         let answer = request.send().await.map_err(not_answered)?;
         let (status, headers) = (answer.status(), answer.headers().clone());
         if status.is_success() {
@@ -216,11 +217,12 @@ fn builder(headers: HeaderMap) -> reqwest::ClientBuilder {
 fn headers(credential: &Credential) -> Result<HeaderMap, ApiError> {
     let bad = |what: &str| ApiError::own(ErrorKind::BadKey, format!("{what} has characters that cannot be sent"));
     let mut headers = HeaderMap::new();
-    let (token, organization) = match credential {
-        Credential::Key(key) => (key, None),
-        Credential::Jwt { token, organization } => (token, Some(organization)),
+    let organization = match credential {
+        Credential::Key(_) => None,
+        Credential::Jwt { organization, .. } => Some(organization),
     };
-    let mut bearer = HeaderValue::from_str(&format!("Bearer {}", token.expose_secret())).map_err(|_| bad("the key or token"))?;
+    let mut bearer =
+        HeaderValue::from_str(&format!("Bearer {}", credential.secret().expose_secret())).map_err(|_| bad("the key or token"))?;
     bearer.set_sensitive(true);
     headers.insert(header::AUTHORIZATION, bearer);
     if let Some(organization) = organization {
@@ -234,7 +236,8 @@ fn headers(credential: &Credential) -> Result<HeaderMap, ApiError> {
 
 async fn with_body(request: reqwest::RequestBuilder, body: &Body) -> Result<reqwest::RequestBuilder, ApiError> {
     Ok(match body {
-        Body::Empty => request,
+        // Some gateways refuse a POST that does not say that it has no body.
+        Body::Empty => request.header(header::CONTENT_LENGTH, 0),
         Body::Json(text) => request.header(header::CONTENT_TYPE, "application/json").body(text.clone()),
         Body::Raw(content) => {
             let (body, length) = content_body(content).await?;

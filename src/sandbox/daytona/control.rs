@@ -217,33 +217,18 @@ impl Control {
 
     /// Deletes a sandbox by id or name. Fine when it is gone. Waits up to [`super::Pace::remove`] for another change to finish, then stops it hard.
     pub async fn remove(&self, id: &str) -> Result<(), SandboxError> {
-        let (begun, mut looks, mut forced) = (Instant::now(), Looks::new(self.config.pace.poll), false);
-        loop {
-            let error = match self.client.delete_sandbox(id).await {
-                Ok(()) => return Ok(()),
-                Err(error) if error.kind == ErrorKind::NotFound => return Ok(()),
-                Err(error) => error,
-            };
-            if !matches!(error.kind, ErrorKind::InProgress | ErrorKind::NameTaken | ErrorKind::Errored) {
-                return Err(about(id, error));
-            }
-            match self.client.sandbox(id).await {
-                Ok(sandbox) if matches!(sandbox.state, State::Destroying | State::Destroyed) => return Ok(()),
-                Err(gone) if gone.kind == ErrorKind::NotFound => return Ok(()),
-                Ok(_) | Err(_) => {}
-            }
-            let spent = begun.elapsed();
-            if spent >= self.config.pace.remove {
-                return Err(about(id, error));
-            }
-            if !forced && spent >= self.config.pace.remove / 2 {
-                forced = true;
-                if let Err(error) = self.client.stop_sandbox(id, true).await {
-                    tracing::debug!(sandbox.id = id, %error, "a stuck sandbox could not be stopped");
-                }
-            }
-            tokio::time::sleep(looks.next()).await;
+        match self.client.delete_sandbox(id).await {
+            Ok(()) => return Ok(()),
+            Err(error) if error.kind == ErrorKind::NotFound => return Ok(()),
+            Err(error) if is_unclear(error.kind) || error.kind == ErrorKind::Errored => {}
+            Err(error) => return Err(about(id, error)),
         }
+        let sandbox = match self.client.sandbox(id).await {
+            Ok(sandbox) => sandbox,
+            Err(error) if error.kind == ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(about(id, error)),
+        };
+        settle(&self.client, sandbox, Wanted::Gone).await.map(drop).map_err(|error| about(id, error))
     }
 
     /// Ours that carry all these labels, at most `limit`, without those that are on their way out. What the server's index says is not

@@ -46,7 +46,7 @@ pub use self::control::Control;
 pub use self::error::{ApiError, ErrorKind};
 pub use self::machine::DaytonaSandbox;
 use super::SandboxError;
-use crate::secret::SecretString;
+pub use crate::settings::DaytonaCredential as Credential;
 use crate::settings::Network;
 
 /// Where Daytona is, who we are there, and what its machines should be like.
@@ -66,20 +66,6 @@ pub struct DaytonaConfig {
     pub idle_minutes: u32,
     /// How long things are waited for.
     pub pace: Pace,
-}
-
-/// Who we are at Daytona.
-#[derive(Clone, Debug)]
-pub enum Credential {
-    /// An API key, which belongs to one organisation.
-    Key(SecretString),
-    /// A token of a person, who may belong to several.
-    Jwt {
-        /// The token.
-        token: SecretString,
-        /// Id of the organisation that is meant.
-        organization: String,
-    },
 }
 
 /// What a new machine is made from.
