@@ -11,13 +11,15 @@ use serde::Serialize;
 
 use super::multipart::{self, Part};
 use super::toolbox::{Toolbox, Trouble};
-use super::{ApiError, Base, Body, Call, ErrorKind, Response, Retry};
+use super::{ApiError, Base, Body, Call, ErrorKind, Response};
 use crate::sandbox::SandboxError;
 
 /// Least speed a transfer is expected to have, in bytes per second.
 const SPEED: u64 = 1 << 20;
 /// Time a transfer gets beside what its size needs.
-const START: Duration = Duration::from_secs(30);
+const START: Duration = Duration::from_secs(20);
+/// How often a part of a file is asked for.
+const TRIES: u32 = 3;
 /// Most that is read only to be thrown away, where a server cannot begin in the middle.
 const MOST_SKIPPED: u64 = 64 << 20;
 
@@ -36,7 +38,7 @@ impl Toolbox {
     /// Reads at most `limit` bytes, more than none, from `offset` of a file. None when the file ends before that.
     pub(super) async fn download(&self, path: &str, offset: u64, limit: usize) -> Result<Option<Piece>, Trouble> {
         let answered = self
-            .call(|base| {
+            .call_for_content(|base| {
                 Call::get(base, &["files", "download"])
                     .query("path", path)
                     .range(offset, Some(limit as u64))
@@ -65,10 +67,19 @@ impl Toolbox {
         }
     }
 
-    /// Reads the bytes of a range; fewer when the file ends within it.
+    /// Reads the bytes of a range of a file that is surely a regular one; fewer when the file ends within it.
     pub(super) async fn download_range(&self, path: &str, range: Range<u64>) -> Result<Bytes, Trouble> {
         let limit = usize::try_from(range.end.saturating_sub(range.start)).unwrap_or(usize::MAX);
-        Ok(self.download(path, range.start, limit).await?.map(|piece| piece.bytes).unwrap_or_default())
+        let mut tries = 1;
+        loop {
+            match self.download(path, range.start, limit).await {
+                Ok(piece) => return Ok(piece.map(|piece| piece.bytes).unwrap_or_default()),
+                Err(Trouble::Api(error)) if error.kind == ErrorKind::Lost && tries < TRIES => tries += 1,
+                Err(trouble) => return Err(trouble),
+            }
+            // Brings the machine back when that was the reason.
+            self.call(|base| Call::get(base, &["version"])).await?;
+        }
     }
 
     /// For servers that cannot begin in the middle, within reason.
@@ -121,12 +132,8 @@ impl Toolbox {
         let limit = most.saturating_add(paths.len() * AROUND);
         let body: Body = Call::post(Base::Control, &[]).json(&Paths { paths })?.body;
         let response = self
-            .call(|base| {
-                Call::post(base, &["files", "bulk-download"])
-                    .body(body.clone())
-                    .retry(Retry::Safe)
-                    .limit(limit)
-                    .deadline(deadline(limit as u64))
+            .call_for_content(|base| {
+                Call::post(base, &["files", "bulk-download"]).body(body.clone()).limit(limit).deadline(deadline(limit as u64))
             })
             .await?;
         let kind = response.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();

@@ -13,7 +13,7 @@ use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 
 use super::download::{Fetched, deadline};
-use super::info::{Described, find_arguments, walked};
+use super::info::{Described, FILE_TYPE, REGULAR, find_arguments, walked};
 use super::machine::DaytonaSandbox;
 use super::script::{self, FilesAnswer, MAX_VARIABLE};
 use super::toolbox::{Script, Toolbox, Trouble};
@@ -87,6 +87,9 @@ impl DaytonaSandbox {
             match self.toolbox.download(&absolute, offset, limit).await {
                 Ok(Some(piece)) => return Ok((piece.bytes, piece.size)),
                 Ok(None) => {}
+                Err(Trouble::Api(error)) if error.kind == ErrorKind::Lost => {
+                    return self.read_after_silence(path, &absolute, offset, limit).await;
+                }
                 Err(trouble) => return Err(self.explain(path, &absolute, trouble, Wanted::File).await),
             }
         }
@@ -95,6 +98,25 @@ impl DaytonaSandbox {
             return Err(is_directory(path));
         }
         Ok((Bytes::new(), info.size))
+    }
+
+    /// No answer came: because of the connection, or because what is read never ends, as a pipe nobody writes to.
+    async fn read_after_silence(
+        &self,
+        path: &str,
+        absolute: &str,
+        offset: u64,
+        limit: usize,
+    ) -> Result<(Bytes, u64), SandboxError> {
+        let info = self.describe(path, absolute).await?;
+        if info.mode & FILE_TYPE != REGULAR {
+            return Err(SandboxError::Invalid(format!("{path}: is not a regular file")));
+        }
+        match self.toolbox.download(absolute, offset, limit).await {
+            Ok(Some(piece)) => Ok((piece.bytes, piece.size)),
+            Ok(None) => Ok((Bytes::new(), info.size)),
+            Err(trouble) => Err(self.explain(path, absolute, trouble, Wanted::File).await),
+        }
     }
 
     pub(super) async fn write_file(&self, path: &str, content: &[u8]) -> Result<(), SandboxError> {
@@ -178,7 +200,10 @@ impl DaytonaSandbox {
             let answer = self.toolbox.bulk_download(&wanted, limit.max(BULK)).await;
             let answer = match answer {
                 Ok(answer) => answer,
-                Err(Trouble::Api(error)) if error.kind == ErrorKind::RouteMissing => BTreeMap::new(),
+                Err(Trouble::Api(error)) if matches!(error.kind, ErrorKind::RouteMissing | ErrorKind::Lost) => {
+                    // One by one, then.
+                    break;
+                }
                 Err(trouble) => return Err(trouble.into()),
             };
             let before = pending.len();

@@ -10,7 +10,9 @@ use crate::sandbox::{FileInfo, WalkBounds, Walked};
 const NOBODY: u32 = 65534;
 
 const DIRECTORY: u32 = 0o040_000;
-const REGULAR: u32 = 0o100_000;
+/// The bits of a mode that say what kind of file it is.
+pub(super) const FILE_TYPE: u32 = 0o170_000;
+pub(super) const REGULAR: u32 = 0o100_000;
 const LINK: u32 = 0o120_000;
 
 /// A file as the toolbox describes it; hardly anything is required.

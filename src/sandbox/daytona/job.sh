@@ -61,9 +61,12 @@ tb_end() {
 
 # Ends all that carry the mark of this job, also those that left its group.
 tb_sweep() {
+    pid= since=
+    { read -r pid since < "$job/pid"; } 2>/dev/null
+    [ -n "$since" ] || return 0
     for round in 1 2 3; do
         found=
-        for file in $(grep -Fls "THREADBOX_JOB=$job:" /proc/[0-9]*/environ 2>/dev/null); do
+        for file in $(grep -ls "THREADBOX_JOB=${job##*/}-$pid-$since-" /proc/[0-9]*/environ 2>/dev/null); do
             file=${file#/proc/}
             kill -KILL "${file%/environ}" 2>/dev/null && found=yes
         done
@@ -190,7 +193,7 @@ tb_supervise() {
     fi
     tb_ooms
     before=$ooms
-    THREADBOX_JOB=$job: setsid sh "$job/run" < /dev/null >> "$job/out" 2>> "$job/err" &
+    THREADBOX_JOB=${job##*/}-$$-$started- setsid sh "$job/run" < /dev/null >> "$job/out" 2>> "$job/err" &
     child=$!
     echo "$child" > "$job/group"
     # Told to stop before the group was known: then nobody else ends it.
@@ -308,6 +311,8 @@ tb_kill() {
             tb_stop "$3" "$4"
             tb_sweep
             tb_await 3000 short -
+            # Its supervisor never came; should it come yet, it finds the reason and begins nothing.
+            [ "$state" != starting ] || tb_end 137 "$3"
         fi
     fi
     tb_look

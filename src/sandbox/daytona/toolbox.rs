@@ -99,6 +99,27 @@ impl Toolbox {
     where
         F: for<'b> Fn(Base<'b>) -> Call<'b>,
     {
+        self.call_while(make, |kind| matches!(kind, ErrorKind::SandboxUnavailable | ErrorKind::Lost | ErrorKind::Unreachable))
+            .await
+    }
+
+    /// The same for a call that may hang although the machine is well, because a file is one that never ends: then it fails with
+    /// [`ErrorKind::Lost`].
+    pub(super) async fn call_for_content<F>(&self, make: F) -> Result<Response, Trouble>
+    where
+        F: for<'b> Fn(Base<'b>) -> Call<'b>,
+    {
+        self.call_while(
+            |base| make(base).retry(Retry::Once),
+            |kind| matches!(kind, ErrorKind::SandboxUnavailable | ErrorKind::Unreachable),
+        )
+        .await
+    }
+
+    async fn call_while<F>(&self, make: F, is_away: impl Fn(ErrorKind) -> bool) -> Result<Response, Trouble>
+    where
+        F: for<'b> Fn(Base<'b>) -> Call<'b>,
+    {
         let mut revived = 0;
         loop {
             let base = self.base.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -106,8 +127,7 @@ impl Toolbox {
                 Ok(response) => return Ok(response),
                 Err(error) => error,
             };
-            let is_away = matches!(error.kind, ErrorKind::SandboxUnavailable | ErrorKind::Lost | ErrorKind::Unreachable);
-            if !is_away || revived == REVIVALS {
+            if !is_away(error.kind) || revived == REVIVALS {
                 return Err(error.into());
             }
             revived += 1;

@@ -240,6 +240,8 @@ fn a_cancelled_command_ends_and_one_that_was_not_begun_never_begins() {
 
     let known = ["kill", &machine.path("base/jobs/3"), "cancelled", "0", "0", "0", "0", "known"];
     assert_eq!(Report::parse(&machine.execute(JOB, &known, &[])).unwrap().state, JobState::Absent);
+    std::fs::create_dir(machine.path("base/jobs/never")).unwrap();
+    assert_eq!(machine.kill("base/jobs/never", "lost", "0").state, JobState::Ended { code: 137, why: Why::Lost });
     // Ending what has ended changes nothing.
     assert_eq!(machine.kill("base/jobs/1", "timeout", "10").state, JobState::Ended { code: 143, why: Why::Cancelled });
 }
