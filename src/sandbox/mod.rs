@@ -457,6 +457,8 @@ pub struct SandboxSpec {
     pub labels: BTreeMap<String, String>,
     /// Variables every command in it gets.
     pub env: BTreeMap<String, String>,
+    /// What it is made from, in the provider's words; its default when unset. Providers without such a thing ignore it.
+    pub snapshot: Option<String>,
 }
 
 /// Makes and finds sandboxes. Making one with the name of an existing one finds that one.
@@ -477,6 +479,13 @@ pub trait Provider: Send + Sync {
     /// Makes one ready to use: resumed when it was stopped or archived. `NotFound` when it is provably gone.
     async fn wake(&self, id: &SandboxId) -> Result<(), SandboxError> {
         self.find(id).await.map(drop)
+    }
+
+    /// Takes a sandbox that was made without a thread for the thread of `spec`: gives it the thread and the labels of `spec` instead
+    /// of its own, where the provider can change them, and leaves its name. Idempotent. `NotFound` when it is provably gone.
+    async fn adopt(&self, id: &SandboxId, spec: SandboxSpec) -> Result<Arc<dyn Sandbox>, SandboxError> {
+        let _ = spec;
+        self.find(id).await
     }
 
     /// Those that carry all these labels, at most `limit`. May lag behind; only for finding what was left over.

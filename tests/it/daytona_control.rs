@@ -41,6 +41,7 @@ fn config(plane: &Plane) -> DaytonaConfig {
         origin: Origin::Default,
         network: Network::Full,
         idle_minutes: 15,
+        ttl_minutes: None,
         pace: pace(),
     }
 }
@@ -75,7 +76,7 @@ async fn a_sandbox_is_made_once_and_found_by_its_name_afterwards() {
     let made = make(&control).await.unwrap();
     let found = make(&control).await.unwrap();
     assert_eq!(made.id, found.id);
-    assert_eq!(plane.world(|world| world.asked.clone()), ["look", "create", "version", "look", "version"]);
+    assert_eq!(plane.world(|world| world.asked.clone()), ["look", "create", "look"]);
     assert_eq!(control.ready(NAME).await.unwrap().id, made.id);
     assert_eq!(control.ready(&made.id).await.unwrap().known_as(), NAME);
 }

@@ -1,11 +1,13 @@
 //! The calls of the control plane, one function each. A sandbox is named by its id or its name, where nothing else is said.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
+use reqwest::Method;
 use serde::Deserialize;
 use url::Url;
 
-use super::call::{Base, Call};
+use super::call::{Base, Call, Retry};
 use super::client::Client;
 use super::error::ApiError;
 use super::wire::{CreateSandbox, Page, Sandbox};
@@ -57,6 +59,14 @@ impl Client {
     /// Deletes it. Returns before it is done. [`super::ErrorKind::NotFound`] when there is none.
     pub async fn delete_sandbox(&self, name: &str) -> Result<(), ApiError> {
         self.call(&Call::delete(Base::Control, &["sandbox", name]).deadline(SLOW)).await.map(drop)
+    }
+
+    /// Gives it these labels instead of those it has.
+    pub async fn label_sandbox(&self, name: &str, labels: &BTreeMap<String, String>) -> Result<(), ApiError> {
+        let body = serde_json::json!({ "labels": labels });
+        let path = ["sandbox", name, "labels"];
+        let call = Call::new(Method::PUT, Base::Control, &path).retry(Retry::Safe);
+        self.call(&call.json(&body)?).await.map(drop)
     }
 
     /// Says that it is in use, so that it is not stopped for idleness. By id only.

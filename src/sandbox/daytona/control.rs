@@ -10,23 +10,12 @@ use async_trait::async_trait;
 use super::call::{Base, Call};
 use super::client::Client;
 use super::error::{ApiError, ErrorKind};
+use super::request::{APP_LABEL, create_body, labels, name_of};
 use super::state::{Looks, Settled, Wanted, settle};
-use super::wire::{BuildInfo, CreateSandbox, Page, Sandbox, State};
-use super::{DaytonaConfig, Origin, Revive};
-use crate::sandbox::{LANGUAGE_LABEL, Language, SandboxError, SandboxSpec};
-use crate::settings::Network;
+use super::wire::{CreateSandbox, Page, Sandbox, State};
+use super::{DaytonaConfig, Revive};
+use crate::sandbox::{LANGUAGE_LABEL, SandboxError, SandboxSpec};
 
-/// Label by which our sandboxes are told from others of the organisation.
-pub const APP_LABEL: (&str, &str) = ("app", "threadbox");
-/// Label with the thread a sandbox belongs to.
-pub const THREAD_LABEL: &str = "thread";
-
-/// A machine is not stopped sooner, whatever is set: an agent may think for minutes without touching it.
-const LEAST_IDLE: u32 = 15;
-/// A stopped machine still counts against the organisation's disk, an archived one does not.
-const ARCHIVE_AFTER: u32 = 24 * 60;
-/// What nobody uses for so long is deleted by Daytona itself, also when this service is gone.
-const DELETE_AFTER: i64 = 30 * 24 * 60;
 /// Most attempts to make or find one sandbox.
 const ROUNDS: u32 = 6;
 /// How long one sign of life may take.
@@ -60,7 +49,7 @@ impl Control {
         &self.client
     }
 
-    /// Makes a sandbox, or finds the one with this name, and makes it ready. The name is what makes it happen once: when it is not clear
+    /// Makes a sandbox, or finds the one with this name, and has it started; who opens it finds out whether it answers. The name is what makes it happen once: when it is not clear
     /// whether one was made, the name is looked up before it is tried again. One that failed for good is replaced.
     pub async fn make(&self, spec: &SandboxSpec) -> Result<Sandbox, SandboxError> {
         let name = name_of(spec);
@@ -70,7 +59,7 @@ impl Control {
         for _ in 0..ROUNDS {
             match self.find_or_create(&name, &body).await {
                 Ok(Found::Made(sandbox)) => return self.finish(sandbox).await,
-                Ok(Found::There(sandbox)) => match self.make_ready(sandbox.clone()).await {
+                Ok(Found::There(sandbox)) => match self.make_started(sandbox.clone()).await {
                     Ok(sandbox) => return Ok(sandbox),
                     Err(Trouble::Gone(why)) => last = SandboxError::Unavailable(format!("{why}. Try again in a moment.")),
                     Err(Trouble::Failed(why)) => {
@@ -95,7 +84,7 @@ impl Control {
     /// Makes one ready that was just made. One that never came up holds nothing: it is deleted, so that the name is free.
     async fn finish(&self, sandbox: Sandbox) -> Result<Sandbox, SandboxError> {
         let id = sandbox.id.clone();
-        let error = match self.make_ready(sandbox).await {
+        let error = match self.make_started(sandbox).await {
             Ok(sandbox) => return Ok(sandbox),
             Err(Trouble::Other(error)) => return Err(error),
             Err(Trouble::Gone(why)) => {
@@ -122,13 +111,35 @@ impl Control {
         self.client.create_sandbox(body).await.map(Found::Made)
     }
 
-    /// Finds a sandbox by id or name and makes it ready. [`SandboxError::NotFound`] when it is gone, or has failed for good.
+    /// Finds a sandbox by id or name and makes it ready: started, and its toolbox has answered. [`SandboxError::NotFound`] when it is gone,
+    /// or has failed for good.
     pub async fn ready(&self, id: &str) -> Result<Sandbox, SandboxError> {
         let sandbox = self.client.sandbox(id).await.map_err(|error| about(id, error))?;
-        self.make_ready(sandbox).await.map_err(|trouble| match trouble {
-            Trouble::Gone(why) | Trouble::Failed(why) => SandboxError::NotFound(why),
-            Trouble::Other(error) => error,
-        })
+        self.make_ready(sandbox).await.map_err(not_there)
+    }
+
+    /// The same without waiting for a sign of life when it is said to run: for who opens it anyway, and revives it if need be.
+    pub async fn started(&self, id: &str) -> Result<Sandbox, SandboxError> {
+        let sandbox = self.client.sandbox(id).await.map_err(|error| about(id, error))?;
+        self.make_started(sandbox).await.map_err(not_there)
+    }
+
+    /// Gives a sandbox the thread and the labels of `spec` instead of its own, but for its language. Idempotent.
+    pub async fn relabel(&self, sandbox: &mut Sandbox, spec: &SandboxSpec) -> Result<(), SandboxError> {
+        let mut spec = spec.clone();
+        if let Some(language) = sandbox.labels.get(LANGUAGE_LABEL) {
+            spec.labels.entry(LANGUAGE_LABEL.to_owned()).or_insert_with(|| language.clone());
+        }
+        let labels = labels(&spec);
+        if sandbox.labels != labels {
+            self.client.label_sandbox(&sandbox.id, &labels).await.map_err(|error| about(sandbox.known_as(), error))?;
+            sandbox.labels = labels;
+        }
+        Ok(())
+    }
+
+    async fn make_started(&self, sandbox: Sandbox) -> Result<Sandbox, Trouble> {
+        if sandbox.state == State::Started { self.with_toolbox(sandbox).await } else { self.make_ready(sandbox).await }
     }
 
     /// Started, and its toolbox answers. One that is said to run but does not answer is restarted, once.
@@ -295,6 +306,14 @@ impl From<SandboxError> for Trouble {
     }
 }
 
+/// For who looks for a sandbox, one that failed for good is as good as gone: nothing brings it back.
+fn not_there(trouble: Trouble) -> SandboxError {
+    match trouble {
+        Trouble::Gone(why) | Trouble::Failed(why) => SandboxError::NotFound(why),
+        Trouble::Other(error) => error,
+    }
+}
+
 /// Names the sandbox an error is about.
 fn about(name: &str, error: ApiError) -> SandboxError {
     match error.kind {
@@ -306,102 +325,4 @@ fn about(name: &str, error: ApiError) -> SandboxError {
 /// Whether a sandbox may have been made all the same, by us or by somebody else.
 fn is_unclear(kind: ErrorKind) -> bool {
     matches!(kind, ErrorKind::Lost | ErrorKind::Server | ErrorKind::NameTaken | ErrorKind::InProgress)
-}
-
-/// The name of a new sandbox: what was asked for, else the thread's, else one of its own.
-fn name_of(spec: &SandboxSpec) -> String {
-    let own = || match spec.thread {
-        Some(thread) => format!("thread-{thread}"),
-        None => format!("sandbox-{}", uuid::Uuid::now_v7().simple()),
-    };
-    let wanted = spec.name.clone().filter(|name| !name.is_empty()).unwrap_or_else(own);
-    wanted.chars().map(|c| if c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.') { c } else { '-' }).collect()
-}
-
-fn create_body(config: &DaytonaConfig, name: String, spec: &SandboxSpec) -> CreateSandbox {
-    let mut labels = spec.labels.clone();
-    labels.insert(APP_LABEL.0.to_owned(), APP_LABEL.1.to_owned());
-    labels.entry(LANGUAGE_LABEL.to_owned()).or_insert_with(|| Language::default().name().to_owned());
-    if let Some(thread) = spec.thread {
-        labels.insert(THREAD_LABEL.to_owned(), thread.to_string());
-    }
-    let mut body = CreateSandbox {
-        name: Some(name),
-        target: config.target.clone(),
-        env: spec.env.clone(),
-        labels,
-        auto_stop_interval: Some(config.idle_minutes.max(LEAST_IDLE)),
-        auto_archive_interval: Some(ARCHIVE_AFTER),
-        auto_delete_interval: Some(DELETE_AFTER),
-        ..CreateSandbox::default()
-    };
-    match &config.origin {
-        Origin::Default => {}
-        Origin::Snapshot(snapshot) => body.snapshot = Some(snapshot.clone()),
-        Origin::Image { reference, cpus, memory_gib, disk_gib } => {
-            body.build_info = Some(BuildInfo { dockerfile_content: format!("FROM {reference}\n") });
-            (body.cpu, body.memory, body.disk) = (Some(*cpus), Some(*memory_gib), Some(*disk_gib));
-        }
-    }
-    match &config.network {
-        Network::None => body.network_block_all = Some(true),
-        Network::Allow(hosts) => body.domain_allow_list = Some(hosts.join(",")),
-        // What the organisation's plan gives; a sandbox cannot widen it.
-        Network::Full => {}
-    }
-    body
-}
-
-#[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use super::*;
-    use crate::sandbox::daytona::{Credential, Pace};
-    use crate::secret::secret;
-
-    fn config(origin: Origin, network: Network) -> DaytonaConfig {
-        DaytonaConfig {
-            api_url: "https://daytona.example/api".parse().unwrap(),
-            credential: Credential::Key(secret("dtn_key")),
-            target: Some("eu".into()),
-            origin,
-            network,
-            idle_minutes: 5,
-            pace: Pace::default(),
-        }
-    }
-
-    fn body(origin: Origin, network: Network, spec: &SandboxSpec) -> String {
-        serde_json::to_string(&create_body(&config(origin, network), name_of(spec), spec)).unwrap()
-    }
-
-    #[test]
-    fn what_is_unset_is_not_sent() {
-        let spec = SandboxSpec { name: Some("thread-7".into()), ..SandboxSpec::default() };
-        insta::assert_snapshot!(body(Origin::Default, Network::Full, &spec), @r#"{"name":"thread-7","target":"eu","env":{},"labels":{"app":"threadbox","code-toolbox-language":"python"},"autoStopInterval":15,"autoArchiveInterval":1440,"autoDeleteInterval":43200}"#);
-    }
-
-    #[test]
-    fn an_image_has_a_size_and_a_snapshot_has_one_already() {
-        let spec = SandboxSpec {
-            name: Some("a b/c".into()),
-            labels: [(LANGUAGE_LABEL.to_owned(), "typescript".to_owned())].into(),
-            env: [("CI".to_owned(), "1".to_owned())].into(),
-            ..SandboxSpec::default()
-        };
-        let image = Origin::Image { reference: "debian:12.9".into(), cpus: 2, memory_gib: 4, disk_gib: 8 };
-        let hosts = Network::Allow(vec!["example.com".into(), "*.example.org".into()]);
-        insta::assert_snapshot!(body(image, hosts, &spec), @r#"{"name":"a-b-c","target":"eu","env":{"CI":"1"},"labels":{"app":"threadbox","code-toolbox-language":"typescript"},"buildInfo":{"dockerfileContent":"FROM debian:12.9\n"},"cpu":2,"memory":4,"disk":8,"autoStopInterval":15,"autoArchiveInterval":1440,"autoDeleteInterval":43200,"domainAllowList":"example.com,*.example.org"}"#);
-        insta::assert_snapshot!(body(Origin::Snapshot("medium".into()), Network::None, &spec), @r#"{"name":"a-b-c","snapshot":"medium","target":"eu","env":{"CI":"1"},"labels":{"app":"threadbox","code-toolbox-language":"typescript"},"autoStopInterval":15,"autoArchiveInterval":1440,"autoDeleteInterval":43200,"networkBlockAll":true}"#);
-    }
-
-    #[test]
-    fn a_thread_gives_its_sandbox_name_and_label() {
-        let thread = crate::id::ThreadId(uuid::Uuid::from_u128(7));
-        let spec = SandboxSpec { thread: Some(thread), ..SandboxSpec::default() };
-        assert_eq!(name_of(&spec), format!("thread-{thread}"));
-        let body = create_body(&config(Origin::Default, Network::None), name_of(&spec), &spec);
-        assert_eq!(body.labels[THREAD_LABEL], thread.to_string());
-        assert!(name_of(&SandboxSpec::default()).starts_with("sandbox-"));
-    }
 }

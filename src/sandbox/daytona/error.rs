@@ -4,8 +4,6 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use crate::sandbox::SandboxError;
-
 /// Longest message that is kept of an error.
 const LONGEST: usize = 2000;
 
@@ -241,57 +239,6 @@ fn says_region(message: &str) -> bool {
         && says(message, &["not found", "not available", "not allowed", "no default", "does not exist", "invalid"])
 }
 
-impl From<ApiError> for SandboxError {
-    /// Adds what to do: nobody has to look a status up.
-    fn from(error: ApiError) -> Self {
-        let said = error.message.trim_end_matches(['.', ' ']).to_owned();
-        let refused = |cause: &str, remedy: &str| Self::Refused(format!("{cause}: {said}. {remedy}"));
-        let passing = |cause: &str, remedy: &str| Self::Unavailable(format!("{cause}: {said}. {remedy}"));
-        match error.kind {
-            ErrorKind::BadKey => refused(
-                "Daytona does not accept the credential",
-                "Set DAYTONA_API_KEY to a key that is valid at DAYTONA_API_URL and has not expired.",
-            ),
-            ErrorKind::Forbidden => refused(
-                "Daytona does not permit this",
-                "Use an API key with the permissions write:sandboxes and delete:sandboxes, and check that the organisation is not suspended.",
-            ),
-            ErrorKind::Quota => refused(
-                "Daytona has no room left for this organisation",
-                "Delete sandboxes that are not needed, choose a smaller snapshot with DAYTONA_SNAPSHOT, or raise the organisation's limits.",
-            ),
-            ErrorKind::SnapshotMissing => refused(
-                "Daytona cannot use the snapshot",
-                "Set DAYTONA_SNAPSHOT to an active snapshot of this organisation and region, or unset it for the default.",
-            ),
-            ErrorKind::Region => refused(
-                "Daytona cannot use the region",
-                "Set DAYTONA_TARGET to a region of this organisation, such as us or eu, or unset it.",
-            ),
-            ErrorKind::RouteMissing => refused(
-                "the server at this address does not know the call",
-                "Check that DAYTONA_API_URL is the base of a Daytona API, such as https://app.daytona.io/api.",
-            ),
-            ErrorKind::NotFound => Self::NotFound(said),
-            ErrorKind::InProgress | ErrorKind::NameTaken => passing("Daytona is still busy with it", "Try again in a moment."),
-            ErrorKind::Errored => passing("the sandbox has failed", "Try again; if it stays so, delete it and start afresh."),
-            ErrorKind::SandboxUnavailable => passing("it does not answer", "Try again in a moment."),
-            ErrorKind::RateLimited { .. } => passing("Daytona limits how often it may be asked", "Try again in a minute."),
-            ErrorKind::Server => passing("Daytona has a problem", "Try again in a minute."),
-            ErrorKind::Unreachable => passing("Daytona cannot be reached", "Check the network and DAYTONA_API_URL."),
-            ErrorKind::Lost => {
-                passing("Daytona did not answer in time", "Whether it was done is not known; look before trying again.")
-            }
-            ErrorKind::Unreadable => refused(
-                "the answer makes no sense",
-                "Check that DAYTONA_API_URL is the base of a Daytona API of a current version.",
-            ),
-            ErrorKind::CommandTimeout => passing("it took longer than allowed", "Give it more time or do less at once."),
-            ErrorKind::Conflict | ErrorKind::Ended | ErrorKind::Unsupported | ErrorKind::Invalid => Self::Invalid(said),
-        }
-    }
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
@@ -381,34 +328,5 @@ mod tests {
     fn a_long_message_is_cut_between_characters() {
         let error = control(400, &"ä".repeat(5000));
         assert_eq!(error.message.chars().count(), LONGEST);
-    }
-
-    #[test]
-    fn each_error_says_what_to_do() {
-        let said = |error: ApiError| SandboxError::from(error).to_string();
-        let all: Vec<String> = [
-            control(401, "Invalid credentials"),
-            control(403, "Forbidden resource"),
-            control(400, "Total CPU limit exceeded. Maximum allowed: 10."),
-            control(400, "Snapshot dev not found"),
-            control(400, "Region mars not found"),
-            control(409, "Sandbox state change in progress"),
-            control(503, ""),
-            toolbox(502, ""),
-            ApiError::own(ErrorKind::Unreachable, "no connection: refused"),
-        ]
-        .map(said)
-        .into();
-        insta::assert_snapshot!(all.join("\n"), @r#"
-        Daytona does not accept the credential: Invalid credentials. Set DAYTONA_API_KEY to a key that is valid at DAYTONA_API_URL and has not expired.
-        Daytona does not permit this: Forbidden resource. Use an API key with the permissions write:sandboxes and delete:sandboxes, and check that the organisation is not suspended.
-        Daytona has no room left for this organisation: Total CPU limit exceeded. Maximum allowed: 10. Delete sandboxes that are not needed, choose a smaller snapshot with DAYTONA_SNAPSHOT, or raise the organisation's limits.
-        Daytona cannot use the snapshot: Snapshot dev not found. Set DAYTONA_SNAPSHOT to an active snapshot of this organisation and region, or unset it for the default.
-        Daytona cannot use the region: Region mars not found. Set DAYTONA_TARGET to a region of this organisation, such as us or eu, or unset it.
-        the sandbox is not available: Daytona is still busy with it: Sandbox state change in progress. Try again in a moment.
-        the sandbox is not available: Daytona has a problem: Bad Request. Try again in a minute.
-        the sandbox is not available: it does not answer: HTTP 502 Bad Gateway. Try again in a moment.
-        the sandbox is not available: Daytona cannot be reached: no connection: refused. Check the network and DAYTONA_API_URL.
-        "#);
     }
 }

@@ -15,6 +15,7 @@
 //! Variables of a sandbox (`SandboxSpec::env`) are kept by Daytona and come back as [`wire::Sandbox::env`]. Without any, nothing is sent,
 //! because only then a machine from Daytona's warm pool is taken.
 
+mod advice;
 pub mod api;
 pub mod call;
 pub mod client;
@@ -29,6 +30,8 @@ mod machine;
 mod multipart;
 mod process;
 mod program;
+mod provider;
+mod request;
 mod retry;
 mod script;
 pub mod state;
@@ -45,6 +48,8 @@ pub use self::client::Client;
 pub use self::control::Control;
 pub use self::error::{ApiError, ErrorKind};
 pub use self::machine::DaytonaSandbox;
+pub use self::provider::DaytonaProvider;
+pub use self::request::{APP_LABEL, THREAD_LABEL};
 use super::SandboxError;
 pub use crate::settings::DaytonaCredential as Credential;
 use crate::settings::Network;
@@ -64,6 +69,8 @@ pub struct DaytonaConfig {
     pub network: Network,
     /// Minutes without use after which Daytona stops a machine. Its disk stays.
     pub idle_minutes: u32,
+    /// Minutes after which Daytona deletes a machine whatever happens.
+    pub ttl_minutes: Option<u32>,
     /// How long things are waited for.
     pub pace: Pace,
 }

@@ -291,7 +291,31 @@ mod tests {
             let row = [Wanted::Usable, Wanted::Stopped, Wanted::Gone].map(|wanted| format!("{:?}", next(&state, false, wanted)));
             table.push_str(&format!("{:18}{:14}{:14}{}\n", state.to_string(), row[0], row[1], row[2]));
         }
-        insta::assert_snapshot!(table, @"");
+        insta::assert_snapshot!(table, @r#"
+        creating          Wait(Short)   Wait(Short)   Delete
+        restoring         Wait(Long)    Wait(Long)    Delete
+        destroyed         Gone          Gone          Done
+        destroying        Gone          Gone          Done
+        started           Done          Stop          Delete
+        stopped           Start(Short)  Done          Delete
+        starting          Wait(Short)   Wait(Short)   Delete
+        stopping          Wait(Short)   Wait(Short)   Delete
+        error             Failed        Done          Delete
+        build_failed      Failed        Done          Delete
+        pending_build     Wait(Long)    Wait(Long)    Delete
+        building_snapshot Wait(Long)    Wait(Long)    Delete
+        pulling_snapshot  Wait(Long)    Wait(Long)    Delete
+        archived          Start(Long)   Done          Delete
+        archiving         Start(Long)   Done          Delete
+        resizing          Wait(Short)   Wait(Short)   Delete
+        snapshotting      Wait(Long)    Wait(Long)    Delete
+        forking           Wait(Long)    Wait(Long)    Delete
+        pausing           Wait(Short)   Wait(Short)   Delete
+        paused            Start(Short)  Stop          Delete
+        resuming          Wait(Short)   Wait(Short)   Delete
+        unknown           Wait(Short)   Wait(Short)   Delete
+        hibernating       Wait(Short)   Wait(Short)   Delete
+        "#);
     }
 
     #[test]
