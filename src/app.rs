@@ -238,7 +238,9 @@ pub fn sandboxes(settings: &Settings, parts: &Parts) -> anyhow::Result<Arc<dyn P
     }
     match settings.sandbox.kind {
         SandboxKind::Local => Ok(Arc::new(local_sandboxes(settings, parts.helper.clone())?)),
-        SandboxKind::Daytona => Ok(Arc::new(DaytonaProvider::new(daytona_config(settings)?, Arc::clone(&parts.clock))?)),
+        SandboxKind::Daytona => {
+            Ok(Arc::new(DaytonaProvider::new(daytona_config(settings)?, parts.helper.clone(), Arc::clone(&parts.clock))?))
+        }
     }
 }
 

@@ -5,9 +5,12 @@
 //! accepted when they lie inside it.
 
 pub mod daytona;
+pub mod language;
 pub mod local;
 mod output;
 mod paths;
+pub mod toolchains;
+pub mod typescript;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -20,6 +23,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
+pub use self::language::Language;
 use crate::id::ThreadId;
 
 /// A provider's name for a sandbox. Stable over restarts of the service.
@@ -33,46 +37,8 @@ impl std::fmt::Display for SandboxId {
     }
 }
 
-/// Languages `runCode` knows by itself.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Language {
-    /// CPython 3.
-    #[default]
-    Python,
-    /// Node.
-    Javascript,
-    /// Node, with the types removed.
-    Typescript,
-    /// `bash`, or `sh` where there is none.
-    Shell,
-}
-
 /// Label of a sandbox that names its [`Language`], in lower case.
 pub const LANGUAGE_LABEL: &str = "code-toolbox-language";
-
-impl Language {
-    /// Its name in labels, arguments and fences.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Python => "python",
-            Self::Javascript => "javascript",
-            Self::Typescript => "typescript",
-            Self::Shell => "shell",
-        }
-    }
-}
-
-impl std::str::FromStr for Language {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let all = [Self::Python, Self::Javascript, Self::Typescript, Self::Shell];
-        all.into_iter()
-            .find(|language| language.name() == text)
-            .ok_or_else(|| format!("`{text}` is not a language that can be run here"))
-    }
-}
 
 /// What to run.
 #[derive(Clone, Debug)]

@@ -3,8 +3,6 @@
 use std::collections::VecDeque;
 use std::ops::Range;
 
-use tokio::io::{AsyncRead, AsyncReadExt};
-
 use super::Output;
 
 /// Room for the line that says what was left out.
@@ -28,6 +26,7 @@ impl Ring {
         Self { head: Vec::new(), head_limit, tail: VecDeque::new(), tail_limit: limit - head_limit, total: 0 }
     }
 
+    /// Takes what was printed next.
     pub(super) fn push(&mut self, bytes: &[u8]) {
         self.total += bytes.len() as u64;
         let (first, rest) = bytes.split_at(bytes.len().min(self.head_limit - self.head.len()));
@@ -99,17 +98,6 @@ fn cut_broken_end(bytes: &mut Vec<u8>) {
 fn cut_broken_start(bytes: &mut Vec<u8>) {
     let rest = bytes.iter().take(3).take_while(|byte| **byte & 0b1100_0000 == 0b1000_0000).count();
     bytes.drain(..rest);
-}
-
-/// Reads to the end.
-pub(super) async fn capture(mut stream: impl AsyncRead + Unpin, ring: &mut Ring) {
-    let mut buffer = vec![0; 16 << 10];
-    loop {
-        match stream.read(&mut buffer).await {
-            Ok(0) | Err(_) => return,
-            Ok(count) => ring.push(&buffer[..count]),
-        }
-    }
 }
 
 impl From<Ring> for Output {

@@ -35,7 +35,7 @@ pub(super) async fn look(settings: &Settings) -> Vec<Finding> {
     let clock = Arc::new(SystemClock);
     let made = app::daytona_config(settings).and_then(|config| {
         let config = DaytonaConfig { ttl_minutes: Some(LIFE), ..config };
-        let provider = DaytonaProvider::new(config.clone(), clock.clone())?;
+        let provider = DaytonaProvider::new(config.clone(), app::Parts::real()?.helper, clock.clone())?;
         Ok((config, provider))
     });
     let (config, provider) = match made {

@@ -8,11 +8,11 @@ use tokio_util::sync::CancellationToken;
 use super::ErrorKind;
 use super::job::{INLINE, KEPT, LAUNCH_WAIT, Launch, Look, killed, not_begun};
 use super::machine::{DaytonaSandbox, digest};
-use super::program::{self, Program};
+use super::program::Program;
 use super::script::{JobState, Report, StreamReport, Why};
 use super::toolbox::{Toolbox, Trouble};
 use crate::sandbox::output::Ring;
-use crate::sandbox::{Exec, Executed, Listener, Output, Sandbox, SandboxError, Stream};
+use crate::sandbox::{Exec, Executed, Listener, Output, SandboxError, Stream};
 
 /// How long one look waits for news, in milliseconds. Well below what silent connections live.
 const LOOK_WAIT: u64 = 5000;
@@ -36,7 +36,7 @@ impl DaytonaSandbox {
     pub(super) async fn run_command(&self, exec: &Exec, cancel: &CancellationToken) -> Result<Executed, SandboxError> {
         let id = exec.key.as_deref().map_or_else(|| uuid::Uuid::now_v7().simple().to_string(), digest);
         let job = format!("{}/jobs/{id}", self.base);
-        let program = program::program(exec, &self.env, self.workspace(), &job)?;
+        let program = self.program(exec, &job).await?;
         let stage = self.stage();
         let launch = Launch {
             job: &job,

@@ -137,7 +137,7 @@ pub(super) fn not_begun(why: Why, program: &Program) -> Option<SandboxError> {
         Why::NoDirectory => {
             SandboxError::Invalid(format!("{}: no such directory, so nothing was run; make it with createDirectory", program.directory))
         }
-        Why::NoInterpreter => missing(program.needs),
+        Why::NoInterpreter(number) => missing(program.language, number),
         Why::Itself | Why::Timeout | Why::Cancelled | Why::Disk | Why::Memory | Why::Lost => return None,
     })
 }
@@ -150,7 +150,7 @@ pub(super) fn killed(why: Why) -> Option<Killed> {
         Why::Disk => Some(Killed::DiskLimit),
         Why::Memory => Some(Killed::MemoryLimit),
         Why::Lost => Some(Killed::Lost),
-        Why::Itself | Why::Full | Why::NoSetsid | Why::NoDirectory | Why::NoInterpreter => None,
+        Why::Itself | Why::Full | Why::NoSetsid | Why::NoDirectory | Why::NoInterpreter(_) => None,
     }
 }
 

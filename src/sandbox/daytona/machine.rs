@@ -5,7 +5,7 @@
 //! survive a stop. The code in the machine could tamper with them: it can lie about its own results, and reach nobody else's.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,11 +15,13 @@ use chrono::TimeDelta;
 use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
 
+use super::program::{self, Program};
 use super::script;
 use super::toolbox::{Script, Toolbox};
 use super::{Client, Revive, wire};
 use crate::sandbox::{
-    Exec, Executed, FileInfo, Language, Offsets, Preview, ProcessReport, Sandbox, SandboxError, SandboxId, WalkBounds, Walked,
+    Command, Exec, Executed, FileInfo, Language, Offsets, Preview, ProcessReport, Sandbox, SandboxError, SandboxId, WalkBounds,
+    Walked, typescript,
 };
 
 /// How long the address of a port works, in seconds.
@@ -34,11 +36,18 @@ pub struct DaytonaSandbox {
     /// Directory of our own files.
     pub(super) base: String,
     pub(super) toolbox: Toolbox,
+    helper: PathBuf,
 }
 
 impl DaytonaSandbox {
     /// Opens a machine that is ready, as the control plane described it last. Asks it for its directories, once.
-    pub async fn open(client: Client, revive: Arc<dyn Revive>, sandbox: &wire::Sandbox) -> Result<Self, SandboxError> {
+    /// `helper` is the threadbox binary, which reads programs apart from the service.
+    pub async fn open(
+        client: Client,
+        revive: Arc<dyn Revive>,
+        sandbox: &wire::Sandbox,
+        helper: &Path,
+    ) -> Result<Self, SandboxError> {
         let toolbox = Toolbox::new(client, revive, sandbox).await?;
         let (workspace, home) = toolbox.directories().await?;
         let base = own_directory(&toolbox, &candidates(&workspace, &home)).await?;
@@ -49,7 +58,19 @@ impl DaytonaSandbox {
             env: sandbox.env.clone(),
             base,
             toolbox,
+            helper: helper.to_owned(),
         })
+    }
+
+    /// The program of a command whose job is at `job`.
+    pub(super) async fn program(&self, exec: &Exec, job: &str) -> Result<Program, SandboxError> {
+        let stripped = match &exec.command {
+            Command::Code { language: Language::Typescript, code, .. } => {
+                Some(typescript::strip_apart(&self.helper, code).await?)
+            }
+            Command::Code { .. } | Command::Shell(_) => None,
+        };
+        program::program(exec, stripped.as_deref(), &self.env, &self.workspace, job)
     }
 
     /// A fresh directory for what is on its way to its place.

@@ -6,10 +6,9 @@ use bytes::{Bytes, BytesMut};
 
 use super::job::{Launch, Look, is_busy, killed, not_begun};
 use super::machine::{DaytonaSandbox, digest};
-use super::program;
 use super::script::{self, JobState, StreamReport, Why};
 use super::toolbox::Script;
-use crate::sandbox::{Exec, Offsets, ProcessReport, ProcessState, Sandbox, SandboxError};
+use crate::sandbox::{Exec, Offsets, ProcessReport, ProcessState, SandboxError};
 
 /// Ended programs whose output is kept in a machine.
 const KEPT: usize = 32;
@@ -31,7 +30,7 @@ impl DaytonaSandbox {
             return Err(SandboxError::Invalid(format!("a name has 1 to {LONGEST_NAME} characters, none of them invisible")));
         }
         let job = self.process_directory(name);
-        let program = program::program(exec, &self.env, self.workspace(), &job)?;
+        let program = self.program(exec, &job).await?;
         let key = digest(exec.key.as_deref().unwrap_or(&uuid::Uuid::now_v7().to_string()));
         let stage = self.stage();
         let launch = Launch {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::script::{MAX_VARIABLE, quote};
+use crate::sandbox::language::{ENVIRONMENT, Interpreters};
 use crate::sandbox::{Command, Exec, Language, SandboxError};
 
 /// A program as files of its job.
@@ -12,54 +13,56 @@ pub(super) struct Program {
     pub run: String,
     /// File with the code, when it does not fit into `run`: its name and content.
     pub code: Option<(&'static str, String)>,
-    /// What it needs, for the error when that is missing.
-    pub needs: &'static str,
+    /// For the error when something it needs is missing.
+    pub language: Language,
     /// Where it runs, absolute.
     pub directory: String,
 }
 
+/// File of a shell program.
+const SCRIPT: &str = "main.sh";
 /// Starts the first of the two that there is.
 const SHELL: &str = r#"if command -v bash >/dev/null 2>&1; then exec bash "$@"; else exec /bin/sh "$@"; fi"#;
-/// Starts a program, or leaves word that there is none.
-const INTERPRETER: &str =
-    r#"why=$1; shift; command -v "$1" >/dev/null 2>&1 || { echo interpreter > "$why"; exit 127; }; exec "$@""#;
+/// Starts a program. Only versions of Node that do not find out by themselves are told that code is a module.
+const START: &str = r#"if [ "$2" = --input-type=module ]; then
+    case $("$1" --version 2>/dev/null) in v20.19.* | v20.[2-9]?.* | v22.[7-9].* | v22.??.* | v2[3-9].* | v[3-9]?.*)
+        node=$1; shift 2; set -- "$node" "$@" ;;
+    esac
+fi
+exec "$@""#;
 
-/// How code of a language is started: program and arguments, and whether the code is read from standard input.
-struct Start {
-    program: Vec<String>,
-    file: &'static str,
-    from_stdin: bool,
-    needs: &'static str,
-}
-
-/// Makes the program of a command whose job is at `job`. Refused when a variable has no proper name, or something contains a NUL.
+/// Makes the program of a command whose job is at `job`. `stripped` is the code without types, where it had some. Refused when a variable
+/// has no proper name, or something contains a NUL.
 pub(super) fn program(
     exec: &Exec,
+    stripped: Option<&str>,
     own_env: &BTreeMap<String, String>,
     workspace: &str,
     job: &str,
 ) -> Result<Program, SandboxError> {
     let directory = directory(workspace, exec.working_directory.as_deref())?;
-    let mut env: BTreeMap<&str, &str> =
-        own_env.iter().chain(&exec.env).map(|(name, value)| (name.as_str(), value.as_str())).collect();
-    let (arguments, code, needs) = match &exec.command {
-        Command::Shell(line) => shell_line(line, job),
+    let mut env: BTreeMap<&str, &str> = ENVIRONMENT.into_iter().collect();
+    env.extend(own_env.iter().chain(&exec.env).map(|(name, value)| (name.as_str(), value.as_str())));
+    let (arguments, code, language) = match &exec.command {
+        Command::Shell(line) => {
+            let (arguments, code) = shell_line(line, job);
+            (arguments, code, Language::Shell)
+        }
         Command::Code { language: Language::Shell, code, argv } => {
-            let path = format!("{job}/main.sh");
-            let arguments = [vec![path], argv.clone()].concat();
-            (shell(&arguments), Some(("main.sh", code.clone())), "sh")
+            let arguments = [vec![format!("{job}/{SCRIPT}")], argv.clone()].concat();
+            (shell(&arguments), Some((SCRIPT, code.clone())), Language::Shell)
         }
         Command::Code { language, code, argv } => {
             if *language == Language::Python {
                 // The code lies elsewhere, but modules of the working directory can be imported as usual.
                 env.entry("PYTHONPATH").or_insert(&directory);
             }
-            let start = start(*language, code, job);
-            let mut text = interpreter(&[start.program, argv.clone()].concat(), job);
-            if start.from_stdin {
-                text.push_str(&format!(" < {}", quote(&format!("{job}/{}", start.file))));
+            let program = language.program(stripped.unwrap_or(code), job, argv, Interpreters { shell: "sh", node: None });
+            let mut text = interpreter(*language, &program.argv, job);
+            if program.from_stdin {
+                text.push_str(&format!(" < {}", quote(&format!("{job}/{}", program.file))));
             }
-            (text, Some((start.file, code.clone())), start.needs)
+            (text, Some((program.file, program.text)), *language)
         }
     };
     let env = environment(&env)?;
@@ -71,58 +74,33 @@ pub(super) fn program(
     if run.contains('\0') {
         return Err(SandboxError::Invalid("a command cannot contain a NUL character".to_owned()));
     }
-    Ok(Program { run, code, needs, directory })
+    Ok(Program { run, code, language, directory })
 }
 
 /// A short line is an argument, as people would start it; a long one has to be a file.
-fn shell_line(line: &str, job: &str) -> (String, Option<(&'static str, String)>, &'static str) {
+fn shell_line(line: &str, job: &str) -> (String, Option<(&'static str, String)>) {
     if line.len() <= MAX_VARIABLE {
-        return (shell(&["-c".to_owned(), line.to_owned()]), None, "sh");
+        return (shell(&["-c".to_owned(), line.to_owned()]), None);
     }
-    (shell(&[format!("{job}/main.sh")]), Some(("main.sh", line.to_owned())), "sh")
+    (shell(&[format!("{job}/{SCRIPT}")]), Some((SCRIPT, line.to_owned())))
 }
 
 fn shell(arguments: &[String]) -> String {
     format!("/bin/sh -c {} sh {}", quote(SHELL), words(arguments))
 }
 
-fn interpreter(program: &[String], job: &str) -> String {
-    format!("/bin/sh -c {} sh {} {}", quote(INTERPRETER), quote(&format!("{job}/why")), words(program))
+/// Looks for what the language needs first, and leaves word which of it there is not.
+fn interpreter(language: Language, program: &[String], job: &str) -> String {
+    let looks = language.needs().iter().enumerate().map(|(number, group)| {
+        let one_of: Vec<_> = group.iter().map(|name| format!("command -v {name}")).collect();
+        format!("{{ {}; }} >/dev/null 2>&1 || {{ echo interpreter:{number} > \"$0\"; exit 127; }}\n", one_of.join(" || "))
+    });
+    let text: String = looks.chain([START.to_owned()]).collect();
+    format!("/bin/sh -c {} {} {}", quote(&text), quote(&format!("{job}/why")), words(program))
 }
 
 fn words(words: &[String]) -> String {
     words.iter().map(|word| quote(word)).collect::<Vec<_>>().join(" ")
-}
-
-fn start(language: Language, code: &str, job: &str) -> Start {
-    let words = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect();
-    match language {
-        Language::Python => Start {
-            program: words(&["python3", "-u", &format!("{job}/main.py")]),
-            file: "main.py",
-            from_stdin: false,
-            needs: "python3",
-        },
-        // Node reads the code from its standard input: then relative imports start at the working directory.
-        Language::Javascript => Start { program: words(&["node", "-"]), file: "main.js", from_stdin: true, needs: "node" },
-        Language::Typescript => {
-            let file = if is_module(code) { "main.mts" } else { "main.cts" };
-            let path = format!("{job}/{file}");
-            Start {
-                program: words(&["node", "--experimental-strip-types", "--no-warnings", &path]),
-                file,
-                from_stdin: false,
-                needs: "node",
-            }
-        }
-        Language::Shell => {
-            Start { program: words(&["sh", &format!("{job}/main.sh")]), file: "main.sh", from_stdin: false, needs: "sh" }
-        }
-    }
-}
-
-fn is_module(code: &str) -> bool {
-    code.lines().any(|line| line.starts_with("import ") || line.starts_with("export "))
 }
 
 /// Absolute, as the program sees it. Any directory of the sandbox will do.
@@ -159,15 +137,8 @@ fn environment(env: &BTreeMap<&str, &str>) -> Result<String, SandboxError> {
     Ok(text)
 }
 
-/// Text of the error when an interpreter is not installed.
-pub(super) fn missing(program: &str) -> SandboxError {
-    let language = match program {
-        "node" => "javascript and typescript",
-        "python3" => "python",
-        _ => "shell commands",
-    };
-    SandboxError::Invalid(format!(
-        "`{program}` is not installed in this sandbox, so {language} cannot run here; install it with a command, use another language, \
-         or choose a snapshot that has it (DAYTONA_SNAPSHOT)"
-    ))
+/// The error when a program the language needs is not there, by its number in [`Language::needs`].
+pub(super) fn missing(language: Language, number: usize) -> SandboxError {
+    let program = language.needs().get(number).and_then(|group| group.first()).copied().unwrap_or("sh");
+    SandboxError::Invalid(language.missing(program))
 }

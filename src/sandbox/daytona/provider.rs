@@ -1,6 +1,7 @@
 //! Daytona as a provider of sandboxes.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -17,14 +18,16 @@ use crate::settings::Network;
 pub struct DaytonaProvider {
     control: Arc<Control>,
     network: Network,
+    helper: PathBuf,
 }
 
 impl DaytonaProvider {
-    /// Makes no request. Fails when the credential cannot be sent, or TLS cannot be set up.
-    pub fn new(config: DaytonaConfig, clock: Arc<dyn Clock>) -> Result<Self, SandboxError> {
+    /// Makes no request. `helper` is the threadbox binary, which reads programs apart from the service. Fails when the credential cannot be
+    /// sent, or TLS cannot be set up.
+    pub fn new(config: DaytonaConfig, helper: PathBuf, clock: Arc<dyn Clock>) -> Result<Self, SandboxError> {
         let client = Client::new(&config, clock)?;
         let network = config.network.clone();
-        Ok(Self { control: Arc::new(Control::new(client, config)), network })
+        Ok(Self { control: Arc::new(Control::new(client, config)), network, helper })
     }
 
     /// The control plane, for looking at it.
@@ -34,7 +37,7 @@ impl DaytonaProvider {
 
     async fn open(&self, sandbox: wire::Sandbox) -> Result<Arc<dyn Sandbox>, SandboxError> {
         let revive: Arc<dyn Revive> = Arc::<Control>::clone(&self.control);
-        Ok(Arc::new(DaytonaSandbox::open(self.control.client().clone(), revive, &sandbox).await?))
+        Ok(Arc::new(DaytonaSandbox::open(self.control.client().clone(), revive, &sandbox, &self.helper).await?))
     }
 }
 

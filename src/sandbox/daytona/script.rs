@@ -87,8 +87,8 @@ pub(super) enum Why {
     NoSetsid,
     /// Not begun: its directory does not exist.
     NoDirectory,
-    /// Not begun: its interpreter does not exist.
-    NoInterpreter,
+    /// Not begun: this program that its language needs does not exist.
+    NoInterpreter(usize),
 }
 
 impl Why {
@@ -103,8 +103,7 @@ impl Why {
             "full" => Self::Full,
             "setsid" => Self::NoSetsid,
             "directory" => Self::NoDirectory,
-            "interpreter" => Self::NoInterpreter,
-            _ => return None,
+            _ => Self::NoInterpreter(word.strip_prefix("interpreter:")?.parse().ok()?),
         })
     }
 }

@@ -1,7 +1,7 @@
 //! One local sandbox: its files, and commands behind walls.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,22 +10,26 @@ use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
 
 use super::cgroup::Cgroups;
-use super::exec::{self, Bounds, Finished, NotRun};
+use super::exec::{self, Bounds, Finished, Job, NotRun};
 use super::files::Files;
 use super::paths::{self, WORKSPACE};
 use super::plan::{self, Limits, Mount, MountAccess, Plan};
-use super::program::{self, NodeVersion, Prepared};
+use super::program::{self, CodeFile, Prepared};
+use super::shared_network::Network;
 use super::{RECORD, Record, Shared, blocking, host, is_directory_name, make_private_directory, short_hash};
+use crate::sandbox::language::NodeVersion;
+use crate::sandbox::typescript;
 use crate::sandbox::{
     Command, Exec, Executed, FileInfo, LANGUAGE_LABEL, Language, Offsets, Preview, ProcessReport, Sandbox, SandboxError,
     SandboxId, WalkBounds, Walked,
 };
 
 /// One directory, and the walls around what runs in it.
+#[derive(Clone)]
 pub(super) struct LocalSandbox {
     pub(super) id: SandboxId,
-    shared: Arc<Shared>,
-    files: Files,
+    pub(super) shared: Arc<Shared>,
+    pub(super) files: Files,
     language: Language,
     env: BTreeMap<String, String>,
 }
@@ -84,25 +88,47 @@ impl LocalSandbox {
         cancel: &CancellationToken,
         node: Option<NodeVersion>,
     ) -> Result<Finished, SandboxError> {
-        let prepared = program::prepare(exec, &self.env, &self.shared.host, node)?;
-        let Prepared { program, code, needs } = prepared;
+        let ready = self.prepare(exec, node).await?;
+        // A server that was started here is reached on 127.0.0.1.
+        let network = self.shared.processes.network(&self.id);
+        let bounds = Bounds { timeout: exec.timeout, cancel, ask: None };
+        let job = ready.job(&self.shared.config.helper, network.as_deref());
+        let finished = exec::run(job, bounds, exec.output_limit, exec.listener.as_ref()).await;
+        self.clean_up(&ready).await;
+        finished.map_err(|not_run| ready.explain(not_run))
+    }
+
+    /// Everything that is needed to run it. What this wrote is removed by [`Self::clean_up`].
+    pub(super) async fn prepare(&self, exec: &Exec, node: Option<NodeVersion>) -> Result<Ready, SandboxError> {
+        let stripped = self.without_types(exec).await?;
+        let exec = stripped.as_ref().unwrap_or(exec);
+        let Prepared { program, code } = program::prepare(exec, &self.env, &self.shared.host, node)?;
         if let Some(code) = &code {
             self.write(&code.path, code.content.as_bytes()).await?;
         }
         let limits = self.shared.limits(exec.timeout);
         let cgroups = blocking(move || Ok(Cgroups::make(&limits))).await?;
         let plan = self.plan(program, limits, &cgroups);
-        let bounds = Bounds { timeout: exec.timeout, output_limit: exec.output_limit, cancel };
-        let finished = exec::run(&self.shared.config.helper, &plan, &cgroups, bounds).await;
-        if let Some(code) = &code {
+        let language = match &exec.command {
+            Command::Code { language, .. } => Some(*language),
+            Command::Shell(_) => None,
+        };
+        Ok(Ready { plan, cgroups, code, language })
+    }
+
+    /// The same command as JavaScript, when it is TypeScript.
+    async fn without_types(&self, exec: &Exec) -> Result<Option<Exec>, SandboxError> {
+        let Command::Code { language: language @ Language::Typescript, code, argv } = &exec.command else { return Ok(None) };
+        let code = typescript::strip_apart(&self.shared.config.helper, code).await?;
+        Ok(Some(Exec { command: Command::Code { language: *language, code, argv: argv.clone() }, ..exec.clone() }))
+    }
+
+    /// What is left behind lies in the private temporary directory and disturbs nobody.
+    pub(super) async fn clean_up(&self, ready: &Ready) {
+        if let Some(code) = &ready.code {
             let directory = code.path.rsplit_once('/').map_or(code.path.as_str(), |(directory, _)| directory);
-            // What is left behind lies in the private temporary directory and disturbs nobody.
             let _ = self.delete(directory).await;
         }
-        finished.map_err(|not_run| match not_run {
-            NotRun::ProgramMissing => program::missing(needs),
-            NotRun::Error(error) => error,
-        })
     }
 
     fn plan(&self, program: plan::Program, limits: Limits, cgroups: &Cgroups) -> Plan {
@@ -122,7 +148,15 @@ impl LocalSandbox {
         }
     }
 
-    /// The version of Node, asked once per service and only when a command needs it.
+    /// The version of Node, when a command needs it.
+    pub(super) async fn node_for(&self, command: &Command) -> Result<Option<NodeVersion>, SandboxError> {
+        match command {
+            Command::Code { language: Language::Javascript | Language::Typescript, .. } => self.node().await,
+            Command::Code { .. } | Command::Shell(_) => Ok(None),
+        }
+    }
+
+    /// Asked once per service.
     async fn node(&self) -> Result<Option<NodeVersion>, SandboxError> {
         let ask = async || {
             let exec = Exec::shell("exec node --version", Duration::from_secs(20), 1024);
@@ -142,6 +176,33 @@ impl LocalSandbox {
     ) -> Result<T, SandboxError> {
         let files = self.files.clone();
         blocking(move || work(&files)).await
+    }
+}
+
+/// A command that can be run.
+pub(super) struct Ready {
+    plan: Plan,
+    cgroups: Cgroups,
+    code: Option<CodeFile>,
+    language: Option<Language>,
+}
+
+impl Ready {
+    /// What the helper gets.
+    pub(super) fn job<'a>(&'a self, helper: &'a Path, network: Option<&'a Network>) -> Job<'a> {
+        Job { helper, plan: &self.plan, cgroups: &self.cgroups, network }
+    }
+
+    /// Why it did not run, in words for the model.
+    pub(super) fn explain(&self, not_run: NotRun) -> SandboxError {
+        match not_run {
+            // What a program needs was there a moment ago.
+            NotRun::ProgramMissing => match self.language {
+                Some(language) => program::missing(language, language.needs()[0][0]),
+                None => SandboxError::Invalid("there is no shell in the sandbox, so commands cannot run here".to_owned()),
+            },
+            NotRun::Error(error) => error,
+        }
     }
 }
 
@@ -181,10 +242,7 @@ impl Sandbox for LocalSandbox {
     }
 
     async fn exec(&self, exec: Exec, cancel: &CancellationToken) -> Result<Executed, SandboxError> {
-        let node = match &exec.command {
-            Command::Code { language: Language::Javascript | Language::Typescript, .. } => self.node().await?,
-            Command::Code { language: Language::Python | Language::Shell, .. } | Command::Shell(_) => None,
-        };
+        let node = self.node_for(&exec.command).await?;
         Ok(self.run(&exec, cancel, node).await?.executed)
     }
 
@@ -230,20 +288,20 @@ impl Sandbox for LocalSandbox {
         self.on_files(move |files| files.create_directory(&path)).await
     }
 
-    async fn start(&self, _: &str, _: Exec) -> Result<(), SandboxError> {
-        Err(SandboxError::Invalid("local sandboxes run nothing in the background".to_owned()))
+    async fn start(&self, name: &str, exec: Exec) -> Result<(), SandboxError> {
+        self.start_program(name, exec).await
     }
 
-    async fn process(&self, name: &str, _: Offsets, _: usize) -> Result<ProcessReport, SandboxError> {
-        Err(SandboxError::NotFound(format!("process {name}")))
+    async fn process(&self, name: &str, from: Offsets, limit: usize) -> Result<ProcessReport, SandboxError> {
+        self.report(name, from, limit).await
     }
 
-    async fn stop(&self, _: &str, _: Duration) -> Result<(), SandboxError> {
-        Ok(())
+    async fn stop(&self, name: &str, grace: Duration) -> Result<(), SandboxError> {
+        self.stop_program(name, grace).await
     }
 
     async fn processes(&self) -> Result<Vec<String>, SandboxError> {
-        Ok(Vec::new())
+        self.programs().await
     }
 
     async fn preview(&self, _: u16) -> Result<Preview, SandboxError> {

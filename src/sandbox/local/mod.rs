@@ -1,20 +1,26 @@
 //! The sandbox on this machine: each command runs behind namespaces, a root of its own, Landlock and limits, or not at all.
 //!
-//! A sandbox is a directory, `<root>/<name>/{workspace,tmp}`; between commands nothing of it runs. `init` is the helper that
-//! builds the walls around a command (this binary, started again), `plan` what it is told, `exec` starts and ends it. File
-//! operations are done by the service itself, below a directory handle.
+//! A sandbox is a directory, `<root>/<name>/{workspace,tmp}`; between commands nothing of it runs but what was started in the
+//! background (`processes`), which shares its network (`shared_network`) with the commands of the same sandbox. `init` is the helper that builds
+//! the walls around a command (this binary, started again), `plan` what it is told, `exec` starts and ends it. File operations
+//! are done by the service itself, below a directory handle.
 
+mod background;
 mod cgroup;
 mod exec;
 mod files;
 mod host;
 pub mod init;
+mod interpreters;
 mod isolation;
 mod machine;
 mod paths;
 mod plan;
+mod process;
+mod processes;
 mod program;
 mod remove;
+mod shared_network;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -32,7 +38,8 @@ use self::host::Host;
 pub use self::isolation::{Isolation, Layer};
 use self::machine::LocalSandbox;
 use self::plan::Limits;
-use self::program::NodeVersion;
+use self::processes::Processes;
+use super::language::NodeVersion;
 use super::{Exec, Listed, Provider, Sandbox, SandboxError, SandboxId, SandboxSpec, Surroundings};
 use crate::id::ThreadId;
 
@@ -66,6 +73,7 @@ struct Shared {
     config: LocalConfig,
     host: Host,
     node: OnceCell<Option<NodeVersion>>,
+    processes: Processes,
 }
 
 /// What is remembered of a sandbox, in a file the code inside cannot see.
@@ -88,7 +96,15 @@ impl LocalProvider {
         sweep_trash(&root);
         let host = Host::look(&config.search_path);
         let config = LocalConfig { root, ..config };
-        Ok(Self { shared: Arc::new(Shared { config, host, node: OnceCell::new() }) })
+        let (node, processes) = (OnceCell::new(), Processes::default());
+        Ok(Self { shared: Arc::new(Shared { config, host, node, processes }) })
+    }
+
+    /// Ends what runs in the background and waits until it is gone; nothing can be started afterwards. Dropping the provider does
+    /// the same without waiting.
+    pub async fn close(&self) {
+        self.shared.processes.close();
+        self.shared.processes.closed().await;
     }
 
     /// Runs a program behind the walls and reports which stood. [`SandboxError::NoIsolation`] when one is missing without which
@@ -111,6 +127,12 @@ impl LocalProvider {
     }
 }
 
+impl Drop for LocalProvider {
+    fn drop(&mut self) {
+        self.shared.processes.close();
+    }
+}
+
 #[async_trait]
 impl Provider for LocalProvider {
     fn name(&self) -> &'static str {
@@ -128,6 +150,7 @@ impl Provider for LocalProvider {
     }
 
     async fn remove(&self, id: &SandboxId) -> Result<(), SandboxError> {
+        self.shared.processes.remove(id).await;
         let (root, id) = (self.shared.config.root.clone(), id.clone());
         blocking(move || {
             if !is_directory_name(&id.0) {

@@ -6,6 +6,22 @@ use serde::{Deserialize, Serialize};
 
 use super::isolation::Layer;
 
+/// What a helper is asked to do. `P` is a [`Plan`] or a reference to one.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Order<P = Plan> {
+    /// Run one program. Two descriptors may come with it: the user and the network namespace to join instead of new ones.
+    Run(P),
+    /// Make a user and a network namespace, hand back their descriptors, and end.
+    Hold {
+        /// As in [`Plan`].
+        become_outside: Option<Ids>,
+    },
+}
+
+/// What the service says to a running helper, besides hanging up: ask everything inside to end.
+pub(super) const ASK_TO_END: u8 = b'e';
+
 /// Everything the helper needs to build one isolated machine and run one program in it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Plan {

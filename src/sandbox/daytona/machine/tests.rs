@@ -226,10 +226,11 @@ async fn open(toolbox: &Toolbox) -> DaytonaSandbox {
         origin: Origin::Default,
         network: crate::settings::Network::Full,
         idle_minutes: 15,
+        ttl_minutes: None,
         pace: Pace { tries: 1, backoff: Duration::from_millis(1), ..Pace::default() },
     };
     let client = Client::new(&config, Arc::new(SystemClock)).unwrap();
-    DaytonaSandbox::open(client, toolbox.clone(), &toolbox.sandbox()).await.unwrap()
+    DaytonaSandbox::open(client, toolbox.clone(), &toolbox.sandbox(), Path::new("/nonexistent/threadbox")).await.unwrap()
 }
 
 fn shell(line: &str) -> Exec {
@@ -305,7 +306,7 @@ async fn output_is_heard_while_it_is_printed_and_streams_are_told_apart() {
 #[tokio::test]
 async fn time_and_cancellation_end_a_command_and_keep_what_it_printed() {
     let (_toolbox, sandbox) = machine().await;
-    let exec = Exec { timeout: Duration::from_millis(1500), ..shell("printf begin; sleep 100") };
+    let exec = Exec { timeout: Duration::from_secs(3), ..shell("printf begin; sleep 100") };
     let ran = run(&sandbox, exec).await;
     assert_eq!((ran.exit_code, ran.killed, ran.stdout.text().as_str()), (137, Some(Killed::Timeout), "begin"));
 
@@ -440,6 +441,18 @@ async fn a_walk_is_one_call_within_its_bounds() {
     assert!(!walk(2, 100).await.1);
 }
 
+/// Waits until so much was printed.
+async fn printed(sandbox: &DaytonaSandbox, name: &str, from: Offsets, wanted: usize) -> crate::sandbox::ProcessReport {
+    let deadline = std::time::Instant::now() + Duration::from_secs(30);
+    loop {
+        let report = sandbox.process(name, from, wanted).await.unwrap();
+        if report.stdout.len() == wanted {
+            return report;
+        }
+        assert!(std::time::Instant::now() < deadline, "{report:?}");
+    }
+}
+
 #[tokio::test]
 async fn programs_go_on_beside_and_are_read_and_stopped() {
     let (_toolbox, sandbox) = machine().await;
@@ -452,7 +465,7 @@ async fn programs_go_on_beside_and_are_read_and_stopped() {
     sandbox.start("server", server.clone()).await.unwrap();
     let busy = sandbox.start("server", server).await.unwrap_err();
     assert_eq!(busy.to_string(), "a program named `server` is running; stop it with stopProcess, or choose another name");
-    let report = sandbox.process("server", Offsets { stdout: 3, stderr: 0 }, 4).await.unwrap();
+    let report = printed(&sandbox, "server", Offsets { stdout: 3, stderr: 0 }, 4).await;
     assert_eq!(
         (report.state, report.stdout, report.from.stdout, report.next.stdout),
         (ProcessState::Running, Bytes::from("3456"), 3, 7)
@@ -463,7 +476,7 @@ async fn programs_go_on_beside_and_are_read_and_stopped() {
     assert_eq!(report.state, ProcessState::Ended { exit_code: 7, killed: Some(Killed::Cancelled) });
     assert_eq!(report.stdout, "789\nbye\n");
     sandbox.start("server", shell("head -c 200000 /dev/zero")).await.unwrap();
-    let report = sandbox.process("server", Offsets::default(), 150_000).await.unwrap();
+    let report = printed(&sandbox, "server", Offsets::default(), 150_000).await;
     assert_eq!((report.stdout.len(), report.next.stdout), (150_000, 150_000));
     sandbox.start("zweiter ü", shell("true")).await.unwrap();
     assert_eq!(sandbox.processes().await.unwrap(), ["server", "zweiter ü"]);
@@ -489,4 +502,13 @@ async fn code_runs_in_its_language_with_its_arguments() {
     sandbox.write("m.js", b"module.exports = 6").await.unwrap();
     let ran = run(&sandbox, Exec::new(command, Duration::from_secs(20), 4096)).await;
     assert_eq!(ran.stdout.text(), "6 [ 'x' ]\n", "{}", ran.stderr.text());
+    let module = "import fs from 'node:fs';\nconsole.log(typeof fs.readFileSync, await 5)";
+    let command = Command::Code { language: Language::Javascript, code: module.to_owned(), argv: Vec::new() };
+    let ran = run(&sandbox, Exec::new(command, Duration::from_secs(20), 4096)).await;
+    assert_eq!(ran.stdout.text(), "function 5\n", "{}", ran.stderr.text());
+    let command = Command::Code { language: Language::Rust, code: "fn main() {}".to_owned(), argv: Vec::new() };
+    let mut exec = Exec::new(command, Duration::from_secs(20), 4096);
+    exec.env.insert("PATH".to_owned(), "/nowhere".to_owned());
+    let error = sandbox.exec(exec, &CancellationToken::new()).await.unwrap_err();
+    assert_eq!(error.to_string(), "`rustc` is not in the sandbox, so Rust cannot run here; use another language");
 }
