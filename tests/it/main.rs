@@ -6,6 +6,8 @@ mod cli;
 mod conversation;
 mod crash;
 mod daytona_control;
+mod daytona_machine;
+mod daytona_standin;
 mod embedded;
 mod faults;
 mod github;

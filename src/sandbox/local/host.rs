@@ -59,6 +59,16 @@ impl Host {
     pub(super) fn has(&self, program: &str) -> bool {
         is_program(program, &self.path.split(':').map(PathBuf::from).collect::<Vec<_>>())
     }
+
+    /// Shows more of this machine, read-only.
+    pub(super) fn show(&mut self, further: &[(PathBuf, &str)]) {
+        let mount = |(source, target): &(PathBuf, &str)| Mount {
+            source: source.clone(),
+            target: (*target).to_owned(),
+            access: MountAccess::Read,
+        };
+        self.mounts.extend(further.iter().map(mount));
+    }
 }
 
 fn same_place(path: &str, access: MountAccess) -> Mount {

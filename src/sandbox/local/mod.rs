@@ -89,12 +89,18 @@ const RECORD: &str = "sandbox.json";
 impl LocalProvider {
     /// Looks at this machine and prepares the root directory; runs nothing yet. Fails when the directory cannot be made.
     pub fn new(config: LocalConfig) -> Result<Self, SandboxError> {
+        Self::showing(config, &[])
+    }
+
+    /// The same, with further files or directories of this machine visible inside, read-only: where they are, and where they appear.
+    pub fn showing(config: LocalConfig, further: &[(PathBuf, &str)]) -> Result<Self, SandboxError> {
         let unavailable = |error: std::io::Error| SandboxError::Unavailable(format!("{}: {error}", config.root.display()));
         make_private_directory(&config.root).map_err(unavailable)?;
         let root = config.root.canonicalize().map_err(unavailable)?;
         cgroup::sweep();
         sweep_trash(&root);
-        let host = Host::look(&config.search_path);
+        let mut host = Host::look(&config.search_path);
+        host.show(further);
         let config = LocalConfig { root, ..config };
         let (node, processes) = (OnceCell::new(), Processes::default());
         Ok(Self { shared: Arc::new(Shared { config, host, node, processes }) })
@@ -117,6 +123,11 @@ impl LocalProvider {
         self.remove(&sandbox.id).await?;
         let layers = finished?.layers;
         Ok(Isolation { layers })
+    }
+
+    /// Where the private `/tmp` of a sandbox lies on this machine. What is in there is made by the code inside.
+    pub fn temporary(&self, id: &SandboxId) -> PathBuf {
+        self.shared.config.root.join(&id.0).join(paths::Place::Temporary.outside())
     }
 
     async fn open(&self, spec: SandboxSpec) -> Result<LocalSandbox, SandboxError> {

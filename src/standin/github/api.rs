@@ -12,10 +12,10 @@ use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 
+use super::super::wire::{Cut, CuttableListener};
 use super::auth::{Actor, actor};
 use super::fault::Fate;
 use super::refuse::Refuse;
-use super::wire::{Cut, CuttableListener};
 use super::world::{RequestRecord, World};
 use super::{Shared, conversation, people};
 

@@ -14,7 +14,6 @@ mod fault;
 mod people;
 mod refuse;
 mod shape;
-mod wire;
 mod world;
 
 use std::collections::BTreeMap;
