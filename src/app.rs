@@ -23,6 +23,7 @@ use crate::jobs::{self, Bells, Engine, Origins, Services, Stops};
 use crate::model::{self, Model, ModelName, Patience};
 use crate::reply::{Poster, Redactor};
 use crate::sandbox::Provider;
+use crate::sandbox::daytona::{self, DaytonaConfig, DaytonaProvider, Origin};
 use crate::sandbox::local::{LocalConfig, LocalProvider};
 use crate::sandbox::proxy::Policy;
 use crate::secret::ExposeSecret;
@@ -243,8 +244,38 @@ pub fn sandboxes(settings: &Settings, parts: &Parts) -> anyhow::Result<Arc<dyn P
     }
     match settings.sandbox.kind {
         SandboxKind::Local => Ok(Arc::new(local_sandboxes(settings, parts.helper.clone())?)),
-        SandboxKind::Daytona => anyhow::bail!("Daytona sandboxes are not part of this version. Set SANDBOX=local."),
+        SandboxKind::Daytona => {
+            Ok(Arc::new(DaytonaProvider::new(daytona_config(settings)?, parts.helper.clone(), Arc::clone(&parts.clock))?))
+        }
     }
+}
+
+/// How machines at Daytona are made.
+pub fn daytona_config(settings: &Settings) -> anyhow::Result<DaytonaConfig> {
+    let Some(daytona) = &settings.sandbox.daytona else {
+        anyhow::bail!("There is no key for Daytona. Set DAYTONA_API_KEY, or SANDBOX=local.")
+    };
+    let gibibytes = |mebibytes: u64| u32::try_from(mebibytes.div_ceil(1024)).unwrap_or(u32::MAX);
+    let origin = match (&daytona.image, &daytona.snapshot) {
+        (Some(image), _) => Origin::Image {
+            reference: image.clone(),
+            cpus: settings.sandbox.cpus,
+            memory_gib: gibibytes(settings.sandbox.memory_mb),
+            disk_gib: gibibytes(settings.sandbox.disk_mb),
+        },
+        (None, Some(snapshot)) => Origin::Snapshot(snapshot.clone()),
+        (None, None) => Origin::Default,
+    };
+    Ok(DaytonaConfig {
+        api_url: daytona.api_url.clone(),
+        credential: daytona.credential.clone(),
+        target: daytona.target.clone(),
+        origin,
+        network: settings.sandbox.network.clone(),
+        idle_minutes: settings.sandbox.idle_minutes,
+        ttl_minutes: None,
+        pace: daytona::Pace::default(),
+    })
 }
 
 /// Sandboxes on this machine.
@@ -285,6 +316,7 @@ impl Settings {
                 GithubAuth::Token(token) => token.clone(),
             });
         }
+        secrets.extend(self.sandbox.daytona.iter().map(|daytona| daytona.credential.secret().clone()));
         secrets
     }
 }

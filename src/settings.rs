@@ -2,6 +2,7 @@
 //!
 //! [`Sources`] reads, [`Settings::load`] understands. An empty variable is an unset one.
 
+mod daytona;
 mod finding;
 mod github;
 mod models;
@@ -12,6 +13,7 @@ mod sources;
 mod tests;
 mod value;
 
+pub use daytona::{DaytonaCredential, DaytonaSettings};
 pub use finding::{Finding, OffPart, SettingsError, Warning};
 pub use models::{base_url_variable, key_variables};
 pub use sources::Sources;
@@ -141,23 +143,47 @@ fn database(reader: &mut Reader<'_>) -> DatabaseSettings {
 }
 
 fn sandbox(reader: &mut Reader<'_>) -> SandboxSettings {
+    let kind = sandbox_kind(reader);
+    let daytona = daytona::read(reader);
     SandboxSettings {
-        kind: reader.parse("SANDBOX", value::sandbox_kind).unwrap_or(SandboxKind::Local),
+        kind,
         cpus: reader.parse("SANDBOX_CPUS", |text| value::small_number(text, 1..=256)).unwrap_or(2),
         memory_mb: reader.parse("SANDBOX_MEMORY_MB", |text| value::mebibytes(text, 64..=1024 * 1024)).unwrap_or(2048),
         disk_mb: reader.parse("SANDBOX_DISK_MB", |text| value::mebibytes(text, 16..=16 * 1024 * 1024)).unwrap_or(4096),
-        network: network(reader),
+        network: network(reader, kind),
         idle_minutes: reader.parse("SANDBOX_IDLE_MINUTES", |text| value::small_number(text, 1..=10_080)).unwrap_or(15),
         warm: WarmSettings {
             size: reader.parse("SANDBOX_WARM", |text| value::small_number(text, 0..=50)).unwrap_or(0),
             hours_per_day: reader.parse("SANDBOX_WARM_HOURS_PER_DAY", |text| value::small_number(text, 0..=1200)).unwrap_or(24),
         },
+        daytona,
     }
 }
 
+/// What is asked for, else Daytona when there is a credential for it.
+fn sandbox_kind(reader: &mut Reader<'_>) -> SandboxKind {
+    let can_ask = daytona::is_wanted(reader);
+    let default = if can_ask { SandboxKind::Daytona } else { SandboxKind::Local };
+    let kind = reader.parse("SANDBOX", value::sandbox_kind).unwrap_or(default);
+    if kind == SandboxKind::Daytona && !can_ask {
+        reader.problem("SANDBOX", "is daytona, but there is no key for it", format!("{}, or unset SANDBOX", daytona::REMEDY));
+    }
+    let has_own_size = kind == SandboxKind::Daytona && !reader.has("DAYTONA_IMAGE");
+    for name in ["SANDBOX_CPUS", "SANDBOX_MEMORY_MB", "SANDBOX_DISK_MB"] {
+        if has_own_size && reader.has(name) {
+            let what = "has no effect, because a Daytona snapshot has a size of its own";
+            reader.warn(name, what, "choose one with DAYTONA_SNAPSHOT, or set DAYTONA_IMAGE");
+        }
+    }
+    kind
+}
+
 /// A private address may be meant, but it is what somebody would want who is not.
-fn network(reader: &mut Reader<'_>) -> Network {
+fn network(reader: &mut Reader<'_>, kind: SandboxKind) -> Network {
     const NAME: &str = "SANDBOX_NETWORK";
+    if kind == SandboxKind::Daytona {
+        return reader.parse(NAME, value::network).unwrap_or(Network::Full);
+    }
     let network = reader.parse(NAME, value::network).unwrap_or(Network::None);
     if let Ok(Egress::Allow(rules)) = network.egress() {
         for address in rules.iter().filter_map(Rule::opens_private_address) {
@@ -262,10 +288,12 @@ pub struct SandboxSettings {
     pub memory_mb: u64,
     /// `SANDBOX_DISK_MB`.
     pub disk_mb: u64,
-    /// `SANDBOX_NETWORK`.
+    /// `SANDBOX_NETWORK`. At Daytona `Full` means what the organisation's plan gives.
     pub network: Network,
-    /// `SANDBOX_IDLE_MINUTES`. Nothing ends idle sandboxes yet; a local one is only files between two commands.
+    /// `SANDBOX_IDLE_MINUTES`: after which a machine at Daytona is stopped. A local sandbox is only files between two commands.
     pub idle_minutes: u32,
+    /// Daytona, when there is a credential for it.
+    pub daytona: Option<DaytonaSettings>,
     /// `SANDBOX_WARM` and `SANDBOX_WARM_HOURS_PER_DAY`.
     pub warm: WarmSettings,
 }

@@ -1,5 +1,7 @@
 //! `threadbox doctor`: a real call for every dependency; for each failure what is wrong, what it means and what to do.
 
+mod daytona;
+
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -183,7 +185,7 @@ async fn github(settings: &Settings) -> Vec<Finding> {
 async fn sandbox(settings: &Settings) -> Vec<Finding> {
     let means = "Requests are answered, but no code can be run.";
     if settings.sandbox.kind == SandboxKind::Daytona {
-        return vec![Finding::wrong("sandbox", "Daytona is not part of this version", means, "Set SANDBOX=local.")];
+        return daytona::look(settings).await;
     }
     let provider = Parts::real().and_then(|parts| app::local_sandboxes(settings, parts.helper));
     let provider = match provider {

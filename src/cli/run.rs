@@ -131,6 +131,7 @@ fn killed(reason: Killed, timeout: Duration) -> String {
         Killed::Cancelled => "threadbox: stopped".to_owned(),
         Killed::DiskLimit => "threadbox: ended because it wrote more than SANDBOX_DISK_MB".to_owned(),
         Killed::MemoryLimit => "threadbox: ended because it used more than SANDBOX_MEMORY_MB".to_owned(),
+        Killed::Lost => "threadbox: ended by a restart of the sandbox".to_owned(),
     }
 }
 

@@ -213,6 +213,7 @@ fn killed(ran: &Executed) -> Option<&'static str> {
         Killed::Cancelled => Some("the run was stopped"),
         Killed::DiskLimit => Some("the sandbox has not enough disk space"),
         Killed::MemoryLimit => Some("the sandbox has not enough memory"),
+        Killed::Lost => Some("the sandbox was restarted meanwhile"),
     }
 }
 

@@ -6,8 +6,11 @@
 
 pub mod checkout;
 pub mod checkpoint;
+pub mod daytona;
 pub mod language;
 pub mod local;
+mod output;
+mod paths;
 pub mod proxy;
 pub mod toolchains;
 pub mod typescript;
@@ -150,6 +153,8 @@ pub enum Killed {
     DiskLimit,
     /// It used more memory than allowed.
     MemoryLimit,
+    /// It is gone without a result: the sandbox was restarted, or its keeper was killed.
+    Lost,
 }
 
 /// Captured bytes of one stream, at most the limit of the [`Exec`].
@@ -290,29 +295,7 @@ pub trait Sandbox: Send + Sync {
 
     /// Everything below a directory, within bounds. Directories that disappear or cannot be read meanwhile are left out.
     async fn walk(&self, path: &str, bounds: WalkBounds) -> Result<Walked, SandboxError> {
-        let mut walked = Walked { entries: Vec::new(), complete: true };
-        let mut pending = vec![(String::new(), 1)];
-        while let Some((prefix, depth)) = pending.pop() {
-            let listed = self.list(&format!("{}/{prefix}", path.trim_end_matches('/'))).await;
-            let entries = match listed {
-                Ok(entries) => entries,
-                Err(error) if prefix.is_empty() => return Err(error),
-                Err(_) => continue,
-            };
-            for info in entries {
-                if walked.entries.len() == bounds.entries {
-                    walked.complete = false;
-                    return Ok(walked);
-                }
-                let path = format!("{prefix}{}", info.name);
-                if info.is_dir && depth < bounds.depth && !bounds.skip.contains(&info.name.as_str()) {
-                    pending.push((format!("{path}/"), depth + 1));
-                }
-                walked.entries.push((path, info));
-            }
-        }
-        walked.entries.sort_by(|a, b| a.0.cmp(&b.0));
-        Ok(walked)
+        walk_by_listing(self, path, bounds).await
     }
 
     /// Metadata of a file or directory; links are followed inside the workspace.
@@ -344,6 +327,33 @@ pub trait Sandbox: Send + Sync {
     async fn keep_alive(&self) -> Result<(), SandboxError> {
         Ok(())
     }
+}
+
+/// Walks by listing one directory after the other, for sandboxes that have no quicker way.
+async fn walk_by_listing<S: Sandbox + ?Sized>(sandbox: &S, path: &str, bounds: WalkBounds) -> Result<Walked, SandboxError> {
+    let mut walked = Walked { entries: Vec::new(), complete: true };
+    let mut pending = vec![(String::new(), 1)];
+    while let Some((prefix, depth)) = pending.pop() {
+        let listed = sandbox.list(&format!("{}/{prefix}", path.trim_end_matches('/'))).await;
+        let entries = match listed {
+            Ok(entries) => entries,
+            Err(error) if prefix.is_empty() => return Err(error),
+            Err(_) => continue,
+        };
+        for info in entries {
+            if walked.entries.len() == bounds.entries {
+                walked.complete = false;
+                return Ok(walked);
+            }
+            let path = format!("{prefix}{}", info.name);
+            if info.is_dir && depth < bounds.depth && !bounds.skip.contains(&info.name.as_str()) {
+                pending.push((format!("{path}/"), depth + 1));
+            }
+            walked.entries.push((path, info));
+        }
+    }
+    walked.entries.sort_by(|a, b| a.0.cmp(&b.0));
+    Ok(walked)
 }
 
 /// Where to go on reading the output of a started program, in bytes from its beginning.

@@ -3,9 +3,16 @@
 use super::reader::Reader;
 
 /// Every variable with a name of its own. Keys and addresses of providers follow a pattern instead.
-const KNOWN: [&str; 33] = [
+const KNOWN: [&str; 41] = [
     "DAILY_BUDGET_USD",
     "DATABASE_URL",
+    "DAYTONA_API_KEY",
+    "DAYTONA_API_URL",
+    "DAYTONA_IMAGE",
+    "DAYTONA_JWT_TOKEN",
+    "DAYTONA_ORGANIZATION_ID",
+    "DAYTONA_SNAPSHOT",
+    "DAYTONA_TARGET",
     "GITHUB_API_URL",
     "GITHUB_APP_ID",
     "GITHUB_APP_PRIVATE_KEY",
@@ -21,6 +28,7 @@ const KNOWN: [&str; 33] = [
     "SANDBOX",
     "SANDBOX_CPUS",
     "SANDBOX_DISK_MB",
+    "SANDBOX_IDLE_MINUTES",
     "SANDBOX_MEMORY_MB",
     "SANDBOX_NETWORK",
     "SANDBOX_WARM",
@@ -40,19 +48,12 @@ const KNOWN: [&str; 33] = [
 ];
 
 /// Names that are settled but have no effect yet.
-const LATER: [&str; 14] = [
-    "DAYTONA_API_KEY",
-    "DAYTONA_API_URL",
-    "DAYTONA_JWT_TOKEN",
-    "DAYTONA_ORGANIZATION_ID",
-    "DAYTONA_SNAPSHOT",
-    "DAYTONA_TARGET",
+const LATER: [&str; 7] = [
     "DISCORD_ALLOW_GUILDS",
     "DISCORD_ALLOW_ROLES",
     "DISCORD_API_URL",
     "DISCORD_TOKEN",
     "EMBEDDING_MODEL",
-    "SANDBOX_IDLE_MINUTES",
     "THREADBOX_ADMIN_TOKEN",
     "THREADBOX_PUBLIC_URL",
 ];

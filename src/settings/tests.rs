@@ -102,6 +102,7 @@ fn everything_has_a_default() {
             disk_mb: 4096,
             network: None,
             idle_minutes: 15,
+            daytona: None,
         },
         limits: Limits {
             max_steps: 50,
@@ -202,8 +203,8 @@ fn every_problem_is_reported_at_once() {
         → set https://api.github.com, or unset it
       GITHUB_WEBHOOK_SECRET: is missing, and without it nobody can tell GitHub's webhooks from forged ones
         → set it here and in the webhook's settings on GitHub to the same long random text, for example from `openssl rand -hex 32`
-      SANDBOX: daytona is not available in this version
-        → set local, or unset it
+      SANDBOX: is daytona, but there is no key for it
+        → set DAYTONA_API_KEY to a key with write:sandboxes and delete:sandboxes, or unset SANDBOX
       SANDBOX_CPUS: `1.5` is not a whole number
         → set a whole number from 1 to 256
       SANDBOX_MEMORY_MB: 1 MiB is out of bounds
@@ -277,6 +278,58 @@ fn a_way_into_a_private_network_is_said() {
     for harmless in ["none", "full", "allow:pypi.org,*.crates.io:443,1.1.1.1"] {
         assert!(!warnings(&[("SANDBOX_NETWORK", harmless)], &[]).contains("SANDBOX_NETWORK"), "{harmless}");
     }
+}
+
+#[test]
+fn code_runs_at_daytona_when_there_is_a_key_for_it() {
+    let settings = load(&[("DAYTONA_API_KEY", "k"), ("DAYTONA_TARGET", "eu")]);
+    assert_eq!((settings.sandbox.kind, settings.sandbox.network), (SandboxKind::Daytona, Network::Full));
+    let daytona = settings.sandbox.daytona.unwrap();
+    assert_eq!((daytona.api_url.as_str(), daytona.target.as_deref()), ("https://app.daytona.io/api", Some("eu")));
+    assert!(matches!(daytona.credential, DaytonaCredential::Key(_)));
+
+    let settings = load(&[("DAYTONA_API_KEY", "k"), ("SANDBOX", "local")]);
+    assert_eq!((settings.sandbox.kind, &settings.sandbox.network), (SandboxKind::Local, &Network::None));
+    assert_eq!(settings.secrets().len(), 1);
+
+    let settings = load(&[("DAYTONA_JWT_TOKEN", "t"), ("DAYTONA_ORGANIZATION_ID", "o"), ("SANDBOX_NETWORK", "none")]);
+    assert_eq!((settings.sandbox.kind, settings.sandbox.network), (SandboxKind::Daytona, Network::None));
+    assert!(
+        matches!(settings.sandbox.daytona.unwrap().credential, DaytonaCredential::Jwt { organization, .. } if organization == "o")
+    );
+}
+
+#[test]
+fn what_is_wrong_with_daytona_is_said() {
+    insta::assert_snapshot!(problems(&[("DAYTONA_JWT_TOKEN", "t"), ("DAYTONA_IMAGE", "debian\nRUN x"), ("DAYTONA_API_URL", "daytona.example")]), @r#"
+    3 settings are wrong
+      DAYTONA_ORGANIZATION_ID: is missing, but DAYTONA_JWT_TOKEN is set, whose owner may belong to several organisations
+        → set it to the id shown in the organisation's settings, or use DAYTONA_API_KEY
+      DAYTONA_API_URL: is not an address (relative URL without a base)
+        → set an address such as https://host/path
+      DAYTONA_IMAGE: is not a name
+        → set one word of letters, digits and . _ - : / @
+    "#);
+    let redirected = load_both(&[("DAYTONA_API_KEY", "k")], &[("DAYTONA_API_URL", "https://elsewhere.example/api")]);
+    insta::assert_snapshot!(redirected.unwrap_err(), @r#"
+    1 setting is wrong
+      DAYTONA_API_URL: comes from `.env`, but DAYTONA_API_KEY, which would be sent there, comes from the environment
+        → set both in the environment or both in `.env`
+    "#);
+    let ignored = [
+        ("DAYTONA_API_KEY", "k"),
+        ("DAYTONA_JWT_TOKEN", "t"),
+        ("DAYTONA_ORGANIZATION_ID", "o"),
+        ("SANDBOX_CPUS", "4"),
+        ("DAYTONA_API_URL", "http://daytona.example"),
+    ];
+    insta::assert_snapshot!(warnings(&ignored, &[]).lines().filter(|line| !line.starts_with("off:")).collect::<Vec<_>>().join("\n"), @r#"
+    SANDBOX_CPUS: has no effect, because a Daytona snapshot has a size of its own; choose one with DAYTONA_SNAPSHOT, or set DAYTONA_IMAGE
+    DAYTONA_JWT_TOKEN: is ignored because DAYTONA_API_KEY is set; remove one of the two
+    DAYTONA_ORGANIZATION_ID: is ignored because a key belongs to one organisation; remove it, or use DAYTONA_JWT_TOKEN
+    DAYTONA_API_URL: DAYTONA_API_KEY travels there unencrypted; use https:// outside of a private network
+    "#);
+    assert!(problems(&[("DAYTONA_API_KEY", "k"), ("DAYTONA_IMAGE", "a"), ("DAYTONA_SNAPSHOT", "b")]).contains("keep one"));
 }
 
 #[test]
@@ -468,6 +521,7 @@ fn secrets_never_show() {
             ("OPENAI_API_KEY", "canary"),
             ("GITHUB_APP_ID", "1"),
             ("GITHUB_APP_PRIVATE_KEY", &pem),
+            ("DAYTONA_API_KEY", "canary"),
             ("GITHUB_TOKEN", "canary"),
             ("GITHUB_WEBHOOK_SECRET", "canary"),
             ("THREADBOX_ADMIN_TOKEN", "canary canary canary"),

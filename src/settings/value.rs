@@ -296,8 +296,8 @@ pub(super) fn log_format(text: &str) -> Result<bool, Wrong> {
 pub(super) fn sandbox_kind(text: &str) -> Result<SandboxKind, Wrong> {
     match text.to_ascii_lowercase().as_str() {
         "local" => Ok(SandboxKind::Local),
-        "daytona" => Err(Wrong::new("daytona is not available in this version", "set local, or unset it")),
-        _ => Err(Wrong::new(format!("{} is not a sandbox", shown(text)), "set local")),
+        "daytona" => Ok(SandboxKind::Daytona),
+        _ => Err(Wrong::new(format!("{} is not a sandbox", shown(text)), "set local or daytona")),
     }
 }
 

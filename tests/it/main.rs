@@ -7,6 +7,8 @@ mod cli;
 mod contract;
 mod conversation;
 mod crash;
+mod daytona_control;
+mod daytona_machine;
 mod daytona_standin;
 mod embedded;
 mod faults;

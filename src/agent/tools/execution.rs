@@ -126,6 +126,11 @@ impl Ran {
                 "It was killed because the sandbox ran out of disk space; delete files that are not needed.".to_owned()
             }
             Killed::MemoryLimit => "It was killed because it used more memory than the sandbox has.".to_owned(),
+            Killed::Lost => {
+                "It was killed by a restart of the sandbox, or because the sandbox ran out of memory; what it printed until then \
+                 is here, and files it wrote are still there."
+                    .to_owned()
+            }
         }
     }
 
@@ -137,6 +142,7 @@ impl Ran {
             Some(Killed::Cancelled) => "stopped".to_owned(),
             Some(Killed::DiskLimit) => "disk full".to_owned(),
             Some(Killed::MemoryLimit) => "out of memory".to_owned(),
+            Some(Killed::Lost) => "lost in a restart".to_owned(),
         }
     }
 

@@ -261,6 +261,7 @@ fn why_killed(why: Killed) -> &'static str {
         Killed::Cancelled => "it was stopped",
         Killed::DiskLimit => "the sandbox ran out of disk space",
         Killed::MemoryLimit => "it used more memory than the sandbox has",
+        Killed::Lost => "the sandbox was restarted",
     }
 }
 

@@ -14,12 +14,12 @@ use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::process::{Child, Command};
 use tokio_util::sync::CancellationToken;
 
+use super::super::output::Ring;
 use super::super::proxy::Proxy;
 use super::super::{Executed, Killed, Listener, SandboxError, Stream};
 use super::cgroup::Cgroups;
 use super::isolation::{Layer, refusal};
 use super::network;
-use super::output::Ring;
 use super::plan::{ASK_TO_END, Event, Order, Plan};
 use super::shared_network::Network;
 

@@ -15,7 +15,6 @@ mod interpreters;
 mod isolation;
 mod machine;
 mod network;
-mod output;
 mod paths;
 mod plan;
 mod process;

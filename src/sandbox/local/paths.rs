@@ -1,13 +1,13 @@
 //! What a path given by a model means: below the workspace, below `/tmp`, or refused.
 
-use std::path::{Component, Path, PathBuf};
+use std::path::PathBuf;
 
 use super::super::SandboxError;
+use super::super::paths;
+pub(super) use super::super::paths::TEMPORARY;
 
 /// Where the workspace appears inside.
 pub(super) const WORKSPACE: &str = "/workspace";
-/// Where the private temporary directory appears inside.
-pub(super) const TEMPORARY: &str = "/tmp";
 
 /// One of the two directories of a sandbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,33 +36,10 @@ impl Place {
 
 /// Reads a path. The second part is relative, without `.` and `..`; `.` for the place itself.
 pub(super) fn resolve(path: &str) -> Result<(Place, PathBuf), SandboxError> {
-    if path.contains('\0') {
-        return Err(SandboxError::Invalid("a path cannot contain a NUL character".to_owned()));
-    }
-    let outside = || {
-        SandboxError::Invalid(format!(
-            "{path}: outside the workspace. File tools reach {WORKSPACE} and {TEMPORARY}; give a path relative to {WORKSPACE}, \
-             or use a command such as `cat` for other files of the sandbox"
-        ))
-    };
-    let absolute = Path::new(WORKSPACE).join(path);
-    let mut parts: Vec<&std::ffi::OsStr> = Vec::new();
-    for component in absolute.components() {
-        match component {
-            Component::RootDir | Component::CurDir | Component::Prefix(_) => {}
-            Component::ParentDir => {
-                parts.pop().ok_or_else(outside)?;
-            }
-            Component::Normal(part) => parts.push(part),
-        }
-    }
-    let normal: PathBuf = Path::new("/").join(parts.iter().collect::<PathBuf>());
-    for place in [Place::Workspace, Place::Temporary] {
-        if let Ok(rest) = normal.strip_prefix(place.inside()) {
-            return Ok((place, if rest.as_os_str().is_empty() { PathBuf::from(".") } else { rest.to_owned() }));
-        }
-    }
-    Err(outside())
+    let absolute = paths::resolve(WORKSPACE, path)?;
+    let place = if absolute.starts_with(WORKSPACE) { Place::Workspace } else { Place::Temporary };
+    let rest = absolute.strip_prefix(place.inside()).unwrap_or(&absolute);
+    Ok((place, if rest.as_os_str().is_empty() { PathBuf::from(".") } else { rest.to_owned() }))
 }
 
 #[cfg(test)]

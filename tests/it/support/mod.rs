@@ -2,4 +2,5 @@
 
 pub mod bot;
 pub mod database;
+pub mod plane;
 pub mod service;

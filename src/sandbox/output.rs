@@ -1,8 +1,9 @@
 //! Captures a stream in bounded memory: the beginning and the end are kept, the middle is counted.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 
-use super::super::Output;
+use super::Output;
 
 /// Room for the line that says what was left out.
 const MARKER: usize = 64;
@@ -36,6 +37,32 @@ impl Ring {
         self.tail.extend(rest);
     }
 
+    /// How much has gone by, left out or not: where the next byte belongs.
+    pub(super) fn position(&self) -> u64 {
+        self.total
+    }
+
+    /// Of a stream that has `size` bytes by now, what should be pushed next. Nothing of the middle is asked for, so that a stream of any
+    /// length costs no more than the limit.
+    pub(super) fn wanted(&self, size: u64) -> Option<Range<u64>> {
+        let room = (self.head_limit - self.head.len()) as u64;
+        let tail = self.tail_limit as u64;
+        let range = match size.checked_sub(self.total)? {
+            behind if behind <= room + tail => self.total..size,
+            _ if room > 0 => self.total..self.total + room,
+            _ => size - tail..size,
+        };
+        (!range.is_empty()).then_some(range)
+    }
+
+    /// Leaves out what lies before `position`.
+    pub(super) fn skip_to(&mut self, position: u64) {
+        if position > self.total {
+            self.total = position;
+            self.tail.clear();
+        }
+    }
+
     fn finish(self) -> Output {
         let mut bytes = self.head;
         let mut tail = Vec::from(self.tail);
@@ -43,11 +70,11 @@ impl Ring {
             bytes.append(&mut tail);
             return Output { bytes, omitted: 0 };
         }
-        tail.drain(..tail.len().min(MARKER));
+        let limit = self.head_limit + self.tail_limit;
+        tail.drain(..(bytes.len() + tail.len() + MARKER).saturating_sub(limit).min(tail.len()));
         cut_broken_end(&mut bytes);
         cut_broken_start(&mut tail);
         let omitted = self.total - (bytes.len() + tail.len()) as u64;
-        let limit = self.head_limit + self.tail_limit;
         let marker = format!("\n[… {omitted} bytes left out …]\n");
         if bytes.len() + marker.len() + tail.len() <= limit {
             bytes.extend_from_slice(marker.as_bytes());
@@ -108,6 +135,28 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn a_stream_that_is_only_read_where_it_is_wanted_gives_the_same(limit in 0usize..400, sizes in prop::collection::vec(0usize..700, 1..8)) {
+            let mut ring = Ring::new(limit);
+            let mut file: Vec<u8> = Vec::new();
+            for size in sizes {
+                file.extend((0..size).map(|at| b'a' + (at % 26) as u8));
+                let mut fetched = 0;
+                while let Some(range) = ring.wanted(file.len() as u64) {
+                    ring.skip_to(range.start);
+                    let piece = &file[range.start as usize..range.end as usize];
+                    fetched += piece.len();
+                    ring.push(piece);
+                }
+                prop_assert!(fetched <= limit);
+            }
+            ring.skip_to(file.len() as u64);
+            let output = Output::from(ring);
+            let whole = captured(limit, &[file]);
+            prop_assert_eq!(output.omitted, whole.omitted);
+            prop_assert_eq!(output.bytes, whole.bytes);
+        }
+
         #[test]
         fn never_longer_than_the_limit_and_nothing_uncounted(limit in 0usize..400, chunks in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..300), 0..8)) {
             let whole = chunks.concat();
