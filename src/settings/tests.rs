@@ -102,6 +102,10 @@ fn everything_has_a_default() {
             disk_mb: 4096,
             network: None,
             idle_minutes: 15,
+            warm: WarmSettings {
+                size: 0,
+                hours_per_day: 24,
+            },
         },
         limits: Limits {
             max_steps: 50,
