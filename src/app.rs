@@ -1,5 +1,6 @@
 //! The composition root: settings become clients, clients become an [`App`] that serves, works and shuts down.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -18,11 +19,12 @@ use crate::db;
 use crate::github::{Github, Pace};
 use crate::http::{self, Http};
 use crate::intake::Intake;
-use crate::jobs::{self, Bells, Engine, Services, Stops};
+use crate::jobs::{self, Bells, Engine, Origins, Services, Stops};
 use crate::model::{self, Model, ModelName, Patience};
 use crate::reply::{Poster, Redactor};
 use crate::sandbox::Provider;
 use crate::sandbox::local::{LocalConfig, LocalProvider};
+use crate::sandbox::proxy::Policy;
 use crate::secret::ExposeSecret;
 use crate::settings::{GithubAuth, SandboxKind, Settings};
 
@@ -191,6 +193,8 @@ fn services(settings: &Arc<Settings>, pool: &PgPool, parts: &Parts, shutdown: &C
         Some(github) => Some(Arc::new(Github::with_pace(github, clock.clone(), parts.pace)?)),
         None => None,
     };
+    let archives = settings.data_dir.join("cache").join("archives");
+    let origins = github.clone().map(|github| Origins::new(github, archives)).transpose()?.map(Arc::new);
     let redactor = Arc::new(Redactor::new(settings.secrets()));
     let http = model::Http::new()?;
     let title = if settings.models.title.is_empty() { &settings.models.chain } else { &settings.models.title };
@@ -210,6 +214,7 @@ fn services(settings: &Arc<Settings>, pool: &PgPool, parts: &Parts, shutdown: &C
         kit,
         title_model: model_of(settings, title, &http, &parts.patience),
         sandboxes: sandboxes(settings, parts)?,
+        origins,
         clock,
         instructions: instructions(settings)?,
         holder: format!("{}-{}", std::process::id(), uuid::Uuid::now_v7().simple()).into(),
@@ -251,6 +256,8 @@ pub fn local_sandboxes(settings: &Settings, helper: PathBuf) -> anyhow::Result<L
         disk_mb: settings.sandbox.disk_mb,
         processes: SANDBOX_PROCESSES,
         search_path: settings.database.search_path.iter().flat_map(std::env::split_paths).collect(),
+        network: Policy::new(settings.sandbox.network.egress()?),
+        without: BTreeSet::new(),
     })?)
 }
 

@@ -26,6 +26,7 @@ use std::time::Duration;
 use url::Url;
 
 use crate::model::ModelName;
+use crate::sandbox::proxy::{Egress, Rule};
 use crate::secret::SecretString;
 use reader::Reader;
 
@@ -147,15 +148,22 @@ fn sandbox(reader: &mut Reader<'_>) -> SandboxSettings {
         disk_mb: reader.parse("SANDBOX_DISK_MB", |text| value::mebibytes(text, 16..=16 * 1024 * 1024)).unwrap_or(4096),
         network: network(reader),
         idle_minutes: reader.parse("SANDBOX_IDLE_MINUTES", |text| value::small_number(text, 1..=10_080)).unwrap_or(15),
+        warm: WarmSettings {
+            size: reader.parse("SANDBOX_WARM", |text| value::small_number(text, 0..=50)).unwrap_or(0),
+            hours_per_day: reader.parse("SANDBOX_WARM_HOURS_PER_DAY", |text| value::small_number(text, 0..=1200)).unwrap_or(24),
+        },
     }
 }
 
-/// Local sandboxes reach nothing, whatever is asked for; nobody should believe otherwise.
+/// A private address may be meant, but it is what somebody would want who is not.
 fn network(reader: &mut Reader<'_>) -> Network {
     const NAME: &str = "SANDBOX_NETWORK";
     let network = reader.parse(NAME, value::network).unwrap_or(Network::None);
-    if network != Network::None {
-        reader.warn(NAME, "has no effect, because local sandboxes have no network", "set it to none, or unset it");
+    if let Ok(Egress::Allow(rules)) = network.egress() {
+        for address in rules.iter().filter_map(Rule::opens_private_address) {
+            let what = format!("lets code in sandboxes reach {address}, which is not on the public internet");
+            reader.warn(NAME, what, "leave it out unless that is meant");
+        }
     }
     network
 }
@@ -258,6 +266,17 @@ pub struct SandboxSettings {
     pub network: Network,
     /// `SANDBOX_IDLE_MINUTES`. Nothing ends idle sandboxes yet; a local one is only files between two commands.
     pub idle_minutes: u32,
+    /// `SANDBOX_WARM` and `SANDBOX_WARM_HOURS_PER_DAY`.
+    pub warm: WarmSettings,
+}
+
+/// Sandboxes that are made ahead.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WarmSettings {
+    /// How many are held ready for each snapshot; 0 for none.
+    pub size: u32,
+    /// Sandbox-hours they may idle per day (UTC), together. When they are used up, all are removed until the next day.
+    pub hours_per_day: u32,
 }
 
 /// The sandbox providers.
@@ -274,10 +293,22 @@ pub enum SandboxKind {
 pub enum Network {
     /// Nothing.
     None,
-    /// These hosts.
+    /// These hosts: names, `*.` and a name, addresses; each may have a port.
     Allow(Vec<String>),
-    /// Everything.
+    /// Everything; for local sandboxes, all of the public internet.
     Full,
+}
+
+impl Network {
+    /// The rules of the proxy of local sandboxes. What was read from settings has passed this already.
+    pub fn egress(&self) -> anyhow::Result<Egress> {
+        let rule = |text: &String| text.parse::<Rule>().map_err(|error| anyhow::anyhow!("SANDBOX_NETWORK: `{text}` {error}"));
+        Ok(match self {
+            Self::None => Egress::None,
+            Self::Allow(hosts) => Egress::Allow(hosts.iter().map(rule).collect::<anyhow::Result<_>>()?),
+            Self::Full => Egress::Full,
+        })
+    }
 }
 
 /// Ceilings. Money is in US dollars.

@@ -271,9 +271,12 @@ fn links_never_point_to_every_address() {
 }
 
 #[test]
-fn a_network_that_local_sandboxes_do_not_have_is_said() {
-    assert!(warnings(&[("SANDBOX_NETWORK", "full")], &[]).contains("SANDBOX_NETWORK: has no effect"));
-    assert!(!warnings(&[("SANDBOX_NETWORK", "none")], &[]).contains("SANDBOX_NETWORK"));
+fn a_way_into_a_private_network_is_said() {
+    let said = warnings(&[("SANDBOX_NETWORK", "allow:pypi.org,10.0.0.5:8080")], &[]);
+    assert!(said.contains("SANDBOX_NETWORK: lets code in sandboxes reach 10.0.0.5"), "{said}");
+    for harmless in ["none", "full", "allow:pypi.org,*.crates.io:443,1.1.1.1"] {
+        assert!(!warnings(&[("SANDBOX_NETWORK", harmless)], &[]).contains("SANDBOX_NETWORK"), "{harmless}");
+    }
 }
 
 #[test]

@@ -10,6 +10,7 @@ use url::Url;
 use super::finding::Wrong;
 use super::{Allow, Network, Permission, SandboxKind};
 use crate::model::ModelName;
+use crate::sandbox::proxy::Rule;
 use crate::secret::{SecretString, secret};
 
 /// How long a run may last.
@@ -221,17 +222,12 @@ pub(super) fn network(text: &str) -> Result<Network, Wrong> {
             if hosts.is_empty() {
                 return Err(Wrong::new(format!("{} is not a network", shown(text)), remedy));
             }
-            match hosts.iter().find(|host| !is_host(host)) {
-                Some(host) => Err(Wrong::new(format!("{} is not a host name", shown(host)), remedy)),
+            match hosts.iter().find_map(|host| host.parse::<Rule>().err().map(|error| (host, error))) {
+                Some((host, error)) => Err(Wrong::new(format!("{} {error}", shown(host)), remedy)),
                 None => Ok(Network::Allow(hosts.into_iter().map(str::to_owned).collect())),
             }
         }
     }
-}
-
-fn is_host(text: &str) -> bool {
-    let name = text.strip_prefix("*.").unwrap_or(text);
-    name.split('.').all(|label| !label.is_empty() && label.chars().all(|c| c.is_ascii_alphanumeric() || c == '-'))
 }
 
 /// Who may trigger.

@@ -3,12 +3,13 @@
 
 #![allow(clippy::unwrap_used)]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use threadbox::sandbox::local::{LocalConfig, LocalProvider};
+use threadbox::sandbox::proxy::Policy;
 use threadbox::sandbox::{Command, Exec, Executed, Killed, Language, Provider, Sandbox, SandboxError, SandboxSpec};
 use tokio_util::sync::CancellationToken;
 
@@ -27,6 +28,8 @@ pub fn config(root: &Path) -> LocalConfig {
         disk_mb: 64,
         processes: 128,
         search_path: Vec::new(),
+        network: Policy::default(),
+        without: BTreeSet::new(),
     }
 }
 
@@ -40,16 +43,24 @@ impl Machine {
         self.provider.create(SandboxSpec { name: Some(name.to_owned()), ..SandboxSpec::default() }).await.unwrap()
     }
 
+    /// The service again, after this one ended.
+    pub async fn restarted(self) -> Self {
+        let Self { provider, root } = self;
+        provider.close().await;
+        drop(provider);
+        Self { provider: LocalProvider::new(config(root.path())).unwrap(), root }
+    }
+
     fn directory(&self, name: &str) -> PathBuf {
         self.root.path().join("sandboxes").join(name)
     }
 }
 
-fn exec(command: Command) -> Exec {
+pub fn exec(command: Command) -> Exec {
     Exec::new(command, Duration::from_secs(30), 64 << 10)
 }
 
-async fn sh(sandbox: &dyn Sandbox, line: &str) -> Executed {
+pub async fn sh(sandbox: &dyn Sandbox, line: &str) -> Executed {
     sandbox.exec(exec(Command::Shell(line.to_owned())), &CancellationToken::new()).await.unwrap()
 }
 
@@ -59,7 +70,7 @@ async fn python(sandbox: &dyn Sandbox, code: &str) -> Executed {
 }
 
 /// Processes of this machine whose command line contains the text.
-fn host_processes_with(text: &str) -> usize {
+pub fn host_processes_with(text: &str) -> usize {
     let contains = |entry: &std::fs::DirEntry| {
         std::fs::read(entry.path().join("cmdline")).is_ok_and(|line| String::from_utf8_lossy(&line).contains(text))
     };
@@ -189,7 +200,7 @@ async fn nothing_of_the_service_environment_is_inside() {
             .await;
     let text = ran.stdout.text();
     let names: Vec<_> = text.lines().filter_map(|line| line.split_once('=')).map(|(name, _)| name).collect();
-    let allowed = ["PATH", "HOME", "USER", "LANG", "TERM", "PWD", "SHLVL", "_", "OLDPWD"];
+    let allowed = ["PATH", "HOME", "USER", "LANG", "TERM", "MPLBACKEND", "PWD", "SHLVL", "_", "OLDPWD"];
     assert!(names.contains(&"PATH") && names.iter().all(|name| allowed.contains(name)), "{text}");
     assert!(!text.contains("CARGO") && text.contains("\n1000\n"), "{text}");
     assert!(ran.stderr.text().contains("/proc/1/environ"), "{}", ran.stderr.text());
@@ -560,7 +571,10 @@ fn the_walls_hold_for_a_service_that_is_not_root() {
     }
     let binary = std::env::current_exe().unwrap();
     let mut command = std::process::Command::new(&binary);
-    command.args(["sandbox::", "--skip", "the_walls_hold", "--test-threads", "2"]).env_clear().env("PATH", "/usr/bin:/bin");
+    command
+        .args(["sandbox::", "processes::", "languages::", "--skip", "the_walls_hold", "--test-threads", "2"])
+        .env_clear()
+        .env("PATH", "/usr/bin:/bin");
     let output = match command.current_dir("/").uid(65534).gid(65534).output() {
         Ok(output) => output,
         Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {

@@ -1,23 +1,30 @@
 //! The sandbox on this machine: each command runs behind namespaces, a root of its own, Landlock and limits, or not at all.
 //!
-//! A sandbox is a directory, `<root>/<name>/{workspace,tmp}`; between commands nothing of it runs. `init` is the helper that
-//! builds the walls around a command (this binary, started again), `plan` what it is told, `exec` starts and ends it. File
-//! operations are done by the service itself, below a directory handle.
+//! A sandbox is a directory, `<root>/<name>/{workspace,tmp}`; between commands nothing of it runs but what was started in the
+//! background (`processes`), which shares its network (`shared_network`) with the commands of the same sandbox. `init` is the helper that builds
+//! the walls around a command (this binary, started again), `plan` what it is told, `exec` starts and ends it. File operations
+//! are done by the service itself, below a directory handle.
 
+mod background;
 mod cgroup;
 mod exec;
 mod files;
 mod host;
 pub mod init;
+mod interpreters;
 mod isolation;
 mod machine;
+mod network;
 mod output;
 mod paths;
 mod plan;
+mod process;
+mod processes;
 mod program;
 mod remove;
+mod shared_network;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,10 +37,12 @@ use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 
 use self::host::Host;
-pub use self::isolation::{Isolation, Layer};
+pub use self::isolation::{Isolation, Layer, LayerName};
 use self::machine::LocalSandbox;
 use self::plan::Limits;
-use self::program::NodeVersion;
+use self::processes::Processes;
+use super::language::NodeVersion;
+use super::proxy::Policy;
 use super::{Exec, Listed, Provider, Sandbox, SandboxError, SandboxId, SandboxSpec, Surroundings};
 use crate::id::ThreadId;
 
@@ -54,6 +63,11 @@ pub struct LocalConfig {
     pub processes: u64,
     /// Where interpreters are looked for that the system directories do not have; the service's `PATH`, split.
     pub search_path: Vec<PathBuf>,
+    /// What code may reach, through the service's proxy.
+    pub network: Policy,
+    /// Walls that are left out. Only for tests that ask whether the others hold by themselves; empty everywhere else. Those that
+    /// carry the others (user, mount and pid namespace, root directory) stand in any case.
+    pub without: BTreeSet<LayerName>,
 }
 
 /// Makes sandboxes on this machine.
@@ -67,6 +81,7 @@ struct Shared {
     config: LocalConfig,
     host: Host,
     node: OnceCell<Option<NodeVersion>>,
+    processes: Processes,
 }
 
 /// What is remembered of a sandbox, in a file the code inside cannot see.
@@ -95,7 +110,15 @@ impl LocalProvider {
         let mut host = Host::look(&config.search_path);
         host.show(further);
         let config = LocalConfig { root, ..config };
-        Ok(Self { shared: Arc::new(Shared { config, host, node: OnceCell::new() }) })
+        let (node, processes) = (OnceCell::new(), Processes::default());
+        Ok(Self { shared: Arc::new(Shared { config, host, node, processes }) })
+    }
+
+    /// Ends what runs in the background and waits until it is gone; nothing can be started afterwards. Dropping the provider does
+    /// the same without waiting.
+    pub async fn close(&self) {
+        self.shared.processes.close();
+        self.shared.processes.closed().await;
     }
 
     /// Runs a program behind the walls and reports which stood. [`SandboxError::NoIsolation`] when one is missing without which
@@ -123,6 +146,12 @@ impl LocalProvider {
     }
 }
 
+impl Drop for LocalProvider {
+    fn drop(&mut self) {
+        self.shared.processes.close();
+    }
+}
+
 #[async_trait]
 impl Provider for LocalProvider {
     fn name(&self) -> &'static str {
@@ -140,6 +169,7 @@ impl Provider for LocalProvider {
     }
 
     async fn remove(&self, id: &SandboxId) -> Result<(), SandboxError> {
+        self.shared.processes.remove(id).await;
         let (root, id) = (self.shared.config.root.clone(), id.clone());
         blocking(move || {
             if !is_directory_name(&id.0) {
@@ -155,6 +185,12 @@ impl Provider for LocalProvider {
         .await
     }
 
+    async fn adopt(&self, id: &SandboxId, spec: SandboxSpec) -> Result<Arc<dyn Sandbox>, SandboxError> {
+        let record = Record { thread: spec.thread, labels: spec.labels, env: spec.env };
+        let (shared, id) = (Arc::clone(&self.shared), id.clone());
+        Ok(Arc::new(blocking(move || LocalSandbox::adopt(shared, id, record)).await?))
+    }
+
     async fn labelled(&self, labels: &BTreeMap<String, String>, limit: usize) -> Result<Vec<Listed>, SandboxError> {
         let (root, labels) = (self.shared.config.root.clone(), labels.clone());
         blocking(move || {
@@ -166,7 +202,7 @@ impl Provider for LocalProvider {
                 let Ok(record) = serde_json::from_slice::<Record>(&json) else { continue };
                 if labels.iter().all(|(name, value)| record.labels.get(name) == Some(value)) {
                     let id = SandboxId(entry.file_name().to_string_lossy().into_owned());
-                    let made = entry.metadata().and_then(|metadata| metadata.created()).ok();
+                    let made = entry.metadata().and_then(|metadata| metadata.created().or_else(|_| metadata.modified())).ok();
                     listed.push(Listed { id, labels: record.labels, created_at: made.map(Into::into) });
                 }
                 if listed.len() == limit {
@@ -179,7 +215,7 @@ impl Provider for LocalProvider {
     }
 
     fn surroundings(&self) -> Surroundings {
-        Surroundings { workspace: Some(paths::WORKSPACE.to_owned()), network: "no network".to_owned() }
+        Surroundings { workspace: Some(paths::WORKSPACE.to_owned()), network: self.shared.config.network.words() }
     }
 }
 

@@ -1,10 +1,29 @@
 //! What the service tells the helper to do, and what the helper says back: JSON over one socket, never the environment.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::isolation::Layer;
+use super::isolation::{Layer, LayerName};
+
+/// What a helper is asked to do. `P` is a [`Plan`] or a reference to one.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Order<P = Plan> {
+    /// Run one program. Two descriptors may come with it: the user and the network namespace to join instead of new ones.
+    Run(P),
+    /// Make a user and a network namespace, hand back their descriptors, with that of a listener for the proxy, and end.
+    Hold {
+        /// As in [`Plan`].
+        become_outside: Option<Ids>,
+        /// Whether there is a listener.
+        egress: bool,
+    },
+}
+
+/// What the service says to a running helper, besides hanging up: ask everything inside to end.
+pub(super) const ASK_TO_END: u8 = b'e';
 
 /// Everything the helper needs to build one isolated machine and run one program in it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -21,8 +40,31 @@ pub(super) struct Plan {
     pub cgroups: Vec<PathBuf>,
     /// Ceilings.
     pub limits: Limits,
+    /// The way to the service's proxy.
+    pub egress: Egress,
+    /// Walls that are left out; see [`LocalConfig::without`](super::LocalConfig::without).
+    pub without: BTreeSet<LayerName>,
     /// The program.
     pub program: Program,
+}
+
+impl Plan {
+    /// Builds a wall, unless a test of the others left it out.
+    pub(super) fn unless_left_out<E>(&self, name: LayerName, build: impl FnOnce() -> Result<Layer, E>) -> Result<Layer, E> {
+        if self.without.contains(&name) { Ok(Layer::left_out(name)) } else { build() }
+    }
+}
+
+/// Whether a program reaches the service's proxy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Egress {
+    /// It does not.
+    None,
+    /// A listener is opened inside and handed out, before anything else is said.
+    Opened,
+    /// It is open already in the network that is joined.
+    Shared,
 }
 
 /// A user and a group of this machine.

@@ -1,6 +1,6 @@
 //! What is behind the proxy: local sandboxes, and a daemon in each that is started.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{DaemonVersion, Options};
 use crate::sandbox::local::{LocalConfig, LocalProvider};
+use crate::sandbox::proxy::{Egress, Policy};
 use crate::sandbox::{Command, Exec, Provider, SandboxId, SandboxSpec};
 
 /// Where this binary appears inside.
@@ -54,6 +55,8 @@ impl Machines {
             disk_mb: options.disk_mb,
             processes: 1024,
             search_path: options.search_path.clone(),
+            network: Policy::new(Egress::None),
+            without: BTreeSet::new(),
         };
         let provider = LocalProvider::showing(config, &[(helper, DAEMON)])?;
         Ok(Self { provider, root: options.root.clone(), daemon: options.daemon, running: Mutex::default() })

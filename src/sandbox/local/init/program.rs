@@ -11,9 +11,9 @@ use landlock::{
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::thread::{CapabilitySet, CapabilitySets, set_capabilities};
 
-use super::super::isolation::Layer;
+use super::super::isolation::{Layer, LayerName};
 use super::super::plan::{Event, Limits, Plan};
-use super::{Building, Line, Refused, sys};
+use super::{Building, Line, Refused, seccomp, sys};
 
 /// Becomes the program. Returns only when that was not possible, after saying why.
 pub(super) fn become_program(plan: &Plan, line: &mut Line, mut layers: Vec<Layer>) {
@@ -31,15 +31,25 @@ fn confine(plan: &Plan, layers: &mut Vec<Layer>) -> Result<(), Refused> {
     // If memory of the whole machine runs out, this goes first.
     let _ = fs::write("/proc/self/oom_score_adj", "800");
     let _ = rustix::process::setpriority_process(None, 5);
-    limit(&plan.limits).building("resource limits", "setrlimit")?;
-    layers.push(Layer::given("resource limits", "processes, memory, file size, open files, no core dumps"));
-    drop_bounding_set().building("capabilities", "empty the bounding set")?;
-    layers.push(landlock());
-    rustix::thread::set_no_new_privs(true).building("no new privileges", "prctl")?;
-    layers.push(Layer::given("no new privileges", "set-user-id programs have no effect"));
-    rustix::thread::clear_ambient_capability_set().building("capabilities", "clear the ambient set")?;
-    hold_only(CapabilitySet::empty()).building("capabilities", "drop all")?;
-    layers.push(Layer::given("capabilities", "none"));
+    layers.push(plan.unless_left_out(LayerName::ResourceLimits, || {
+        limit(&plan.limits).building("resource limits", "setrlimit")?;
+        Ok(Layer::given("resource limits", "processes, memory, file size, open files, no core dumps"))
+    })?);
+    layers.push(plan.unless_left_out(LayerName::Landlock, || Ok(landlock()))?);
+    layers.push(plan.unless_left_out(LayerName::NoNewPrivileges, || {
+        rustix::thread::set_no_new_privs(true).building("no new privileges", "prctl")?;
+        Ok(Layer::given("no new privileges", "set-user-id programs have no effect"))
+    })?);
+    layers.push(plan.unless_left_out(LayerName::Seccomp, || {
+        seccomp::confine().building("seccomp", "confine").map(|detail| Layer::given("seccomp", detail))
+    })?);
+    // Last, because until then the kernel lets no program without capabilities trace this process.
+    layers.push(plan.unless_left_out(LayerName::Capabilities, || {
+        drop_bounding_set().building("capabilities", "empty the bounding set")?;
+        rustix::thread::clear_ambient_capability_set().building("capabilities", "clear the ambient set")?;
+        hold_only(CapabilitySet::empty()).building("capabilities", "drop all")?;
+        Ok(Layer::given("capabilities", "none"))
+    })?);
     Ok(())
 }
 
@@ -107,6 +117,8 @@ fn restrict_files() -> Result<landlock::RestrictionStatus, landlock::RulesetErro
         .add_rules(path_beneath_rules(["/"], AccessFs::from_read(abi)))?
         .add_rules(path_beneath_rules(["/workspace", "/tmp", "/dev/shm"], AccessFs::from_all(abi)))?
         .add_rules(path_beneath_rules(devices, AccessFs::from_all(abi)))?
+        // That is a wall of its own; here the capability that this process still has is enough.
+        .no_new_privs(false)
         .restrict_self()
 }
 

@@ -13,6 +13,7 @@ use rustix::mount::{
 };
 use rustix::process::{chdir, pivot_root};
 
+use super::super::isolation::{Layer, LayerName};
 use super::super::plan::{Mount, MountAccess, Plan};
 use super::sys::{Forbids, restrict_mount};
 use super::{Building, Refused};
@@ -118,7 +119,7 @@ const HIDDEN: [&str; 8] = [
 ];
 
 /// Makes the new root the only one. Runs in the first process, because `/proc` belongs to a pid namespace.
-pub(super) fn enter() -> Result<(), Refused> {
+pub(super) fn enter(plan: &Plan) -> Result<Layer, Refused> {
     let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
     mount("proc", "proc", "proc", flags, None).building("proc", "mount")?;
     // Programs inside cannot make namespaces of their own: less of the kernel to attack.
@@ -126,13 +127,17 @@ pub(super) fn enter() -> Result<(), Refused> {
     pivot_root(".", ".").building(LAYER, "pivot_root")?;
     unmount(".", UnmountFlags::DETACH).building(LAYER, "leave the old root")?;
     chdir("/").building(LAYER, "enter the new root")?;
-    for path in HIDDEN {
-        if Path::new(path).exists() {
-            mount_bind("/dev/null", path).building("proc", &format!("hide {path}"))?;
-        }
-    }
-    mount_bind("/proc/sys", "/proc/sys").building("proc", "bind /proc/sys")?;
     let read_only = Forbids { writing: true, devices: true };
-    restrict_mount(CWD, c"/proc/sys", read_only, false).building("proc", "make /proc/sys read-only")?;
-    restrict_mount(CWD, c"/", read_only, false).building(LAYER, "make the root read-only")
+    let proc = plan.unless_left_out(LayerName::Proc, || {
+        for path in HIDDEN {
+            if Path::new(path).exists() {
+                mount_bind("/dev/null", path).building("proc", &format!("hide {path}"))?;
+            }
+        }
+        mount_bind("/proc/sys", "/proc/sys").building("proc", "bind /proc/sys")?;
+        restrict_mount(CWD, c"/proc/sys", read_only, false).building("proc", "make /proc/sys read-only")?;
+        Ok(Layer::given("proc", "own /proc; /proc/sys is read-only"))
+    })?;
+    restrict_mount(CWD, c"/", read_only, false).building(LAYER, "make the root read-only")?;
+    Ok(proc)
 }

@@ -33,6 +33,18 @@ pub(super) fn unshare(flags: UnshareFlags) -> io::Result<()> {
     Ok(done?)
 }
 
+/// Signals every process of this pid namespace but the first one, which is the caller; anybody else has no say.
+pub(super) fn signal_all(signal: rustix::process::Signal) {
+    if rustix::process::getpid() != Pid::INIT {
+        return;
+    }
+    // SAFETY: kill reads and writes no memory; -1 means all the caller may signal, which are those in its pid namespace.
+    #[allow(unsafe_code)]
+    unsafe {
+        libc::kill(-1, signal.as_raw());
+    }
+}
+
 /// Closes what was inherited beyond the standard streams.
 pub(super) fn close_inherited() {
     // SAFETY: called first thing, when nothing in this process owns a descriptor above 2.
@@ -50,6 +62,23 @@ pub(super) fn forget_keys() {
     unsafe {
         libc::syscall(libc::SYS_keyctl, JOIN_SESSION_KEYRING, std::ptr::null::<libc::c_char>());
     }
+}
+
+#[repr(C)]
+struct Filter {
+    length: libc::c_ushort,
+    instructions: *const seccompiler::sock_filter,
+}
+
+/// Adds a filter of system calls to this process. Filters add up and never go away.
+pub(super) fn install_filter(program: &[seccompiler::sock_filter]) -> io::Result<()> {
+    let length = libc::c_ushort::try_from(program.len()).map_err(io::Error::other)?;
+    let filter = Filter { length, instructions: program.as_ptr() };
+    const NO_FLAGS: libc::c_uint = 0;
+    // SAFETY: the struct has the layout of `sock_fprog`, its length is that of the slice, and the kernel copies both before it returns.
+    #[allow(unsafe_code)]
+    let result = unsafe { libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, NO_FLAGS, &raw const filter) };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 const MOUNT_ATTR_RDONLY: u64 = 0x1;

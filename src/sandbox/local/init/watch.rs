@@ -14,10 +14,10 @@ use rustix::process::{
 use rustix::thread::CapabilitySet;
 
 use super::super::super::Killed;
-use super::super::isolation::Layer;
-use super::super::plan::{Event, Limits, Plan};
+use super::super::isolation::{Layer, LayerName};
+use super::super::plan::{ASK_TO_END, Event, Limits, Plan};
 use super::sys::{self, Forked};
-use super::{Building, Line, Refused, program, root};
+use super::{Building, Line, Refused, egress, program, root};
 
 /// Memory can grow by gigabytes per second, so it is looked at often; looking may cost a tenth of the time at most.
 const MEMORY_INTERVAL: Duration = Duration::from_millis(15);
@@ -40,10 +40,13 @@ pub(super) fn first_process(plan: &Plan, line: &mut Line, layers: Vec<Layer>) ->
 fn supervise(plan: &Plan, line: &mut Line, mut layers: Vec<Layer>) -> Result<(), Refused> {
     set_parent_process_death_signal(Some(Signal::KILL)).building("pid namespace", "end with the parent")?;
     rustix::process::setsid().building("session", "setsid")?;
-    rustix::system::sethostname(b"sandbox").building("uts namespace", "set the host name")?;
+    if !plan.without.contains(&LayerName::UtsNamespace) {
+        rustix::system::sethostname(b"sandbox").building("uts namespace", "set the host name")?;
+    }
     let _ = sys::loopback_up();
-    root::enter()?;
-    layers.push(Layer::given("proc", "own /proc; /proc/sys is read-only"));
+    let egress = egress::open(plan, line)?;
+    layers.push(root::enter(plan)?);
+    layers.push(egress);
 
     match sys::fork().building("pid namespace", "fork")? {
         Forked::Child => {
@@ -68,13 +71,16 @@ fn watch(child: Pid, limits: &Limits, line: &mut Line) {
     let mut watchdog = Watchdog::new(limits);
     loop {
         let timeout = Timespec { tv_sec: 0, tv_nsec: watchdog.pause().subsec_nanos().into() };
-        let hung_up = {
+        let spoken = {
             let mut fds = [PollFd::new(&ended, PollFlags::IN), PollFd::new(&line.0, PollFlags::IN | PollFlags::HUP)];
             let _ = poll(&mut fds, Some(&timeout));
             !fds[1].revents().is_empty()
         };
-        if hung_up {
-            return;
+        if spoken {
+            match line.hear() {
+                Some(ASK_TO_END) => sys::signal_all(Signal::TERM),
+                Some(_) | None => return,
+            }
         }
         if let Some(code) = reap(child) {
             return line.say(&Event::Exited { code });
