@@ -2,9 +2,11 @@
 #![allow(clippy::unwrap_used)]
 #![allow(clippy::disallowed_methods, reason = "a test may look at its own environment, and wait for a process")]
 
+mod attacks;
 mod cli;
 mod conversation;
 mod crash;
+mod egress;
 mod embedded;
 mod faults;
 mod github;

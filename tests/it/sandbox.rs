@@ -557,13 +557,18 @@ async fn a_missing_program_and_a_wrong_directory_are_explained() {
 /// differently then.
 #[test]
 fn the_walls_hold_for_a_service_that_is_not_root() {
+    again_without_rights("sandbox::", "the_walls_hold");
+}
+
+/// Runs the tests of a module once more as `nobody`, when we are root.
+pub fn again_without_rights(module: &str, but: &str) {
     use std::os::unix::process::CommandExt;
     if !rustix::process::geteuid().is_root() {
         return;
     }
     let binary = std::env::current_exe().unwrap();
     let mut command = std::process::Command::new(&binary);
-    command.args(["sandbox::", "--skip", "the_walls_hold", "--test-threads", "2"]).env_clear().env("PATH", "/usr/bin:/bin");
+    command.args([module, "--skip", but, "--test-threads", "2"]).env_clear().env("PATH", "/usr/bin:/bin");
     let output = match command.current_dir("/").uid(65534).gid(65534).output() {
         Ok(output) => output,
         Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
