@@ -148,6 +148,10 @@ fn sandbox(reader: &mut Reader<'_>) -> SandboxSettings {
         disk_mb: reader.parse("SANDBOX_DISK_MB", |text| value::mebibytes(text, 16..=16 * 1024 * 1024)).unwrap_or(4096),
         network: network(reader),
         idle_minutes: reader.parse("SANDBOX_IDLE_MINUTES", |text| value::small_number(text, 1..=10_080)).unwrap_or(15),
+        warm: WarmSettings {
+            size: reader.parse("SANDBOX_WARM", |text| value::small_number(text, 0..=50)).unwrap_or(0),
+            hours_per_day: reader.parse("SANDBOX_WARM_HOURS_PER_DAY", |text| value::small_number(text, 0..=1200)).unwrap_or(24),
+        },
     }
 }
 
@@ -262,6 +266,17 @@ pub struct SandboxSettings {
     pub network: Network,
     /// `SANDBOX_IDLE_MINUTES`. Nothing ends idle sandboxes yet; a local one is only files between two commands.
     pub idle_minutes: u32,
+    /// `SANDBOX_WARM` and `SANDBOX_WARM_HOURS_PER_DAY`.
+    pub warm: WarmSettings,
+}
+
+/// Sandboxes that are made ahead.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WarmSettings {
+    /// How many are held ready for each snapshot; 0 for none.
+    pub size: u32,
+    /// Sandbox-hours they may idle per day (UTC), together. When they are used up, all are removed until the next day.
+    pub hours_per_day: u32,
 }
 
 /// The sandbox providers.

@@ -8,10 +8,10 @@ use super::tools::ToolOutput;
 use crate::model::{Arguments, ToolCall};
 use crate::reply::Execution;
 
-/// The call that runs a block: the language of the fence, in the words of `runCode`.
+/// The call that runs a block: the language is that of the fence.
 pub(super) fn call(block: &CodeBlock, index: usize) -> ToolCall {
     let mut arguments = Map::new();
-    arguments.insert("language".into(), language(&block.language));
+    arguments.insert("fence".into(), json!(block.language));
     arguments.insert("code".into(), json!(block.code));
     ToolCall {
         id: format!("block-{}", index + 1),
@@ -19,16 +19,6 @@ pub(super) fn call(block: &CodeBlock, index: usize) -> ToolCall {
         arguments: Arguments::Object(arguments),
         signature: None,
     }
-}
-
-fn language(fence: &str) -> Value {
-    json!(match fence.to_ascii_lowercase().as_str() {
-        "py" | "python" | "python3" => "python",
-        "js" | "javascript" | "node" | "mjs" => "javascript",
-        "ts" | "typescript" => "typescript",
-        "" | "sh" | "shell" | "bash" | "console" => "shell",
-        other => return json!(other),
-    })
 }
 
 /// What came of a block.

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::reply::{Execution, LiveStep, StepState};
+use crate::sandbox::Stream;
 
 /// Something that happened in a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -33,6 +34,18 @@ pub enum RunEvent {
         /// What was run, when something was.
         execution: Option<Execution>,
     },
+    /// A program printed something while its call was not over. The pieces of a stream in order are its text but for what was left
+    /// out; the whole of it, capped, comes with [`RunEvent::Acted`].
+    Printed {
+        /// Id of the call.
+        call: String,
+        /// Which stream.
+        stream: Stream,
+        /// What came since the piece before.
+        text: String,
+        /// Bytes left out before this text.
+        omitted: u64,
+    },
     /// A message joined the run.
     Joined {
         /// Who wrote it.
@@ -52,8 +65,17 @@ impl RunEvent {
             Self::Started { .. } => "started",
             Self::Answered { .. } => "answered",
             Self::Acted { .. } => "acted",
+            Self::Printed { .. } => "printed",
             Self::Joined { .. } => "joined",
             Self::Changed { .. } => "changed",
+        }
+    }
+
+    /// Bytes of output in it.
+    pub(super) fn printed(&self) -> usize {
+        match self {
+            Self::Printed { text, .. } => text.len(),
+            Self::Started { .. } | Self::Answered { .. } | Self::Acted { .. } | Self::Joined { .. } | Self::Changed { .. } => 0,
         }
     }
 
@@ -65,7 +87,7 @@ impl RunEvent {
     pub fn step(&self) -> Option<LiveStep> {
         let done = |label: String| Some(LiveStep { label, state: StepState::Done });
         match self {
-            Self::Started { attempt: 1 } | Self::Answered { .. } | Self::Changed { .. } => None,
+            Self::Started { attempt: 1 } | Self::Answered { .. } | Self::Printed { .. } | Self::Changed { .. } => None,
             Self::Started { attempt } => done(format!("Taken up again after an interruption (attempt {attempt})")),
             Self::Acted { summary, ok: true, .. } => done(summary.clone()),
             Self::Acted { summary, ok: false, .. } => Some(LiveStep { label: summary.clone(), state: StepState::Failed }),

@@ -7,6 +7,7 @@
 mod code;
 pub mod event;
 pub mod limits;
+mod live_output;
 pub mod prompt;
 mod run;
 pub(crate) mod sandboxes;

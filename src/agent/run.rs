@@ -11,11 +11,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::code;
 use super::event::RunEvent;
+use super::live_output::LiveOutput;
 use super::sandboxes::ThreadSandboxes;
 use super::snapshot::{Next, Snapshot, unfinished};
 use super::spending::Spending;
 use super::store::{self, Ending, Save, Signals, Spent, Taken};
-use super::tools::{Access, ToolContext, ToolLimits, ToolOutput, Toolbox};
+use super::tools::{Access, Sandboxes, ToolContext, ToolLimits, ToolOutput, Toolbox};
 use super::{CodeBlock, Task};
 use super::{limits, prompt};
 use crate::clock::Clock;
@@ -31,6 +32,12 @@ const MAX_OUTPUT_TOKENS: u32 = 16_000;
 
 /// Calls of one answer that are carried out.
 const MOST_CALLS: usize = 64;
+
+/// How often what programs print is recorded while they run.
+const BETWEEN_PRINTED: Duration = Duration::from_secs(2);
+
+/// Bytes of one run that are recorded that way; the results of the calls are complete without them.
+const MOST_PRINTED: usize = 256 << 10;
 
 const CUT_OFF: &str = "\n\n*The answer ends here because it reached the model's output limit. Ask me to go on.*";
 
@@ -172,11 +179,12 @@ impl<'a> Run<'a> {
                 return self.end_with(outcome).await;
             }
             let call = code::call(block, self.snapshot.blocks_done);
-            if std::mem::replace(&mut self.resumed, false) {
+            let resumed = std::mem::take(&mut self.resumed);
+            if resumed && !self.goes_on(&call).await {
                 self.tell(code::interrupted(block));
             } else {
                 self.save(None).await?;
-                let output = self.call_one(&call).await;
+                let output = self.carry_out(std::slice::from_ref(&call)).await?.remove(0);
                 self.tell(code::ran(block, output));
             }
             self.snapshot.blocks_done += 1;
@@ -298,11 +306,15 @@ impl<'a> Run<'a> {
         let refused = calls.split_off(calls.len().min(MOST_CALLS));
         for group in groups(&self.kit.toolbox, calls) {
             let unknown = resumed && self.kit.toolbox.access(&group[0]) == Access::Writes;
-            if unknown {
+            if unknown && !self.goes_on(&group[0]).await {
                 // The call may have run before the restart; doing it again could do it twice.
                 self.snapshot.add_results(group.iter().map(|call| unfinished(call, INTERRUPTED)));
             } else {
-                self.carry_out(&group).await;
+                let outputs = self.carry_out(&group).await?;
+                for (call, output) in group.iter().zip(outputs) {
+                    self.record(call, output);
+                }
+                self.snapshot.acted = true;
             }
             self.save(None).await?;
             if self.stop.is_cancelled() || self.signals.stop_requested_by.is_some() {
@@ -316,29 +328,44 @@ impl<'a> Run<'a> {
         Ok(None)
     }
 
-    async fn carry_out(&mut self, group: &[ToolCall]) {
-        let outputs = join_all(group.iter().map(|call| self.call_one(call))).await;
-        for (call, output) in group.iter().zip(outputs) {
-            self.record(call, output);
-        }
-        self.snapshot.acted = true;
+    /// True when the call is a command that went on while nobody watched, so that calling it again waits for its end.
+    async fn goes_on(&self, call: &ToolCall) -> bool {
+        self.kit.toolbox.is_one_command(call) && self.sandboxes.own().await.is_ok_and(|sandbox| sandbox.rejoins())
     }
 
-    async fn call_one(&self, call: &ToolCall) -> ToolOutput {
-        let label = self.kit.toolbox.label(call);
-        self.view.send_modify(|view| view.steps.push(LiveStep { label, state: StepState::Running }));
-        let cancel = self.stop.child_token();
-        let remaining = limits::remaining(&self.kit.limits, self.started, self.kit.clock.now());
-        let key = format!("{}-{}", self.id, call.id);
-        let context = ToolContext {
+    /// Makes these calls together; what they print meanwhile is recorded every few seconds.
+    async fn carry_out(&mut self, group: &[ToolCall]) -> Result<Vec<ToolOutput>, Halt> {
+        let printed = LiveOutput::default();
+        let caller = Caller {
+            kit: self.kit,
             sandboxes: self.sandboxes,
-            cancel: &cancel,
-            clock: self.kit.clock.as_ref(),
-            limits: within(remaining),
-            key: &key,
-            listener: None,
+            stop: self.stop.clone(),
+            limits: within(limits::remaining(&self.kit.limits, self.started, self.kit.clock.now())),
+            // Some models number their calls anew with every answer.
+            key: format!("{}-{}", self.id, self.snapshot.steps),
+            printed: &printed,
+            view: self.view.clone(),
         };
-        self.kit.toolbox.call(&context, call).await
+        let calls = join_all(group.iter().map(|call| caller.call(call)));
+        tokio::pin!(calls);
+        loop {
+            tokio::select! {
+                outputs = &mut calls => return Ok(outputs),
+                () = tokio::time::sleep(BETWEEN_PRINTED) => self.record_printed(&printed).await?,
+            }
+        }
+    }
+
+    async fn record_printed(&mut self, printed: &LiveOutput) -> Result<(), Halt> {
+        let room = MOST_PRINTED.saturating_sub(self.snapshot.printed);
+        let events = printed.take();
+        let bytes: usize = events.iter().map(RunEvent::printed).sum();
+        if bytes == 0 || bytes > room {
+            return Ok(());
+        }
+        self.snapshot.printed += bytes;
+        self.unsaved.extend(events);
+        self.save(None).await
     }
 
     fn record(&mut self, call: &ToolCall, output: ToolOutput) {
@@ -398,6 +425,9 @@ impl<'a> Run<'a> {
 
     /// Saves what is new and learns what arrived.
     async fn save(&mut self, spent: Option<&Spent>) -> Result<(), Halt> {
+        for event in self.sandboxes.events() {
+            self.tell(event);
+        }
         let events = std::mem::take(&mut self.unsaved);
         let first_event = self.snapshot.next_event;
         self.snapshot.next_event += i32::try_from(events.len()).unwrap_or_default();
@@ -415,7 +445,6 @@ impl<'a> Run<'a> {
             events,
             first_event,
             spent,
-            sandbox: (self.snapshot.acted || self.sandboxes.is_used()).then(|| self.sandboxes.name()),
             requester: &self.requester,
             repository: &self.repository,
             now: self.kit.clock.now(),
@@ -430,10 +459,39 @@ impl<'a> Run<'a> {
     /// An event enters the record and the live view.
     fn tell(&mut self, event: RunEvent) {
         self.view.send_modify(|view| {
+            view.printed = None;
             view.steps.retain(|step| step.state != StepState::Running);
             view.steps.extend(event.step());
         });
         self.unsaved.push(event);
+    }
+}
+
+/// Makes the calls of one answer.
+struct Caller<'a> {
+    kit: &'a Kit,
+    sandboxes: &'a ThreadSandboxes,
+    stop: CancellationToken,
+    limits: ToolLimits,
+    key: String,
+    printed: &'a LiveOutput,
+    view: watch::Sender<LiveView>,
+}
+
+impl Caller<'_> {
+    async fn call(&self, call: &ToolCall) -> ToolOutput {
+        let label = self.kit.toolbox.label(call);
+        self.view.send_modify(|view| view.steps.push(LiveStep { label, state: StepState::Running }));
+        let cancel = self.stop.child_token();
+        let context = ToolContext {
+            sandboxes: self.sandboxes,
+            cancel: &cancel,
+            clock: self.kit.clock.as_ref(),
+            limits: self.limits,
+            key: &format!("{}-{}", self.key, call.id),
+            listener: Some(&self.printed.listener(&call.id, self.view.clone())),
+        };
+        self.kit.toolbox.call(&context, call).await
     }
 }
 

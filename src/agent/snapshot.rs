@@ -42,6 +42,9 @@ pub struct Snapshot {
     /// Milliseconds that workers have spent on it until the last save.
     #[serde(default)]
     pub worked_ms: i64,
+    /// Bytes of output that were recorded while programs ran.
+    #[serde(default)]
+    pub printed: usize,
 }
 
 /// What the loop does next.

@@ -40,6 +40,8 @@ pub struct Taken {
     pub accepted_at: DateTime<Utc>,
     /// When the thread's run before this one was asked for; what was said until then is in its history.
     pub previous_at: Option<DateTime<Utc>>,
+    /// The thread's own sandbox, when there is one: the provider's name and id.
+    pub sandbox: Option<(String, String)>,
 }
 
 fn interval(span: Duration) -> PgInterval {
@@ -82,7 +84,10 @@ pub async fn take(pool: &PgPool, holder: &str, hold: Duration, now: DateTime<Utc
             runs.snapshot as "snapshot: Json<Snapshot>", runs.arrivals, runs.stop_requested_by, runs.requester,
             runs.repository, runs.created_at,
             (select max(e.created_at) from runs e
-             where e.thread_id = runs.thread_id and e.id < runs.id and e.task->>'task' = 'ask') as previous_at
+             where e.thread_id = runs.thread_id and e.id < runs.id and e.task->>'task' = 'ask') as previous_at,
+            (select array[s.provider, s.id] from sandboxes s
+             where s.thread_id = runs.thread_id and s.role = 'own' and s.state = 'ready' and s.id is not null
+             order by s.used_at desc limit 1) as "sandbox: Vec<String>"
         "#,
         holder,
         interval(hold),
@@ -107,6 +112,7 @@ pub async fn take(pool: &PgPool, holder: &str, hold: Duration, now: DateTime<Utc
         repository: row.repository,
         accepted_at: row.created_at,
         previous_at: row.previous_at,
+        sandbox: row.sandbox.and_then(|sandbox| <[String; 2]>::try_from(sandbox).ok()).map(Into::into),
     }))
 }
 
@@ -192,8 +198,6 @@ pub struct Save<'a> {
     pub events: &'a [RunEvent],
     pub first_event: i32,
     pub spent: Option<&'a Spent>,
-    /// The thread's own sandbox, once it may exist; recorded at the end.
-    pub sandbox: Option<String>,
     pub requester: &'a str,
     pub repository: &'a str,
     pub now: DateTime<Utc>,
@@ -289,8 +293,6 @@ pub async fn end(pool: &PgPool, save: Save<'_>, outcome: &Outcome, arrivals: Opt
             update messages set run_id = run.id, place_in_run = h.place
             from run, unnest($25::uuid[], $26::int[]) as h (id, place)
             where messages.id = h.id
-        ), place as (
-            update threads set sandbox_id = $27 from run where threads.id = run.thread_id and $27::text is not null
         )
         select id as "id: RunId" from run
         "#,
@@ -320,7 +322,6 @@ pub async fn end(pool: &PgPool, save: Save<'_>, outcome: &Outcome, arrivals: Opt
         &messages.said_parts,
         &messages.heard_ids as &[MessageId],
         &messages.heard_places,
-        save.sandbox,
     )
     .fetch_optional(pool)
     .await?;

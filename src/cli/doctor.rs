@@ -13,6 +13,7 @@ use crate::clock::SystemClock;
 use crate::db;
 use crate::github::Github;
 use crate::model::{self, Message, Patience, Request, Role};
+use crate::sandbox::toolchains::{self, Toolchain};
 use crate::sandbox::{Command, Exec, Language, Provider, SandboxSpec};
 use crate::settings::{SandboxKind, Settings, Warning};
 
@@ -205,16 +206,43 @@ async fn sandbox(settings: &Settings) -> Vec<Finding> {
             .collect(),
         Err(error) => return vec![Finding::wrong("sandbox", error, means, "See the remedy above.")],
     };
-    for (language, code) in
-        [(Language::Python, "print(6 * 7)"), (Language::Javascript, "console.log(6 * 7)"), (Language::Shell, "echo 42")]
-    {
+    for (language, code) in [
+        (Language::Python, "print(6 * 7)"),
+        (Language::Javascript, "console.log(6 * 7)"),
+        (Language::Typescript, "const answer: number = 6 * 7; console.log(answer)"),
+        (Language::Shell, "echo 42"),
+    ] {
         findings.push(run(&provider, language, code).await);
     }
+    findings.extend(languages(&provider).await);
     findings
 }
 
+/// One line for each language: what runs it, or that nothing does.
+async fn languages(provider: &dyn Provider) -> Vec<Finding> {
+    let sandbox = match provider.create(SandboxSpec::default()).await {
+        Ok(sandbox) => sandbox,
+        Err(error) => return vec![Finding::wrong("languages", error, "No code can be run.", "Check THREADBOX_DATA_DIR.")],
+    };
+    let found = toolchains::look(&*sandbox).await;
+    if let Err(error) = provider.remove(sandbox.id()).await {
+        tracing::warn!(%error, "the sandbox could not be removed");
+    }
+    let finding = |Toolchain { language, version }: Toolchain| {
+        let check = format!("language {}", language.name());
+        let needs: Vec<_> = language.needs().iter().map(|group| group.join(" or ")).collect();
+        let remedy = format!("Install {} where the service finds it, if this language is wanted.", needs.join(" and "));
+        version
+            .map_or_else(|| Finding::off(check.clone(), "not found in the sandbox", remedy), |found| Finding::fine(&check, found))
+    };
+    match found {
+        Ok(found) => found.into_iter().map(finding).collect(),
+        Err(error) => vec![Finding::wrong("languages", error, "No code can be run.", "See the remedy above.")],
+    }
+}
+
 async fn run(provider: &dyn Provider, language: Language, code: &str) -> Finding {
-    let check = format!("sandbox runs {language:?}");
+    let check = format!("sandbox runs {}", language.title());
     let command = Command::Code { language, code: code.to_owned(), argv: Vec::new() };
     let exec = Exec::new(command, Duration::from_secs(20), 4096);
     let sandbox = match provider.create(SandboxSpec::default()).await {

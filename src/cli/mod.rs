@@ -9,6 +9,7 @@ pub mod output;
 pub mod replay;
 pub mod run;
 pub mod serve;
+pub mod standin;
 
 use std::process::ExitCode;
 
@@ -41,6 +42,9 @@ enum Command {
     Run(run::RunArgs),
     /// Deliver a stored webhook payload, signed, to a running service
     Replay(replay::ReplayArgs),
+    /// Run the Daytona stand-in until it is ended, for checks with other clients
+    #[command(hide = true)]
+    StandinDaytona,
 }
 
 /// What `demo` takes.
@@ -106,6 +110,7 @@ fn dispatch(command: Command) -> Outcome {
         Command::Migrate => block_on(migrate::main(settings()?)),
         Command::Run(args) => block_on(run::main(args, settings()?)),
         Command::Replay(args) => block_on(replay::main(args)),
+        Command::StandinDaytona => block_on(standin::daytona(settings()?)),
     }
 }
 

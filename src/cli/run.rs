@@ -27,8 +27,8 @@ const OUTPUT_LIMIT: usize = 16 * 1024 * 1024;
 pub struct RunArgs {
     /// The program; - for standard input
     pub file: PathBuf,
-    /// Its language: python, javascript, typescript or shell [default: from the file's ending, else python]
-    #[arg(long, value_parser = language)]
+    /// Its language: python, javascript, typescript, shell, rust, go, … [default: from the file's ending, else python]
+    #[arg(long)]
     pub language: Option<Language>,
     /// When to give up, for example 90s or 5m
     #[arg(long, value_parser = parse_duration, default_value = "60s")]
@@ -39,17 +39,6 @@ pub struct RunArgs {
     /// Arguments for the program
     #[arg(last = true)]
     pub arguments: Vec<String>,
-}
-
-/// The name of a language as people write it, also on fences and as the ending of a file.
-fn language(text: &str) -> Result<Language, String> {
-    match text.to_ascii_lowercase().as_str() {
-        "python" | "py" => Ok(Language::Python),
-        "javascript" | "js" | "mjs" | "cjs" | "node" => Ok(Language::Javascript),
-        "typescript" | "ts" | "mts" => Ok(Language::Typescript),
-        "shell" | "sh" | "bash" => Ok(Language::Shell),
-        _ => Err("known are python, javascript, typescript and shell".to_owned()),
-    }
 }
 
 /// Runs the file and exits as it did.
@@ -75,7 +64,7 @@ pub async fn main(args: RunArgs, settings: Settings) -> Outcome {
 
 /// Runs the file in a sandbox of its own, which is gone afterwards however it ended.
 async fn execute(args: &RunArgs, provider: &dyn Provider, cancel: &CancellationToken) -> Result<Executed, Failure> {
-    let language = args.language.unwrap_or_else(|| from_ending(&args.file));
+    let language = args.language.or_else(|| Language::of_file(&args.file)).unwrap_or_default();
     let code = read(&args.file).await?;
     let progress = Progress::spinner("starting the sandbox");
     let sandbox = provider.create(SandboxSpec::default()).await.map_err(refused)?;
@@ -86,11 +75,6 @@ async fn execute(args: &RunArgs, provider: &dyn Provider, cancel: &CancellationT
         tracing::warn!(sandbox.id = %sandbox.id(), %error, "the sandbox could not be removed");
     }
     executed.map_err(refused)
-}
-
-fn from_ending(file: &Path) -> Language {
-    let ending = file.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
-    language(ending).unwrap_or_default()
 }
 
 fn refused(error: SandboxError) -> Failure {
@@ -186,20 +170,6 @@ fn print_json(executed: &Executed) -> Result<(), Failure> {
 mod tests {
     use super::*;
     use crate::sandbox::Output;
-
-    #[test]
-    fn the_ending_names_the_language() {
-        for (file, expected) in [
-            ("a.py", Language::Python),
-            ("a.mjs", Language::Javascript),
-            ("dir.py/a.TS", Language::Typescript),
-            ("a.sh", Language::Shell),
-            ("-", Language::Python),
-            ("a.txt", Language::Python),
-        ] {
-            assert_eq!(from_ending(Path::new(file)), expected, "{file}");
-        }
-    }
 
     #[tokio::test]
     async fn what_is_too_large_or_missing_is_wrong_usage() {

@@ -33,6 +33,8 @@ pub(super) enum Needs {
     Conversation,
     /// Read who belongs to the organisation.
     Members,
+    /// Read commits, files and archives.
+    Contents,
 }
 
 impl Needs {
@@ -44,6 +46,10 @@ impl Needs {
                 json!({"issues": "write", "metadata": "read"}),
             ],
             Self::Members => vec![json!({"members": "read", "metadata": "read"})],
+            Self::Contents => vec![
+                json!({"contents": "read", "pull_requests": "read", "metadata": "read"}),
+                json!({"contents": "read", "metadata": "read"}),
+            ],
         }
     }
 }
@@ -237,7 +243,7 @@ fn lacking(permissions: &Value, needs: Needs) -> GithubError {
     let wanted = permissions.as_object().into_iter().flatten();
     let wanted = wanted.map(|(name, level)| format!("{name}: {}", level.as_str().unwrap_or_default())).collect::<Vec<_>>();
     let place = match needs {
-        Needs::Conversation => "repository",
+        Needs::Conversation | Needs::Contents => "repository",
         Needs::Members => "organization",
     };
     GithubError::Forbidden {

@@ -12,17 +12,18 @@ use octocrab::service::middleware::retry::RetryConfig;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::sync::OnceCell;
+use url::Url;
 
 use super::auth::{As, Credentials, Pass};
 use super::error::{GithubError, Refusal, exhausted_until};
-use super::gate::{Gates, Pace};
+use super::gate::{Gate, Gates, Pace};
 use super::identity::Identity;
 use super::paging;
 use super::permission::PermissionCache;
 use crate::clock::Clock;
 use crate::settings::GithubSettings;
 
-/// No method of [`Github`] takes longer, waiting at the gate and fetching credentials included. It must stay below the 15 seconds a
+/// No method of [`Github`] takes longer (fetching an archive apart, which has no effect), waiting at the gate and fetching credentials included. It must stay below the 15 seconds a
 /// worker's lease on a thread lasts, so that a worker never learns of an effect it no longer may have.
 pub const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 /// One request and its answer.
@@ -54,6 +55,7 @@ impl Effect {
 /// connection pool, the cached tokens and the gates.
 pub struct Github {
     crab: Octocrab,
+    api_url: Url,
     base_path: String,
     gates: Gates,
     pub(super) clock: Arc<dyn Clock>,
@@ -90,6 +92,7 @@ impl Github {
             .map_err(|error| GithubError::Invalid(error.to_string()))?;
         Ok(Self {
             crab,
+            api_url: settings.api_url.clone(),
             base_path: settings.api_url.path().trim_end_matches('/').to_owned(),
             gates: Gates::new(pace),
             clock,
@@ -127,7 +130,7 @@ impl Github {
 
     /// Sends one request with a credential and tells the gate what the answer says about limits. An answer of any status is `Ok`.
     pub(super) async fn send(&self, pass: &Pass, call: &Call, path: &str) -> Result<Answer, GithubError> {
-        let gate = self.gates.of(pass.payer, self.clock.now());
+        let gate = self.gate_of(pass);
         gate.admit(call.effect, self.clock.now()).await?;
         let answer = match tokio::time::timeout(REQUEST_TIMEOUT, self.exchange(pass, call, path)).await {
             Ok(answer) => answer?,
@@ -157,6 +160,22 @@ impl Github {
             return Ok(answer);
         }
         Err(GithubError::from_answer(&answer.refusal(), effect, self.clock.now()))
+    }
+
+    /// The base of all paths, without trailing slash.
+    pub(super) fn api_url(&self) -> &str {
+        self.api_url.as_str().trim_end_matches('/')
+    }
+
+    /// True for an address of the API itself, where our credentials belong.
+    pub(super) fn is_api(&self, url: &Url) -> bool {
+        let below = url.path().strip_prefix(self.base_path.as_str()).is_some_and(|rest| rest.starts_with('/'));
+        url.origin() == self.api_url.origin() && below
+    }
+
+    /// The gate a credential's calls pass.
+    pub(super) fn gate_of(&self, pass: &Pass) -> Arc<Gate> {
+        self.gates.of(pass.payer, self.clock.now())
     }
 
     /// The part of a pagination link that a call needs.

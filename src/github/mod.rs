@@ -5,6 +5,7 @@
 //! never resends a call that may have had an effect: [`GithubError`] says whether that is certain, and callers look for
 //! their marker before they try again.
 
+mod archive;
 mod auth;
 mod client;
 mod comment;
@@ -16,8 +17,11 @@ mod paging;
 mod payload;
 mod permission;
 mod reaction;
+mod repository;
+mod repository_file;
 mod verify;
 
+pub use archive::{ArchiveError, Archives, LARGEST_ARCHIVE};
 pub use client::{CALL_TIMEOUT, Github};
 pub use comment::{Comment, CommentId};
 pub use error::GithubError;
@@ -25,6 +29,8 @@ pub use event::{PayloadError, parse};
 pub use gate::Pace;
 pub use identity::Identity;
 pub use reaction::Reaction;
+pub use repository::PullHead;
+pub use repository_file::{FileProblem, PATH as REPOSITORY_FILE, RepositoryFile, SandboxSection};
 pub use verify::{Check, Problem};
 
 use crate::intake::Place;

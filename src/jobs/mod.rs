@@ -5,6 +5,7 @@
 
 mod gate;
 mod migrate;
+mod origin;
 pub mod pool;
 mod run;
 mod services;
@@ -14,6 +15,7 @@ mod title;
 mod wake;
 
 pub use migrate::{SCHEMA, migrate};
+pub use origin::Origins;
 pub use services::{Bells, Services, Stops};
 
 use std::time::Duration;

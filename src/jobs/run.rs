@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 use super::Services;
-use crate::agent::sandboxes::ThreadSandboxes;
+use crate::agent::sandboxes::{SandboxesOf, ThreadSandboxes};
 use crate::agent::store::{self, Record, Renewed, Taken};
 use crate::agent::{Halt, Run, RunEvent, RunState, Snapshot, Task, prompt};
 use crate::github::{Comment, GithubError, Reaction, RepoRef};
@@ -16,6 +17,7 @@ use crate::model::Message;
 use crate::reply::{
     AnswerView, CommentPost, Cost, Footer, LiveComment, LiveView, Outcome, PostError, allowed_mentions, answer, answer_key,
 };
+use crate::sandbox::SandboxId;
 use crate::thread;
 
 /// How long a lease holds without renewal. Longer than any single call to a surface takes (10 s), so that what a worker began
@@ -106,8 +108,8 @@ async fn carry(services: &Services, taken: &Taken) -> Result<(), Failure> {
 
 /// Drives the run to its stored end.
 async fn execute(services: &Services, taken: &Taken) -> Result<Outcome, Failure> {
-    let sandboxes = ThreadSandboxes::new(services.sandboxes.clone(), taken.thread, taken.id);
     let stop = services.stops.register(taken.id);
+    let sandboxes = sandboxes(services, taken, stop.token.clone());
     let (view, views) = watch::channel(LiveView::default());
     let snapshot = match taken.snapshot.clone() {
         Some(snapshot) => snapshot,
@@ -126,11 +128,27 @@ async fn execute(services: &Services, taken: &Taken) -> Result<Outcome, Failure>
     let live = LiveComment::follow(services.poster.clone(), taken.thread, taken.id, place, views);
     let outcome = tokio::select! {
         outcome = run.drive(&taken.task) => outcome,
+        never = sandboxes.tend() => match never {},
         () = services.shutdown.cancelled() => Err(Halt::Shutdown),
     };
     // Whoever goes on must not be overtaken by an edit of ours that is still under way.
     live.finish().await;
     Ok(outcome?)
+}
+
+fn sandboxes(services: &Services, taken: &Taken, stop: CancellationToken) -> ThreadSandboxes {
+    ThreadSandboxes::new(SandboxesOf {
+        pool: services.pool.clone(),
+        provider: services.sandboxes.clone(),
+        clock: services.clock.clone(),
+        thread: taken.thread,
+        run: taken.id,
+        epoch: taken.epoch,
+        known: taken.sandbox.clone().filter(|(provider, _)| provider == services.sandboxes.name()).map(|(_, id)| SandboxId(id)),
+        origin: services.origins.as_ref().and_then(|origins| origins.of(&taken.request)),
+        warm: services.settings.sandbox.warm.size > 0,
+        stop,
+    })
 }
 
 async fn begin(services: &Services, taken: &Taken) -> Snapshot {
@@ -246,7 +264,11 @@ fn view(taken: &Taken, record: &Record) -> AnswerView {
         match event {
             RunEvent::Acted { execution: Some(execution), .. } => executions.push(execution.clone()),
             RunEvent::Changed { diff: changed } => diff = Some(changed.clone()),
-            RunEvent::Acted { .. } | RunEvent::Started { .. } | RunEvent::Answered { .. } | RunEvent::Joined { .. } => {}
+            RunEvent::Acted { .. }
+            | RunEvent::Started { .. }
+            | RunEvent::Answered { .. }
+            | RunEvent::Printed { .. }
+            | RunEvent::Joined { .. } => {}
         }
     }
     let snapshot = &record.snapshot;

@@ -9,6 +9,7 @@ use sqlx::postgres::PgListener;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use super::origin::Origins;
 use super::pool::Bell;
 use super::store;
 use crate::agent::Kit;
@@ -42,6 +43,8 @@ pub struct Services {
     pub title_model: Arc<dyn Model>,
     /// Makes sandboxes.
     pub sandboxes: Arc<dyn Provider>,
+    /// Finds the repositories of conversations; none when GitHub is off.
+    pub origins: Option<Arc<Origins>>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// The agent's instructions, when they are replaced.

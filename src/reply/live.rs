@@ -11,6 +11,7 @@ const MAX_WORDS: usize = 1_500;
 /// The comment while a run is not finished. A few kilobytes at most, whatever the view holds.
 pub fn live(view: &LiveView, key: &str) -> String {
     let mut parts = vec![head(&view.state), checklist(&view.steps)];
+    parts.extend(view.printed.as_deref().map(|line| format!("<sub>{}</sub>", inline::plain(line, 160))));
     parts.extend(view.words.as_deref().map(words));
     let run = view.run_url.as_deref().filter(|url| url.len() < 1_000);
     parts.extend(run.map(|url| format!("<sub>[run]({})</sub>", inline::target(url))));
@@ -71,6 +72,7 @@ mod tests {
                 step("Ran the tests", StepState::Failed),
                 step("Running\n<script> @bob", StepState::Running),
             ],
+            printed: Some("test 12 of 40 `ok` </sub>".into()),
             words: Some("The second test fails:\n\n```text\nboom".into()),
             run_url: Some("https://bot.example/runs/1".into()),
         };
@@ -80,6 +82,8 @@ mod tests {
         - [x] Wrote \`parse.py\`
         - [x] Ran the tests (did not go well)
         - [ ] Running &lt;script&gt; @·bob …
+
+        <sub>test 12 of 40 \`ok\` &lt;/sub&gt;</sub>
 
         > The second test fails:
         >
@@ -109,7 +113,7 @@ mod tests {
         #[test]
         fn it_stays_small(labels in proptest::collection::vec("\\PC{0,200}", 0..20), words in "(```|<!--|<details>|\n|\\PC){0,400}") {
             let steps = labels.iter().map(|label| step(label, StepState::Done)).collect();
-            let body = live(&LiveView { state: LiveState::Working, steps, words: Some(words), run_url: None }, "k");
+            let body = live(&LiveView { state: LiveState::Working, steps, words: Some(words), printed: None, run_url: None }, "k");
             prop_assert!(body.len() < 20_000);
             prop_assert_eq!(marker::find(&body), Some("k".to_owned()));
         }

@@ -79,8 +79,8 @@ impl Redactor {
     /// Redacts every text of a live comment.
     pub fn live(&self, view: &mut LiveView) {
         view.steps.iter_mut().for_each(|step| self.apply(&mut step.label));
-        if let Some(words) = &mut view.words {
-            self.apply(words);
+        for text in [&mut view.words, &mut view.printed].into_iter().flatten() {
+            self.apply(text);
         }
     }
 

@@ -13,6 +13,8 @@ pub struct LiveView {
     pub steps: Vec<LiveStep>,
     /// The latest words of the agent, cut by the renderer.
     pub words: Option<String>,
+    /// The last line of what runs now, cut by the renderer.
+    pub printed: Option<String>,
     /// The run page, when there is one.
     pub run_url: Option<String>,
 }

@@ -4,8 +4,14 @@
 //! gives, and refuses to run anything when that is not enough. Paths given to a sandbox are relative to its workspace; absolute paths are
 //! accepted when they lie inside it.
 
+pub mod checkout;
+pub mod checkpoint;
+pub mod language;
 pub mod local;
 pub mod proxy;
+pub mod toolchains;
+pub mod typescript;
+pub mod workspace;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -18,6 +24,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
+pub use self::language::Language;
 use crate::id::ThreadId;
 
 /// A provider's name for a sandbox. Stable over restarts of the service.
@@ -31,46 +38,8 @@ impl std::fmt::Display for SandboxId {
     }
 }
 
-/// Languages `runCode` knows by itself.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Language {
-    /// CPython 3.
-    #[default]
-    Python,
-    /// Node.
-    Javascript,
-    /// Node, with the types removed.
-    Typescript,
-    /// `bash`, or `sh` where there is none.
-    Shell,
-}
-
 /// Label of a sandbox that names its [`Language`], in lower case.
 pub const LANGUAGE_LABEL: &str = "code-toolbox-language";
-
-impl Language {
-    /// Its name in labels, arguments and fences.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Python => "python",
-            Self::Javascript => "javascript",
-            Self::Typescript => "typescript",
-            Self::Shell => "shell",
-        }
-    }
-}
-
-impl std::str::FromStr for Language {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let all = [Self::Python, Self::Javascript, Self::Typescript, Self::Shell];
-        all.into_iter()
-            .find(|language| language.name() == text)
-            .ok_or_else(|| format!("`{text}` is not a language that can be run here"))
-    }
-}
 
 /// What to run.
 #[derive(Clone, Debug)]
@@ -116,7 +85,9 @@ pub enum Stream {
 /// Hears output while a command runs, in pieces of any size that may end within a character. What is far behind may be left out;
 /// the whole truth is the result of the command.
 #[derive(Clone)]
-pub struct Listener(Arc<dyn Fn(Stream, &[u8]) + Send + Sync>);
+pub struct Listener(Arc<Hear>);
+
+type Hear = dyn Fn(Stream, &[u8]) + Send + Sync;
 
 impl Listener {
     /// `hear` must not block.
@@ -268,19 +239,6 @@ pub trait Sandbox: Send + Sync {
     /// The language of code that does not name one; chosen when the sandbox was made, with [`LANGUAGE_LABEL`].
     fn language(&self) -> Language {
         Language::default()
-    }
-
-    /// Keeps bytes under a key beside the sandbox, where the code inside cannot reach them. Replaces what was kept under the key
-    /// before; gone with the sandbox. A provider without such a place keeps nothing.
-    async fn keep(&self, key: &str, bytes: &[u8]) -> Result<(), SandboxError> {
-        let _ = (key, bytes);
-        Ok(())
-    }
-
-    /// What was kept under a key.
-    async fn kept(&self, key: &str) -> Result<Option<Bytes>, SandboxError> {
-        let _ = key;
-        Ok(None)
     }
 
     /// True when a command outlives this service, so that [`Exec::key`] finds it again after a restart.
@@ -448,6 +406,8 @@ pub struct SandboxSpec {
     pub labels: BTreeMap<String, String>,
     /// Variables every command in it gets.
     pub env: BTreeMap<String, String>,
+    /// What it is made from, in the provider's words; its default when unset. Providers without such a thing ignore it.
+    pub snapshot: Option<String>,
 }
 
 /// Makes and finds sandboxes. Making one with the name of an existing one finds that one.
@@ -468,6 +428,13 @@ pub trait Provider: Send + Sync {
     /// Makes one ready to use: resumed when it was stopped or archived. `NotFound` when it is provably gone.
     async fn wake(&self, id: &SandboxId) -> Result<(), SandboxError> {
         self.find(id).await.map(drop)
+    }
+
+    /// Takes a sandbox that was made without a thread for the thread of `spec`: gives it the thread and the labels of `spec` instead
+    /// of its own, where the provider can change them, and leaves its name. Idempotent. `NotFound` when it is provably gone.
+    async fn adopt(&self, id: &SandboxId, spec: SandboxSpec) -> Result<Arc<dyn Sandbox>, SandboxError> {
+        let _ = spec;
+        self.find(id).await
     }
 
     /// Those that carry all these labels, at most `limit`. May lag behind; only for finding what was left over.

@@ -3,7 +3,7 @@
 use super::reader::Reader;
 
 /// Every variable with a name of its own. Keys and addresses of providers follow a pattern instead.
-const KNOWN: [&str; 31] = [
+const KNOWN: [&str; 33] = [
     "DAILY_BUDGET_USD",
     "DATABASE_URL",
     "GITHUB_API_URL",
@@ -23,6 +23,8 @@ const KNOWN: [&str; 31] = [
     "SANDBOX_DISK_MB",
     "SANDBOX_MEMORY_MB",
     "SANDBOX_NETWORK",
+    "SANDBOX_WARM",
+    "SANDBOX_WARM_HOURS_PER_DAY",
     "THREADBOX_ALLOW",
     "THREADBOX_DATA_DIR",
     "THREADBOX_INSTRUCTIONS",

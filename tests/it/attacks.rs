@@ -390,5 +390,5 @@ async fn every_wall_says_what_its_absence_means() {
 
 #[test]
 fn the_attacks_fail_for_a_service_that_is_not_root() {
-    again_without_rights("attacks::", "the_attacks_fail");
+    again_without_rights(&["attacks::"], "the_attacks_fail");
 }

@@ -359,5 +359,5 @@ print(os.listdir("/proc/self/fd") and sorted(l for l in open("/proc/net/dev").re
 
 #[test]
 fn the_way_out_is_as_narrow_for_a_service_that_is_not_root() {
-    again_without_rights("egress::", "the_way_out_is_as_narrow");
+    again_without_rights(&["egress::"], "the_way_out_is_as_narrow");
 }

@@ -274,12 +274,14 @@ async fn sandboxes_that_nobody_needs_are_removed_with_those_beside_them() {
     )
     .await;
     bot.run().await;
-    bot.until_count("select count(*) from threads where sandbox_id is not null", 1).await;
+    bot.until_count("select count(*) from sandboxes where state = 'gone'", 2).await;
+    assert_eq!(bot.count("select count(*) from sandboxes where state = 'ready'").await, 2);
     assert_eq!(bot.sandboxes().len(), 2, "{:?}", bot.sandboxes());
-    // A removed one is made anew when it is needed.
-    bot.model.script([call("checkFileExists", json!({ "path": "a.txt" })), say("Gone.")]);
+    // A removed one is made anew when it is needed, with its files.
+    bot.model.script([call("checkFileExists", json!({ "path": "a.txt" })), say("There.")]);
     bot.asks(&old, "@threadbox look").await;
-    assert!(bot.asked().pop().unwrap().messages.last().unwrap().results[0].text.contains("false"));
+    let told = bot.asked().pop().unwrap().messages.last().unwrap().results[0].text.clone();
+    assert!(told.contains("true") && told.contains("restored from the checkpoint"), "{told}");
     bot.finish().await;
 }
 

@@ -253,3 +253,25 @@ async fn retries_count_as_runs_and_the_reason_is_given_once() {
     assert_eq!(bot.ended(&issue, other).await, "rocket", "others are not held up");
     bot.finish().await;
 }
+
+#[tokio::test]
+async fn what_a_command_prints_is_seen_before_it_ends() {
+    let bot = Bot::start().await;
+    let issue = bot.issue("Build").await;
+    let line = "echo start; echo compiled 12 of 40; echo; until [ -e go ]; do sleep 0.05; done; echo done";
+    bot.model.script([call("runCommand", json!({ "command": line })), say("Built.")]);
+    let asked = bot.says(&issue, "maya", "@threadbox build it").await;
+    bot.until_count("select count(*) from run_events where kind = 'printed'", 1).await;
+    let printed = "select count(*) from run_events where kind = 'printed' and data->>'text' like '%compiled 12 of 40%' and data->>'stream' = 'stdout'";
+    assert_eq!(bot.count(printed).await, 1);
+    let shows = |world: &threadbox::standin::github::World| {
+        world.our_comments(&issue).first().filter(|comment| comment.body().contains("compiled 12 of 40")).cloned()
+    };
+    bot.github.wait_for("the last line in the live comment", crate::support::bot::LIMIT, shows).await.unwrap();
+    let workspace = bot.settings.data_dir.join("sandboxes").join(&bot.sandboxes()[0]).join("workspace");
+    std::fs::write(workspace.join("go"), "").unwrap();
+    assert_eq!(bot.ended(&issue, asked).await, "rocket");
+    let answer = bot.our_comments(&issue)[0].body().to_owned();
+    assert!(answer.contains("Built.") && answer.contains("compiled 12 of 40") && answer.contains("done"), "{answer}");
+    bot.finish().await;
+}

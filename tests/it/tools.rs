@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
-use threadbox::agent::tools::{Access, Sandboxes, ToolContext, ToolLimits, ToolOutput, Toolbox, diff};
-use threadbox::clock::SystemClock;
+use threadbox::agent::tools::{Access, Sandboxes, ToolContext, ToolLimits, ToolOutput, Toolbox};
+use threadbox::clock::{Clock, SystemClock};
 use threadbox::model::{Arguments, ToolCall};
+use threadbox::sandbox::workspace::WorkspaceSnapshot;
 use threadbox::sandbox::{Provider, Sandbox, SandboxError, SandboxId, SandboxSpec};
 use tokio_util::sync::CancellationToken;
 
@@ -20,6 +21,7 @@ struct Thread {
     machine: Machine,
     own: Arc<dyn Sandbox>,
     others: Mutex<Vec<Arc<dyn Sandbox>>>,
+    beginning: Mutex<Option<Arc<WorkspaceSnapshot>>>,
     tools: Toolbox,
     cancel: CancellationToken,
     limits: ToolLimits,
@@ -42,6 +44,10 @@ impl Sandboxes for Thread {
         self.others.lock().unwrap().push(Arc::clone(&sandbox));
         Ok(sandbox)
     }
+
+    async fn beginning(&self, _: &SandboxId) -> Result<Option<Arc<WorkspaceSnapshot>>, SandboxError> {
+        Ok(self.beginning.lock().unwrap().clone())
+    }
 }
 
 impl Thread {
@@ -49,7 +55,8 @@ impl Thread {
         let machine = machine();
         let own = machine.sandbox("own").await;
         let limits = ToolLimits { default_timeout: Duration::from_secs(30), ..ToolLimits::default() };
-        Self { machine, own, others: Mutex::default(), tools: Toolbox::standard(), cancel: CancellationToken::new(), limits }
+        let (others, beginning) = (Mutex::default(), Mutex::default());
+        Self { machine, own, others, beginning, tools: Toolbox::standard(), cancel: CancellationToken::new(), limits }
     }
 
     fn context(&self) -> ToolContext<'_> {
@@ -412,22 +419,17 @@ async fn search_files() {
 }
 
 #[tokio::test]
-async fn diff_shows_what_the_run_changed_even_after_a_restart() {
+async fn diff_shows_what_changed_since_the_beginning() {
     let thread = Thread::start().await;
     assert!(thread.bad("diff", json!({})).await.contains("nothing to compare with"));
     thread.own.write("kept.txt", b"1\n2\n").await.unwrap();
-    diff::begin(&*thread.own, "run-1").await.unwrap();
+    let beginning = WorkspaceSnapshot::take(&*thread.own, None, SystemClock.now()).await.unwrap();
+    *thread.beginning.lock().unwrap() = Some(Arc::new(beginning));
     assert_eq!(thread.good("diff", json!({})).await, json!({ "changed": false, "diff": "" }));
     thread.good("runCommand", json!({ "command": "echo 3 >>kept.txt; echo n >new.txt" })).await;
-    // The worker died and began again: the beginning stays where it was.
-    let found = thread.machine.provider.find(thread.own.id()).await.unwrap();
-    diff::begin(&*found, "run-1").await.unwrap();
     let expected =
         "--- a/kept.txt\n+++ b/kept.txt\n@@ -1,2 +1,3 @@\n 1\n 2\n+3\n--- /dev/null\n+++ b/new.txt\n@@ -0,0 +1 @@\n+n\n";
-    assert_eq!(diff::since_begin(&*found).await.unwrap().unwrap(), expected);
     assert_eq!(thread.good("diff", json!({})).await, json!({ "changed": true, "diff": expected }));
-    diff::begin(&*found, "run-2").await.unwrap();
-    assert_eq!(diff::since_begin(&*found).await.unwrap(), None);
 }
 
 #[tokio::test]

@@ -234,7 +234,7 @@ mod tests {
 
     #[test]
     fn the_schema_is_plain() {
-        insta::assert_snapshot!(serde_json::to_string(&spec().schema).unwrap(), @r#"{"type":"object","properties":{"path":{"type":"string","description":"Where."},"language":{"description":"Languages `runCode` knows by itself.","type":"string","enum":["python","javascript","typescript","shell"]},"startLine":{"type":"integer","minimum":0},"envVars":{"type":"object","additionalProperties":{"type":"string"},"default":{}},"files":{"type":"array","items":{"type":"object","properties":{"data":{"type":"string"}},"required":["data"]}}},"required":["path"]}"#);
+        insta::assert_snapshot!(serde_json::to_string(&spec().schema).unwrap(), @r#"{"type":"object","properties":{"path":{"type":"string","description":"Where."},"language":{"type":"string","enum":["python","javascript","typescript","shell"]},"startLine":{"type":"integer","minimum":0},"envVars":{"type":"object","additionalProperties":{"type":"string"},"default":{}},"files":{"type":"array","items":{"type":"object","properties":{"data":{"type":"string"}},"required":["data"]}}},"required":["path"]}"#);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{Access, ToolContext, ToolOutput, Typed, diff};
+use super::{Access, ToolContext, ToolOutput, Typed};
 use crate::sandbox::{LANGUAGE_LABEL, Language, SandboxError, SandboxSpec};
 
 pub(super) struct CreateSandbox;
@@ -43,9 +43,8 @@ impl Typed for CreateSandbox {
     async fn call(ctx: &ToolContext<'_>, arguments: Arguments) -> Result<ToolOutput, SandboxError> {
         let mut labels = arguments.labels;
         labels.insert(LANGUAGE_LABEL.to_owned(), arguments.language.name().to_owned());
-        let spec = SandboxSpec { thread: None, name: arguments.name, labels, env: arguments.env_vars };
+        let spec = SandboxSpec { name: arguments.name, labels, env: arguments.env_vars, ..SandboxSpec::default() };
         let sandbox = ctx.sandboxes.create(spec).await?;
-        diff::begin(&*sandbox, "created").await?;
         let content = json!({ "sandboxId": sandbox.id(), "workspace": sandbox.workspace() });
         Ok(ToolOutput::success(content, "Created a sandbox"))
     }

@@ -34,6 +34,7 @@ use tokio_util::sync::CancellationToken;
 pub use self::tool::{Tool, Typed, tool};
 use crate::clock::Clock;
 use crate::model::{Arguments, ToolCall, ToolSpec};
+use crate::sandbox::workspace::WorkspaceSnapshot;
 use crate::sandbox::{Command, Exec, Listener, Sandbox, SandboxError, SandboxId, SandboxSpec};
 
 /// Whether a call changes anything. Reading calls of one answer run together, writing calls alone. Writes when in doubt.
@@ -116,6 +117,17 @@ pub trait Sandboxes: Send + Sync {
 
     /// Makes another sandbox for this thread; its own when there is none yet.
     async fn create(&self, spec: SandboxSpec) -> Result<Arc<dyn Sandbox>, SandboxError>;
+
+    /// The workspace as it was when the run began; of another sandbox of the thread, when that was made. None where that is not known.
+    async fn beginning(&self, id: &SandboxId) -> Result<Option<Arc<WorkspaceSnapshot>>, SandboxError> {
+        let _ = id;
+        Ok(None)
+    }
+
+    /// What the model has to know about its sandboxes and was not told yet, such as what is in the workspace; each is given out once.
+    fn notices(&self) -> Vec<String> {
+        Vec::new()
+    }
 }
 
 /// A file for people, as it was when the call ended.
@@ -212,6 +224,11 @@ impl Toolbox {
         }
     }
 
+    /// True when the call is one command, which a sandbox that outlives us has kept running under the key of the call.
+    pub fn is_one_command(&self, call: &ToolCall) -> bool {
+        self.find(&call.name).is_some_and(Tool::is_one_command)
+    }
+
     /// One plain line to show while the call runs, such as `Running Python`.
     pub fn label(&self, call: &ToolCall) -> String {
         match (self.find(&call.name), &call.arguments) {
@@ -225,11 +242,16 @@ impl Toolbox {
         let Some(tool) = self.find(&call.name) else {
             return self.unknown(&call.name);
         };
-        match &call.arguments {
+        let mut output = match &call.arguments {
             Arguments::Object(arguments) => tool.call(ctx, arguments).await,
             Arguments::Broken(text) if text.trim().is_empty() => tool.call(ctx, &Map::new()).await,
             Arguments::Broken(text) => broken(tool.spec(), text),
+        };
+        let notices = ctx.sandboxes.notices();
+        if let (false, Value::Object(content)) = (notices.is_empty(), &mut output.content) {
+            content.insert("notice".to_owned(), json!(notices.join("\n")));
         }
+        output
     }
 
     fn find(&self, name: &str) -> Option<&dyn Tool> {

@@ -20,6 +20,9 @@ pub(super) struct Arguments {
     code: String,
     /// Its language; that of the sandbox (python unless chosen otherwise) when left out.
     language: Option<Language>,
+    /// The same as a fence names it: `run` knows more languages than a model is told of.
+    #[schemars(skip)]
+    fence: Option<String>,
     /// Arguments of the program.
     #[serde(default)]
     argv: Vec<String>,
@@ -30,21 +33,11 @@ pub(super) struct Arguments {
     timeout_seconds: Option<f64>,
 }
 
-fn title(language: Language) -> &'static str {
-    match language {
-        Language::Python => "Python",
-        Language::Javascript => "JavaScript",
-        Language::Typescript => "TypeScript",
-        Language::Shell => "a shell script",
-    }
-}
-
-fn fence(language: Language) -> &'static str {
-    match language {
-        Language::Python => "python",
-        Language::Javascript => "javascript",
-        Language::Typescript => "typescript",
-        Language::Shell => "sh",
+/// The language that is named, if any; why it cannot be run, when it is none that can.
+fn named(arguments: &Arguments) -> Result<Option<Language>, SandboxError> {
+    match &arguments.fence {
+        Some(fence) => fence.parse().map(Some).map_err(SandboxError::Invalid),
+        None => Ok(arguments.language),
     }
 }
 
@@ -52,32 +45,35 @@ impl Typed for RunCode {
     type Arguments = Arguments;
     const NAME: &'static str = "runCode";
     const DESCRIPTION: &'static str = include_str!("run_code.md");
+    const IS_ONE_COMMAND: bool = true;
 
     fn access(_: &Arguments) -> Access {
         Access::Writes
     }
 
     fn label(arguments: &Arguments) -> String {
-        arguments.language.map_or_else(|| "Running code".to_owned(), |language| format!("Running {}", title(language)))
+        let language = named(arguments).ok().flatten();
+        language.map_or_else(|| "Running code".to_owned(), |language| format!("Running {}", language.title()))
     }
 
     async fn call(ctx: &ToolContext<'_>, arguments: Arguments) -> Result<ToolOutput, SandboxError> {
+        let named = named(&arguments)?;
         let sandbox = ctx.sandbox(arguments.sandbox_id.as_deref()).await?;
-        let language = arguments.language.unwrap_or_else(|| sandbox.language());
+        let language = named.unwrap_or_else(|| sandbox.language());
         let command = Command::Code { language, code: arguments.code.clone(), argv: arguments.argv };
         let exec = Exec { env: arguments.envs, ..ctx.exec(command, arguments.timeout_seconds) };
         let ran = match execution::run(ctx, &*sandbox, exec).await {
             Ok(ran) => ran,
             Err(error) => {
-                let mut output = ToolOutput::error(error.to_string(), format!("Could not run {}", title(language)));
-                output.execution = Some(execution::not_run(fence(language), arguments.code, &error));
+                let mut output = ToolOutput::error(error.to_string(), format!("Could not run {}", language.title()));
+                output.execution = Some(execution::not_run(language.fence(), arguments.code, &error));
                 return Ok(output);
             }
         };
         let mut content = ran.fields();
         content.insert("executionTime".to_owned(), json!(execution::millis(ran.executed.duration)));
-        let mut output = ToolOutput::success(Value::Object(content), format!("Ran {} ({})", title(language), ran.ending()));
-        output.execution = Some(ran.execution(fence(language), arguments.code));
+        let mut output = ToolOutput::success(Value::Object(content), format!("Ran {} ({})", language.title(), ran.ending()));
+        output.execution = Some(ran.execution(language.fence(), arguments.code));
         Ok(output)
     }
 }

@@ -38,6 +38,7 @@ impl Typed for RunCommand {
     type Arguments = Arguments;
     const NAME: &'static str = "runCommand";
     const DESCRIPTION: &'static str = include_str!("run_command.md");
+    const IS_ONE_COMMAND: bool = true;
 
     fn access(_: &Arguments) -> Access {
         Access::Writes

@@ -21,6 +21,10 @@ pub trait Tool: Send + Sync {
     /// Whether a call with these arguments changes anything.
     fn access(&self, arguments: &Map<String, Value>) -> Access;
 
+    /// True when all it does is one command under the key of the call, so that the command is found again after a restart where
+    /// the sandbox can do that.
+    fn is_one_command(&self) -> bool;
+
     /// One plain line to show while it runs.
     fn label(&self, arguments: &Map<String, Value>) -> String;
 
@@ -38,6 +42,9 @@ pub trait Typed: Send + Sync + 'static {
 
     /// What it does and when to use it.
     const DESCRIPTION: &'static str;
+
+    /// True when all it does is one command made by [`ToolContext::exec`].
+    const IS_ONE_COMMAND: bool = false;
 
     /// Whether a call changes anything.
     fn access(arguments: &Self::Arguments) -> Access;
@@ -73,6 +80,10 @@ impl<T: Typed> Tool for Adapter<T> {
     fn access(&self, given: &Map<String, Value>) -> Access {
         // What cannot be read is only answered with an error.
         arguments::read::<T::Arguments>(&self.spec, given).map_or(Access::Reads, |arguments| T::access(&arguments))
+    }
+
+    fn is_one_command(&self) -> bool {
+        T::IS_ONE_COMMAND
     }
 
     fn label(&self, given: &Map<String, Value>) -> String {

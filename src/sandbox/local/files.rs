@@ -1,6 +1,6 @@
 //! File operations of the service on a sandbox. Every path is opened below a directory handle, so no link leads out.
 
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
@@ -97,13 +97,28 @@ impl Files {
         }
     }
 
+    /// As [`Sandbox::upload`](super::super::Sandbox::upload); at most `limit` bytes.
+    pub(super) fn upload(&self, source: &Path, given: &str, limit: u64) -> Result<(), SandboxError> {
+        let failed = |error: io::Error| SandboxError::Unavailable(format!("{}: {error}", source.display()));
+        let mut file = std::fs::File::open(source).map_err(failed)?;
+        let size = file.metadata().map_err(failed)?.len();
+        if size > limit {
+            return Err(SandboxError::Invalid(format!("{given}: {size} bytes are more than the sandbox may hold ({limit})")));
+        }
+        self.replace(given, &mut file)
+    }
+
     /// As [`Sandbox::write`](super::super::Sandbox::write). Keeps the mode of a file that is replaced.
-    pub(super) fn write(&self, given: &str, content: &[u8]) -> Result<(), SandboxError> {
+    pub(super) fn write(&self, given: &str, mut content: &[u8]) -> Result<(), SandboxError> {
+        self.replace(given, &mut content)
+    }
+
+    fn replace(&self, given: &str, content: &mut dyn Read) -> Result<(), SandboxError> {
         let target = self.target(given)?;
         let (Some(name), false) = (target.path.file_name(), given.ends_with('/')) else {
             return Err(SandboxError::Invalid(format!("{given}: is a directory, not a file name")));
         };
-        let write = || -> io::Result<()> {
+        let write = |content: &mut dyn Read| -> io::Result<()> {
             let parent = self.make_directories(&target.dir, target.path.parent().unwrap_or(Path::new("")))?;
             let mode = match parent.symlink_metadata(name) {
                 Ok(metadata) if metadata.is_dir() => return Err(io::Error::from(io::ErrorKind::IsADirectory)),
@@ -118,12 +133,12 @@ impl Files {
             }
             written
         };
-        write().map_err(|error| target.error(&error))
+        write(content).map_err(|error| target.error(&error))
     }
 
-    fn write_new(&self, parent: &Dir, name: &str, content: &[u8], mode: u32) -> io::Result<()> {
+    fn write_new(&self, parent: &Dir, name: &str, content: &mut dyn Read, mode: u32) -> io::Result<()> {
         let mut file = parent.open_with(name, OpenOptions::new().write(true).create_new(true))?;
-        file.write_all(content)?;
+        io::copy(content, &mut file)?;
         self.give(&file)?;
         file.set_permissions(Permissions::from_mode(mode))
     }

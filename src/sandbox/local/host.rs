@@ -1,9 +1,9 @@
 //! Which pieces of this machine a sandbox sees: system directories, interpreters, a few device and configuration files.
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::interpreters;
 use super::plan::{Ids, Mount, MountAccess};
 
 /// The part of a plan that is the same for all sandboxes of this machine.
@@ -23,7 +23,6 @@ const CONFIGURATION: [&str; 6] =
     ["/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.conf.d", "/etc/ssl/certs", "/etc/ssl/openssl.cnf", "/etc/localtime"];
 const DEVICES: [&str; 5] = ["/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"];
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-const INTERPRETERS: [&str; 4] = ["python3", "node", "bash", "git"];
 
 impl Host {
     /// Looks around once. `search_path` is where interpreters are looked for that are not among the system's own.
@@ -46,13 +45,29 @@ impl Host {
         let existing = |path: &&&str| Path::new(path).exists();
         mounts.extend(CONFIGURATION.iter().filter(existing).map(|path| same_place(path, MountAccess::Read)));
         mounts.extend(DEVICES.iter().filter(existing).map(|path| same_place(path, MountAccess::Device)));
+        mounts.extend(interpreters::configuration().iter().map(|path| same_place(path, MountAccess::Read)));
         let mut path = PATH.to_owned();
-        for prefix in other_interpreters(search_path) {
-            path.push_str(&format!(":{}/bin", prefix.display()));
-            mounts.push(same_place(&prefix.to_string_lossy(), MountAccess::Read));
+        for place in interpreters::beyond(&system_directories(), search_path) {
+            path.push_str(&format!(":{}", place.programs.display()));
+            mounts.extend(place.shown.map(|shown| same_place(&shown.to_string_lossy(), MountAccess::Read)));
         }
         let shell = if is_program("bash", &system_directories()) { "bash" } else { "sh" };
         Self { mounts, links, files: files(), path, shell }
+    }
+
+    /// True when programs inside find a program of this name.
+    pub(super) fn has(&self, program: &str) -> bool {
+        is_program(program, &self.path.split(':').map(PathBuf::from).collect::<Vec<_>>())
+    }
+
+    /// Shows more of this machine, read-only.
+    pub(super) fn show(&mut self, further: &[(PathBuf, &str)]) {
+        let mount = |(source, target): &(PathBuf, &str)| Mount {
+            source: source.clone(),
+            target: (*target).to_owned(),
+            access: MountAccess::Read,
+        };
+        self.mounts.extend(further.iter().map(mount));
     }
 }
 
@@ -64,25 +79,8 @@ fn system_directories() -> Vec<PathBuf> {
     PATH.split(':').map(PathBuf::from).collect()
 }
 
-fn is_program(name: &str, directories: &[PathBuf]) -> bool {
+pub(super) fn is_program(name: &str, directories: &[PathBuf]) -> bool {
     directories.iter().any(|directory| directory.join(name).is_file())
-}
-
-/// Prefixes (`<prefix>/bin/<name>`) of interpreters the system does not have by itself.
-fn other_interpreters(search_path: &[PathBuf]) -> BTreeSet<PathBuf> {
-    let missing = INTERPRETERS.iter().filter(|name| !is_program(name, &system_directories()));
-    missing.filter_map(|name| search_path.iter().find_map(|directory| prefix_of(&directory.join(name)))).collect()
-}
-
-/// Where an interpreter is really installed. Wrapper scripts do not count, nor prefixes that would show a whole home directory.
-fn prefix_of(program: &Path) -> Option<PathBuf> {
-    let real = program.canonicalize().ok()?;
-    let mut magic = [0; 4];
-    std::io::Read::read_exact(&mut fs::File::open(&real).ok()?, &mut magic).ok()?;
-    let bin = real.parent().filter(|bin| bin.ends_with("bin"))?;
-    let prefix = bin.parent()?;
-    let deep_enough = prefix.components().count() > 3 || prefix.starts_with("/opt");
-    (magic == *b"\x7fELF" && deep_enough && !prefix.starts_with("/usr")).then(|| prefix.to_owned())
 }
 
 fn files() -> Vec<(String, String)> {

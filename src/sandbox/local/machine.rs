@@ -1,7 +1,7 @@
 //! One local sandbox: its files, and commands behind walls.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,23 +10,27 @@ use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
 
 use super::cgroup::Cgroups;
-use super::exec::{self, Bounds, Finished, NotRun};
+use super::exec::{self, Bounds, Finished, Job, NotRun};
 use super::files::Files;
 use super::network;
 use super::paths::{self, WORKSPACE};
-use super::plan::{self, Limits, Mount, MountAccess, Plan};
-use super::program::{self, NodeVersion, Prepared};
-use super::{LayerName, RECORD, Record, Shared, blocking, host, is_directory_name, make_private_directory, short_hash};
+use super::plan::{self, Egress, Limits, Mount, MountAccess, Plan};
+use super::program::{self, CodeFile, Prepared};
+use super::shared_network::Network;
+use super::{LayerName, RECORD, Record, Shared, blocking, host, is_directory_name, make_private_directory};
+use crate::sandbox::language::NodeVersion;
+use crate::sandbox::typescript;
 use crate::sandbox::{
     Command, Exec, Executed, FileInfo, LANGUAGE_LABEL, Language, Offsets, Preview, ProcessReport, Sandbox, SandboxError,
     SandboxId, WalkBounds, Walked,
 };
 
 /// One directory, and the walls around what runs in it.
+#[derive(Clone)]
 pub(super) struct LocalSandbox {
     pub(super) id: SandboxId,
-    shared: Arc<Shared>,
-    files: Files,
+    pub(super) shared: Arc<Shared>,
+    pub(super) files: Files,
     language: Language,
     env: BTreeMap<String, String>,
 }
@@ -43,10 +47,7 @@ impl LocalSandbox {
                     _ => Err(std::io::Error::other("this name belongs to another conversation; choose another name")),
                 },
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                    // Written under another name first: a crash leaves either no record or a whole one.
-                    let new = directory.join(format!("{RECORD}.new"));
-                    std::fs::write(&new, serde_json::to_vec(&record)?)?;
-                    std::fs::rename(&new, &path)?;
+                    write_record(&directory, &record)?;
                     Ok(record)
                 }
                 Err(error) => Err(error),
@@ -70,6 +71,15 @@ impl LocalSandbox {
         Self::with_record(shared, id, record)
     }
 
+    /// Gives a sandbox without a thread to one.
+    pub(super) fn adopt(shared: Arc<Shared>, id: SandboxId, record: Record) -> Result<Self, SandboxError> {
+        // Known to exist and to be readable.
+        Self::find(Arc::clone(&shared), id.clone())?;
+        let written = write_record(&shared.config.root.join(&id.0), &record);
+        written.map_err(|error| SandboxError::Unavailable(format!("{id}: {error}")))?;
+        Self::with_record(shared, id, record)
+    }
+
     fn with_record(shared: Arc<Shared>, id: SandboxId, record: Record) -> Result<Self, SandboxError> {
         let outside = host::outside_ids(&id.0);
         let files = Files { directory: shared.config.root.join(&id.0), outside };
@@ -90,8 +100,22 @@ impl LocalSandbox {
         cancel: &CancellationToken,
         node: Option<NodeVersion>,
     ) -> Result<Finished, SandboxError> {
-        let prepared = program::prepare(exec, &self.env, &self.shared.host, node)?;
-        let Prepared { program, code, needs } = prepared;
+        // A server that was started here is reached on 127.0.0.1.
+        let network = self.shared.processes.network(&self.id);
+        let ready = self.prepare(exec, node, if network.is_some() { Wires::Shared } else { Wires::Own }).await?;
+        let proxy = if network.is_some() { None } else { self.shared.config.network.proxy(&self.id.0) };
+        let bounds = Bounds { timeout: exec.timeout, cancel, ask: None, proxy };
+        let job = ready.job(&self.shared.config.helper, network.as_deref());
+        let finished = exec::run(job, bounds, exec.output_limit, exec.listener.as_ref()).await;
+        self.clean_up(&ready).await;
+        finished.map_err(|not_run| ready.explain(not_run))
+    }
+
+    /// Everything that is needed to run it. What this wrote is removed by [`Self::clean_up`].
+    pub(super) async fn prepare(&self, exec: &Exec, node: Option<NodeVersion>, wires: Wires) -> Result<Ready, SandboxError> {
+        let stripped = self.without_types(exec).await?;
+        let exec = stripped.as_ref().unwrap_or(exec);
+        let Prepared { program, code } = program::prepare(exec, &self.env, &self.shared.host, node)?;
         if let Some(code) = &code {
             self.write(&code.path, code.content.as_bytes()).await?;
         }
@@ -99,22 +123,30 @@ impl LocalSandbox {
         let config = &self.shared.config;
         let with_cgroups = !config.without.contains(&LayerName::ControlGroups);
         let cgroups = blocking(move || Ok(if with_cgroups { Cgroups::make(&limits) } else { Cgroups::default() })).await?;
-        let plan = self.plan(program, limits, &cgroups);
-        let bounds =
-            Bounds { timeout: exec.timeout, output_limit: exec.output_limit, cancel, proxy: config.network.proxy(&self.id.0) };
-        let finished = exec::run(&config.helper, &plan, &cgroups, bounds).await;
-        if let Some(code) = &code {
-            let directory = code.path.rsplit_once('/').map_or(code.path.as_str(), |(directory, _)| directory);
-            // What is left behind lies in the private temporary directory and disturbs nobody.
-            let _ = self.delete(directory).await;
-        }
-        finished.map_err(|not_run| match not_run {
-            NotRun::ProgramMissing => program::missing(needs),
-            NotRun::Error(error) => error,
-        })
+        let plan = self.plan(program, limits, &cgroups, wires);
+        let language = match &exec.command {
+            Command::Code { language, .. } => Some(*language),
+            Command::Shell(_) => None,
+        };
+        Ok(Ready { plan, cgroups, code, language })
     }
 
-    fn plan(&self, program: plan::Program, limits: Limits, cgroups: &Cgroups) -> Plan {
+    /// The same command as JavaScript, when it is TypeScript.
+    async fn without_types(&self, exec: &Exec) -> Result<Option<Exec>, SandboxError> {
+        let Command::Code { language: language @ Language::Typescript, code, argv } = &exec.command else { return Ok(None) };
+        let code = typescript::strip_apart(&self.shared.config.helper, code).await?;
+        Ok(Some(Exec { command: Command::Code { language: *language, code, argv: argv.clone() }, ..exec.clone() }))
+    }
+
+    /// What is left behind lies in the private temporary directory and disturbs nobody.
+    pub(super) async fn clean_up(&self, ready: &Ready) {
+        if let Some(code) = &ready.code {
+            let directory = code.path.rsplit_once('/').map_or(code.path.as_str(), |(directory, _)| directory);
+            let _ = self.delete(directory).await;
+        }
+    }
+
+    fn plan(&self, program: plan::Program, limits: Limits, cgroups: &Cgroups, wires: Wires) -> Plan {
         let mut mounts = self.shared.host.mounts.clone();
         for place in [paths::Place::Workspace, paths::Place::Temporary] {
             let source = self.files.directory.join(place.outside());
@@ -127,13 +159,25 @@ impl LocalSandbox {
             files: self.shared.host.files.clone(),
             cgroups: cgroups.directories().to_vec(),
             limits,
-            egress: self.shared.config.network.is_open(),
+            egress: match wires {
+                _ if !self.shared.config.network.is_open() => Egress::None,
+                Wires::Own => Egress::Opened,
+                Wires::Shared => Egress::Shared,
+            },
             without: self.shared.config.without.clone(),
             program,
         }
     }
 
-    /// The version of Node, asked once per service and only when a command needs it.
+    /// The version of Node, when a command needs it.
+    pub(super) async fn node_for(&self, command: &Command) -> Result<Option<NodeVersion>, SandboxError> {
+        match command {
+            Command::Code { language: Language::Javascript | Language::Typescript, .. } => self.node().await,
+            Command::Code { .. } | Command::Shell(_) => Ok(None),
+        }
+    }
+
+    /// Asked once per service.
     async fn node(&self) -> Result<Option<NodeVersion>, SandboxError> {
         let ask = async || {
             let exec = Exec::shell("exec node --version", Duration::from_secs(20), 1024);
@@ -143,10 +187,6 @@ impl LocalSandbox {
         self.shared.node.get_or_try_init(ask).await.copied()
     }
 
-    fn kept_path(&self, key: &str) -> PathBuf {
-        self.files.directory.join(format!("kept-{:08x}.bin", short_hash(key)))
-    }
-
     async fn on_files<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Files) -> Result<T, SandboxError> + Send + 'static,
@@ -154,6 +194,49 @@ impl LocalSandbox {
         let files = self.files.clone();
         blocking(move || work(&files)).await
     }
+}
+
+/// Whose network a command runs in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wires {
+    /// One of its own.
+    Own,
+    /// That of the programs in the background.
+    Shared,
+}
+
+/// A command that can be run.
+pub(super) struct Ready {
+    plan: Plan,
+    cgroups: Cgroups,
+    code: Option<CodeFile>,
+    language: Option<Language>,
+}
+
+impl Ready {
+    /// What the helper gets.
+    pub(super) fn job<'a>(&'a self, helper: &'a Path, network: Option<&'a Network>) -> Job<'a> {
+        Job { helper, plan: &self.plan, cgroups: &self.cgroups, network }
+    }
+
+    /// Why it did not run, in words for the model.
+    pub(super) fn explain(&self, not_run: NotRun) -> SandboxError {
+        match not_run {
+            // What a program needs was there a moment ago.
+            NotRun::ProgramMissing => match self.language {
+                Some(language) => program::missing(language, language.needs()[0][0]),
+                None => SandboxError::Invalid("there is no shell in the sandbox, so commands cannot run here".to_owned()),
+            },
+            NotRun::Error(error) => error,
+        }
+    }
+}
+
+/// Written under another name first: a crash leaves either no record or a whole one.
+fn write_record(directory: &Path, record: &Record) -> std::io::Result<()> {
+    let new = directory.join(format!("{RECORD}.new"));
+    std::fs::write(&new, serde_json::to_vec(record)?)?;
+    std::fs::rename(&new, directory.join(RECORD))
 }
 
 #[async_trait]
@@ -170,32 +253,8 @@ impl Sandbox for LocalSandbox {
         self.language
     }
 
-    async fn keep(&self, key: &str, bytes: &[u8]) -> Result<(), SandboxError> {
-        let path = self.kept_path(key);
-        let (bytes, id) = (Bytes::copy_from_slice(bytes), self.id.clone());
-        blocking(move || {
-            let new = path.with_extension("new");
-            let write = std::fs::write(&new, &bytes).and_then(|()| std::fs::rename(&new, &path));
-            write.map_err(|error| SandboxError::Unavailable(format!("{id}: {error}")))
-        })
-        .await
-    }
-
-    async fn kept(&self, key: &str) -> Result<Option<Bytes>, SandboxError> {
-        let (path, id) = (self.kept_path(key), self.id.clone());
-        blocking(move || match std::fs::read(path) {
-            Ok(bytes) => Ok(Some(bytes.into())),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(SandboxError::Unavailable(format!("{id}: {error}"))),
-        })
-        .await
-    }
-
     async fn exec(&self, exec: Exec, cancel: &CancellationToken) -> Result<Executed, SandboxError> {
-        let node = match &exec.command {
-            Command::Code { language: Language::Javascript | Language::Typescript, .. } => self.node().await?,
-            Command::Code { language: Language::Python | Language::Shell, .. } | Command::Shell(_) => None,
-        };
+        let node = self.node_for(&exec.command).await?;
         Ok(self.run(&exec, cancel, node).await?.executed)
     }
 
@@ -214,6 +273,12 @@ impl Sandbox for LocalSandbox {
         }
         let (path, content) = (path.to_owned(), Bytes::copy_from_slice(content));
         self.on_files(move |files| files.write(&path, &content)).await
+    }
+
+    async fn upload(&self, source: &Path, path: &str) -> Result<(), SandboxError> {
+        let limit = self.shared.config.disk_mb.saturating_mul(1 << 20);
+        let (source, path) = (source.to_owned(), path.to_owned());
+        self.on_files(move |files| files.upload(&source, &path, limit)).await
     }
 
     async fn list(&self, path: &str) -> Result<Vec<FileInfo>, SandboxError> {
@@ -241,20 +306,20 @@ impl Sandbox for LocalSandbox {
         self.on_files(move |files| files.create_directory(&path)).await
     }
 
-    async fn start(&self, _: &str, _: Exec) -> Result<(), SandboxError> {
-        Err(SandboxError::Invalid("local sandboxes run nothing in the background".to_owned()))
+    async fn start(&self, name: &str, exec: Exec) -> Result<(), SandboxError> {
+        self.start_program(name, exec).await
     }
 
-    async fn process(&self, name: &str, _: Offsets, _: usize) -> Result<ProcessReport, SandboxError> {
-        Err(SandboxError::NotFound(format!("process {name}")))
+    async fn process(&self, name: &str, from: Offsets, limit: usize) -> Result<ProcessReport, SandboxError> {
+        self.report(name, from, limit).await
     }
 
-    async fn stop(&self, _: &str, _: Duration) -> Result<(), SandboxError> {
-        Ok(())
+    async fn stop(&self, name: &str, grace: Duration) -> Result<(), SandboxError> {
+        self.stop_program(name, grace).await
     }
 
     async fn processes(&self) -> Result<Vec<String>, SandboxError> {
-        Ok(Vec::new())
+        self.programs().await
     }
 
     async fn preview(&self, _: u16) -> Result<Preview, SandboxError> {

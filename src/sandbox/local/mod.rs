@@ -1,8 +1,9 @@
 //! The sandbox on this machine: each command runs behind namespaces, a root of its own, Landlock and limits, or not at all.
 //!
-//! A sandbox is a directory, `<root>/<name>/{workspace,tmp}`; between commands nothing of it runs. `init` is the helper that
-//! builds the walls around a command (this binary, started again), `plan` what it is told, `exec` starts and ends it. File
-//! operations are done by the service itself, below a directory handle.
+//! A sandbox is a directory, `<root>/<name>/{workspace,tmp}`; between commands nothing of it runs but what was started in the
+//! background (`processes`), which shares its network (`shared_network`) with the commands of the same sandbox. `init` is the helper that builds
+//! the walls around a command (this binary, started again), `plan` what it is told, `exec` starts and ends it. File operations
+//! are done by the service itself, below a directory handle.
 //!
 //! # Threat model
 //!
@@ -12,7 +13,8 @@
 //!
 //! **What is protected.** The service and its secrets (keys, tokens, database); files, processes and devices of this machine;
 //! sandboxes of other threads; everything this machine reaches by network; and that the machine stays usable. Not protected from
-//! the code: its own workspace, `/tmp`, and other commands of the same sandbox (which do not see each other, but share files).
+//! the code: its own workspace, `/tmp`, and other commands of the same sandbox (they do not see each other, but share files, and the
+//! loopback while something runs in the background).
 //!
 //! **What each wall stops.** In the order they are built; [`LayerName::absence`] says what is lost without one.
 //!
@@ -21,7 +23,7 @@
 //! | control groups | using up memory, processes and processors, exactly and for all processes together | no: the helper watches memory, disk and files without a name every few milliseconds, `rlimits` count processes |
 //! | user namespace | any right of the service or of root: files, signals, capabilities; where the service is root, each sandbox is a user of its own | yes |
 //! | mount namespace, root directory | seeing files: only system directories (read-only, no devices, no set-user-id), `/workspace`, `/tmp` | yes |
-//! | pid namespace, `proc` | seeing, signalling or tracing processes of this machine; outliving the command; what `/proc` says of the kernel | yes |
+//! | pid namespace, `proc` | seeing, signalling or tracing processes of this machine and of other commands; outliving the own command; what `/proc` says of the kernel | yes |
 //! | network namespace | every connection out, abstract sockets, the machine's loopback and metadata addresses | yes |
 //! | egress | reaching more than `SANDBOX_NETWORK` allows: see [`proxy`](super::proxy) | yes |
 //! | ipc, uts namespace | shared memory and queues of others; changing the host name | yes |
@@ -50,19 +52,24 @@
 //!
 //! `tests/it/attacks.rs` makes the attacks, with all walls and with each one left out in turn; `tests/it/egress.rs` those on the proxy.
 
+mod background;
 mod cgroup;
 mod exec;
 mod files;
 mod host;
 pub mod init;
+mod interpreters;
 mod isolation;
 mod machine;
 mod network;
 mod output;
 mod paths;
 mod plan;
+mod process;
+mod processes;
 mod program;
 mod remove;
+mod shared_network;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -80,7 +87,8 @@ use self::host::Host;
 pub use self::isolation::{Isolation, Layer, LayerName};
 use self::machine::LocalSandbox;
 use self::plan::Limits;
-use self::program::NodeVersion;
+use self::processes::Processes;
+use super::language::NodeVersion;
 use super::proxy::Policy;
 use super::{Exec, Listed, Provider, Sandbox, SandboxError, SandboxId, SandboxSpec, Surroundings};
 use crate::id::ThreadId;
@@ -120,6 +128,7 @@ struct Shared {
     config: LocalConfig,
     host: Host,
     node: OnceCell<Option<NodeVersion>>,
+    processes: Processes,
 }
 
 /// What is remembered of a sandbox, in a file the code inside cannot see.
@@ -135,14 +144,28 @@ const RECORD: &str = "sandbox.json";
 impl LocalProvider {
     /// Looks at this machine and prepares the root directory; runs nothing yet. Fails when the directory cannot be made.
     pub fn new(config: LocalConfig) -> Result<Self, SandboxError> {
+        Self::showing(config, &[])
+    }
+
+    /// The same, with further files or directories of this machine visible inside, read-only: where they are, and where they appear.
+    pub fn showing(config: LocalConfig, further: &[(PathBuf, &str)]) -> Result<Self, SandboxError> {
         let unavailable = |error: std::io::Error| SandboxError::Unavailable(format!("{}: {error}", config.root.display()));
         make_private_directory(&config.root).map_err(unavailable)?;
         let root = config.root.canonicalize().map_err(unavailable)?;
         cgroup::sweep();
         sweep_trash(&root);
-        let host = Host::look(&config.search_path);
+        let mut host = Host::look(&config.search_path);
+        host.show(further);
         let config = LocalConfig { root, ..config };
-        Ok(Self { shared: Arc::new(Shared { config, host, node: OnceCell::new() }) })
+        let (node, processes) = (OnceCell::new(), Processes::default());
+        Ok(Self { shared: Arc::new(Shared { config, host, node, processes }) })
+    }
+
+    /// Ends what runs in the background and waits until it is gone; nothing can be started afterwards. Dropping the provider does
+    /// the same without waiting.
+    pub async fn close(&self) {
+        self.shared.processes.close();
+        self.shared.processes.closed().await;
     }
 
     /// Runs a program behind the walls and reports which stood. [`SandboxError::NoIsolation`] when one is missing without which
@@ -157,11 +180,22 @@ impl LocalProvider {
         Ok(Isolation { layers })
     }
 
+    /// Where the private `/tmp` of a sandbox lies on this machine. What is in there is made by the code inside.
+    pub fn temporary(&self, id: &SandboxId) -> PathBuf {
+        self.shared.config.root.join(&id.0).join(paths::Place::Temporary.outside())
+    }
+
     async fn open(&self, spec: SandboxSpec) -> Result<LocalSandbox, SandboxError> {
         let name = directory_name(&spec);
         let record = Record { thread: spec.thread, labels: spec.labels, env: spec.env };
         let shared = Arc::clone(&self.shared);
         blocking(move || LocalSandbox::create(shared, name, record)).await
+    }
+}
+
+impl Drop for LocalProvider {
+    fn drop(&mut self) {
+        self.shared.processes.close();
     }
 }
 
@@ -182,6 +216,7 @@ impl Provider for LocalProvider {
     }
 
     async fn remove(&self, id: &SandboxId) -> Result<(), SandboxError> {
+        self.shared.processes.remove(id).await;
         let (root, id) = (self.shared.config.root.clone(), id.clone());
         blocking(move || {
             if !is_directory_name(&id.0) {
@@ -197,6 +232,12 @@ impl Provider for LocalProvider {
         .await
     }
 
+    async fn adopt(&self, id: &SandboxId, spec: SandboxSpec) -> Result<Arc<dyn Sandbox>, SandboxError> {
+        let record = Record { thread: spec.thread, labels: spec.labels, env: spec.env };
+        let (shared, id) = (Arc::clone(&self.shared), id.clone());
+        Ok(Arc::new(blocking(move || LocalSandbox::adopt(shared, id, record)).await?))
+    }
+
     async fn labelled(&self, labels: &BTreeMap<String, String>, limit: usize) -> Result<Vec<Listed>, SandboxError> {
         let (root, labels) = (self.shared.config.root.clone(), labels.clone());
         blocking(move || {
@@ -208,7 +249,7 @@ impl Provider for LocalProvider {
                 let Ok(record) = serde_json::from_slice::<Record>(&json) else { continue };
                 if labels.iter().all(|(name, value)| record.labels.get(name) == Some(value)) {
                     let id = SandboxId(entry.file_name().to_string_lossy().into_owned());
-                    let made = entry.metadata().and_then(|metadata| metadata.created()).ok();
+                    let made = entry.metadata().and_then(|metadata| metadata.created().or_else(|_| metadata.modified())).ok();
                     listed.push(Listed { id, labels: record.labels, created_at: made.map(Into::into) });
                 }
                 if listed.len() == limit {

@@ -2,8 +2,6 @@
 
 use std::collections::VecDeque;
 
-use tokio::io::{AsyncRead, AsyncReadExt};
-
 use super::super::Output;
 
 /// Room for the line that says what was left out.
@@ -27,7 +25,8 @@ impl Ring {
         Self { head: Vec::new(), head_limit, tail: VecDeque::new(), tail_limit: limit - head_limit, total: 0 }
     }
 
-    fn push(&mut self, bytes: &[u8]) {
+    /// Takes what was printed next.
+    pub(super) fn push(&mut self, bytes: &[u8]) {
         self.total += bytes.len() as u64;
         let (first, rest) = bytes.split_at(bytes.len().min(self.head_limit - self.head.len()));
         self.head.extend_from_slice(first);
@@ -72,17 +71,6 @@ fn cut_broken_end(bytes: &mut Vec<u8>) {
 fn cut_broken_start(bytes: &mut Vec<u8>) {
     let rest = bytes.iter().take(3).take_while(|byte| **byte & 0b1100_0000 == 0b1000_0000).count();
     bytes.drain(..rest);
-}
-
-/// Reads to the end.
-pub(super) async fn capture(mut stream: impl AsyncRead + Unpin, ring: &mut Ring) {
-    let mut buffer = vec![0; 16 << 10];
-    loop {
-        match stream.read(&mut buffer).await {
-            Ok(0) | Err(_) => return,
-            Ok(count) => ring.push(&buffer[..count]),
-        }
-    }
 }
 
 impl From<Ring> for Output {

@@ -7,6 +7,24 @@ use serde::{Deserialize, Serialize};
 
 use super::isolation::{Layer, LayerName};
 
+/// What a helper is asked to do. `P` is a [`Plan`] or a reference to one.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Order<P = Plan> {
+    /// Run one program. Two descriptors may come with it: the user and the network namespace to join instead of new ones.
+    Run(P),
+    /// Make a user and a network namespace, hand back their descriptors, with that of a listener for the proxy, and end.
+    Hold {
+        /// As in [`Plan`].
+        become_outside: Option<Ids>,
+        /// Whether there is a listener.
+        egress: bool,
+    },
+}
+
+/// What the service says to a running helper, besides hanging up: ask everything inside to end.
+pub(super) const ASK_TO_END: u8 = b'e';
+
 /// Everything the helper needs to build one isolated machine and run one program in it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Plan {
@@ -22,8 +40,8 @@ pub(super) struct Plan {
     pub cgroups: Vec<PathBuf>,
     /// Ceilings.
     pub limits: Limits,
-    /// Whether a listener for the service's proxy is opened inside and handed out, before anything else is said.
-    pub egress: bool,
+    /// The way to the service's proxy.
+    pub egress: Egress,
     /// Walls that are left out; see [`LocalConfig::without`](super::LocalConfig::without).
     pub without: BTreeSet<LayerName>,
     /// The program.
@@ -35,6 +53,18 @@ impl Plan {
     pub(super) fn unless_left_out<E>(&self, name: LayerName, build: impl FnOnce() -> Result<Layer, E>) -> Result<Layer, E> {
         if self.without.contains(&name) { Ok(Layer::left_out(name)) } else { build() }
     }
+}
+
+/// Whether a program reaches the service's proxy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Egress {
+    /// It does not.
+    None,
+    /// A listener is opened inside and handed out, before anything else is said.
+    Opened,
+    /// It is open already in the network that is joined.
+    Shared,
 }
 
 /// A user and a group of this machine.

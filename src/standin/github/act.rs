@@ -50,6 +50,7 @@ impl GithubStandin {
                 collaborators: Default::default(),
                 created_at,
                 open_issues: 0,
+                git: Default::default(),
             };
             if !as_app {
                 // A machine account is invited to work; an App is installed.

@@ -12,12 +12,12 @@ use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 
+use super::super::wire::{Cut, CuttableListener};
 use super::auth::{Actor, actor};
 use super::fault::Fate;
 use super::refuse::Refuse;
-use super::wire::{Cut, CuttableListener};
 use super::world::{RequestRecord, World};
-use super::{Shared, conversation, people};
+use super::{Shared, conversation, git, people};
 
 const LARGEST_REQUEST: usize = 2 * 1024 * 1024;
 
@@ -43,6 +43,11 @@ fn routes() -> Router<Arc<Shared>> {
         .route("/user", get(people::myself))
         .route("/users/{login}", get(people::user))
         .route("/repos/{owner}/{repo}", get(people::repository))
+        .route("/repos/{owner}/{repo}/commits/{reference}", get(git::commit))
+        .route("/repos/{owner}/{repo}/contents/{*path}", get(git::contents))
+        .route("/repos/{owner}/{repo}/pulls/{number}", get(git::pull))
+        .route("/repos/{owner}/{repo}/pulls/{number}/commits", get(git::pull_commits))
+        .route("/repos/{owner}/{repo}/tarball/{reference}", get(git::tarball))
         .route("/repos/{owner}/{repo}/installation", get(people::repository_installation))
         .route("/repos/{owner}/{repo}/collaborators/{login}/permission", get(people::permission))
         .route("/repos/{owner}/{repo}/issues/{number}", get(conversation::issue))

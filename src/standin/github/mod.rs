@@ -8,13 +8,14 @@
 mod act;
 mod api;
 mod auth;
+mod codeload;
 mod conversation;
 mod deliver;
 mod fault;
+mod git;
 mod people;
 mod refuse;
 mod shape;
-mod wire;
 mod world;
 
 use std::collections::BTreeMap;
@@ -29,6 +30,7 @@ use url::Url;
 pub use self::act::Commented;
 pub use self::deliver::{Delivery, Sent};
 pub use self::fault::{Fault, Limit};
+pub use self::git::{Archive, Node};
 pub use self::world::{Comment, Issue, IssueRef, Reaction, RequestRecord, User, UserKind, Version, Visibility, World};
 use crate::clock::{Clock, SystemClock};
 use crate::secret::{SecretString, secret};
@@ -81,6 +83,7 @@ impl Default for Options {
 pub struct GithubStandin {
     shared: Arc<Shared>,
     server: JoinHandle<()>,
+    codeload: JoinHandle<()>,
 }
 
 /// What requests and the handle share.
@@ -88,6 +91,8 @@ struct Shared {
     world: Mutex<World>,
     changed: watch::Sender<u64>,
     origin: String,
+    /// Where archives are.
+    codeload: String,
     base_path: String,
     expects: Expects,
     token: SecretString,
@@ -129,10 +134,13 @@ impl GithubStandin {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let origin = format!("http://{}", listener.local_addr()?);
         let world = World::new(&options, &origin);
+        let archives = TcpListener::bind("127.0.0.1:0").await?;
+        let codeload = format!("http://{}", archives.local_addr()?);
         let shared = Arc::new(Shared {
             world: Mutex::new(world),
             changed: watch::Sender::new(0),
             origin,
+            codeload,
             base_path: options.base_path,
             expects: options.expects,
             token: secret(format!("ghp_{}", auth::random())),
@@ -142,7 +150,8 @@ impl GithubStandin {
             clock: options.clock,
         });
         let server = tokio::spawn(api::serve(listener, shared.clone()));
-        Ok(Self { shared, server })
+        let codeload = tokio::spawn(codeload::serve(archives, shared.clone()));
+        Ok(Self { shared, server, codeload })
     }
 
     /// The base URL of the API, base path included, without trailing slash.
@@ -270,5 +279,6 @@ impl GithubStandin {
 impl Drop for GithubStandin {
     fn drop(&mut self) {
         self.server.abort();
+        self.codeload.abort();
     }
 }

@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::auth::Grant;
 use super::deliver::Delivery;
 use super::fault::{Fault, Limit};
+use super::git::Git;
 use super::{Expects, Options};
 use crate::clock::Clock;
 use crate::settings::Permission;
@@ -49,6 +50,8 @@ pub struct World {
     pub(super) content_per_minute: Option<usize>,
     pub(super) content: VecDeque<DateTime<Utc>>,
     pub(super) requests: VecDeque<RequestRecord>,
+    /// Tokens in addresses of archives, with the repository and commit each is for.
+    pub(super) archive_tokens: BTreeMap<String, (i64, String)>,
 }
 
 /// An account.
@@ -90,6 +93,7 @@ pub(super) struct Repository {
     pub collaborators: BTreeMap<String, Permission>,
     pub created_at: DateTime<Utc>,
     pub open_issues: usize,
+    pub git: Git,
 }
 
 impl Repository {
@@ -240,6 +244,7 @@ impl World {
             content_per_minute: None,
             content: VecDeque::new(),
             requests: VecDeque::new(),
+            archive_tokens: BTreeMap::new(),
         };
         world.add_user(&our_login, kind);
         world

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use threadbox::app::{App, Parts, Role};
-use threadbox::clock::SystemClock;
+use threadbox::clock::{Clock, ManualClock, SystemClock};
 use threadbox::db;
 use threadbox::github::Pace;
 use threadbox::model::{Patience, RetryPolicy};
@@ -95,6 +95,11 @@ impl Bot {
         let app = App::start(self.settings.clone(), Role::All, own.pool.clone(), self.parts.clone()).await.unwrap();
         self.github.deliver_to(format!("http://{}/webhooks/github", app.address().unwrap()));
         self.app = Some((app, own));
+    }
+
+    /// The service lives this much later from its next start on.
+    pub fn later(&mut self, by: chrono::TimeDelta) {
+        self.parts.clock = Arc::new(ManualClock::at(SystemClock.now() + by));
     }
 
     /// Where HTTP listens.

@@ -10,17 +10,22 @@ use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg}
 
 use super::super::isolation::Layer;
 use super::super::network::PROXY;
-use super::super::plan::Plan;
+use super::super::plan::{Egress, Plan};
 use super::{Building, Line, Refused};
 
 /// Opens it if the plan says so. Must come before anything is said on the line, and before any program runs.
 pub(super) fn open(plan: &Plan, line: &Line) -> core::result::Result<Layer, Refused> {
-    if !plan.egress {
-        return Ok(Layer::given("egress", "none"));
+    match plan.egress {
+        Egress::None => return Ok(Layer::given("egress", "none")),
+        Egress::Opened => hand_over(line, &listen()?).building("egress", "hand the listener over")?,
+        Egress::Shared => {}
     }
-    let listener = TcpListener::bind(PROXY).building("egress", "listen inside")?;
-    hand_over(line, &listener).building("egress", "hand the listener over")?;
     Ok(Layer::given("egress", "only what SANDBOX_NETWORK allows, through the service's proxy"))
+}
+
+/// Where the proxy is, as programs inside see it.
+pub(super) fn listen() -> core::result::Result<TcpListener, Refused> {
+    TcpListener::bind(PROXY).building("egress", "listen inside")
 }
 
 fn hand_over(line: &Line, listener: &TcpListener) -> Result<()> {

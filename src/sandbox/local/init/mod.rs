@@ -9,16 +9,22 @@ mod outer;
 mod program;
 mod root;
 mod seccomp;
+mod shared;
 mod sys;
 #[rustfmt::skip] // one line for each call would be long
 mod syscalls;
 mod watch;
 
-use std::io::{Read, Write};
-use std::os::fd::AsFd;
+use std::io::{IoSliceMut, Read, Write};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 
-use super::plan::{Event, Plan};
+use rustix::io::retry_on_intr;
+use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
+
+use super::plan::{Event, Order};
+use shared::Namespaces;
 
 /// A plan is a few kilobytes; one that claims more is not ours.
 const MAX_PLAN: usize = 16 << 20;
@@ -40,8 +46,12 @@ pub fn main() -> ! {
 fn run() -> std::io::Result<()> {
     // Standard input is the socket; the copy is closed on exec, and the program gets another standard input.
     let mut line = Line(UnixStream::from(std::io::stdin().as_fd().try_clone_to_owned()?));
-    let plan = line.plan()?;
-    if let Err(refused) = outer::run(&plan, &mut line) {
+    let (order, namespaces) = line.order()?;
+    let done = match order {
+        Order::Run(plan) => outer::run(&plan, namespaces, &mut line),
+        Order::Hold { become_outside, egress } => shared::hold(become_outside, egress, &mut line),
+    };
+    if let Err(refused) = done {
         line.say(&refused.event());
     }
     Ok(())
@@ -51,16 +61,41 @@ fn run() -> std::io::Result<()> {
 struct Line(UnixStream);
 
 impl Line {
-    fn plan(&mut self) -> std::io::Result<Plan> {
+    fn order(&mut self) -> std::io::Result<(Order, Option<Namespaces>)> {
         let mut length = [0; 4];
-        self.0.read_exact(&mut length)?;
+        let namespaces = self.first_bytes(&mut length)?;
         let length = u32::from_le_bytes(length) as usize;
         if length > MAX_PLAN {
             return Err(std::io::Error::other("the plan is too long"));
         }
         let mut json = vec![0; length];
         self.0.read_exact(&mut json)?;
-        serde_json::from_slice(&json).map_err(std::io::Error::other)
+        Ok((serde_json::from_slice(&json).map_err(std::io::Error::other)?, namespaces))
+    }
+
+    /// Reads the bytes with which descriptors may come.
+    fn first_bytes(&mut self, bytes: &mut [u8; 4]) -> std::io::Result<Option<Namespaces>> {
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
+        let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+        let received =
+            retry_on_intr(|| recvmsg(&self.0, &mut [IoSliceMut::new(bytes)], &mut ancillary, RecvFlags::CMSG_CLOEXEC))?.bytes;
+        let rights = ancillary.drain().filter_map(|message| match message {
+            RecvAncillaryMessage::ScmRights(rights) => Some(rights),
+            _ => None,
+        });
+        let mut descriptors: Vec<OwnedFd> = rights.flatten().collect();
+        self.0.read_exact(&mut bytes[received..])?;
+        match (descriptors.pop(), descriptors.pop()) {
+            (Some(network), Some(user)) => Ok(Some(Namespaces { user, network })),
+            (None, _) => Ok(None),
+            (Some(_), None) => Err(std::io::Error::other("a descriptor is missing")),
+        }
+    }
+
+    /// One byte of what the service says later on; none when it hung up.
+    fn hear(&mut self) -> Option<u8> {
+        let mut byte = [0];
+        matches!(self.0.read(&mut byte), Ok(1)).then_some(byte[0])
     }
 
     /// Reports. A service that is gone does not need to know, so failures are dropped.

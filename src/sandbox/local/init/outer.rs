@@ -12,17 +12,18 @@ use rustix::thread::UnshareFlags;
 
 use super::super::isolation::{Layer, LayerName};
 use super::super::plan::{INSIDE, Ids, Plan};
+use super::shared::{self, Namespaces};
 use super::sys::{self, Forked};
 use super::{Building, Line, Refused, root, watch};
 
 /// Builds the walls, runs the program behind them, and returns when nothing inside is left.
-pub(super) fn run(plan: &Plan, line: &mut Line) -> Result<(), Refused> {
+pub(super) fn run(plan: &Plan, shared: Option<Namespaces>, line: &mut Line) -> Result<(), Refused> {
     let mut layers = Vec::new();
     layers.push(join_cgroups(plan));
     // Root may see directories that the unprivileged user may not: what is needed of them is opened now.
     let early = plan.become_outside.and_then(|_| root::open_sources(plan).ok());
-    let outside = leave_root(plan)?;
-    make_namespaces(plan, outside, &mut layers)?;
+    let outside = leave_root(plan.become_outside)?;
+    make_namespaces(plan, outside, shared, &mut layers)?;
     root::detach_from_host()?;
     let sources = match early {
         Some(sources) => sources,
@@ -54,8 +55,8 @@ fn join_cgroups(plan: &Plan) -> Layer {
 }
 
 /// Becomes the unprivileged user for good, and returns who we are on this machine.
-fn leave_root(plan: &Plan) -> Result<Ids, Refused> {
-    let Some(ids) = plan.become_outside else {
+pub(super) fn leave_root(become_outside: Option<Ids>) -> Result<Ids, Refused> {
+    let Some(ids) = become_outside else {
         return Ok(Ids { uid: rustix::process::geteuid().as_raw(), gid: rustix::process::getegid().as_raw() });
     };
     let (uid, gid) = (Uid::from_raw(ids.uid), Gid::from_raw(ids.gid));
@@ -71,13 +72,22 @@ fn leave_root(plan: &Plan) -> Result<Ids, Refused> {
     Ok(ids)
 }
 
-fn make_namespaces(plan: &Plan, outside: Ids, layers: &mut Vec<Layer>) -> Result<(), Refused> {
+/// A user namespace in which the user of the program is the only one.
+pub(super) fn make_user_namespace(outside: Ids) -> Result<(), Refused> {
     sys::unshare(UnshareFlags::NEWUSER).building("user namespace", "unshare")?;
     fs::write("/proc/self/setgroups", "deny").building("user namespace", "deny setgroups")?;
     fs::write("/proc/self/uid_map", format!("{} {} 1", INSIDE.uid, outside.uid)).building("user namespace", "map the user")?;
-    fs::write("/proc/self/gid_map", format!("{} {} 1", INSIDE.gid, outside.gid)).building("user namespace", "map the group")?;
-    layers.push(Layer::given("user namespace", format!("user {} inside is user {} outside", INSIDE.uid, outside.uid)));
+    fs::write("/proc/self/gid_map", format!("{} {} 1", INSIDE.gid, outside.gid)).building("user namespace", "map the group")
+}
 
+/// New namespaces, but for the two that may be shared with what else runs in this sandbox.
+fn make_namespaces(plan: &Plan, outside: Ids, shared: Option<Namespaces>, layers: &mut Vec<Layer>) -> Result<(), Refused> {
+    let joined = shared.is_some();
+    match shared {
+        Some(namespaces) => shared::join(namespaces)?,
+        None => make_user_namespace(outside)?,
+    }
+    layers.push(Layer::given("user namespace", format!("user {} inside is user {} outside", INSIDE.uid, outside.uid)));
     let required = [
         ("mount namespace", UnshareFlags::NEWNS, "own mounts"),
         ("pid namespace", UnshareFlags::NEWPID, "no other process is visible; all end together"),
@@ -93,6 +103,10 @@ fn make_namespaces(plan: &Plan, outside: Ids, layers: &mut Vec<Layer>) -> Result
         (LayerName::UtsNamespace, UnshareFlags::NEWUTS, "own host name"),
     ];
     for (name, flag, detail) in separate {
+        if joined && name == LayerName::NetworkNamespace {
+            layers.push(Layer::given(name.name(), "no network device but the loopback of this sandbox"));
+            continue;
+        }
         layers.push(plan.unless_left_out(name, || {
             sys::unshare(flag).building(name.name(), "unshare")?;
             Ok(Layer::given(name.name(), detail))
@@ -107,10 +121,10 @@ fn make_namespaces(plan: &Plan, outside: Ids, layers: &mut Vec<Layer>) -> Result
     Ok(())
 }
 
-/// Waits until the first process is gone. When the service hangs up, everything is killed.
+/// Waits until the first process is gone. When the service hangs up, everything is killed. What it says is for the first process.
 fn wait_for(first: rustix::process::Pid, line: &Line) {
     if let Ok(exit) = pidfd_open(first, PidfdFlags::empty()) {
-        let mut fds = [PollFd::new(&exit, PollFlags::IN), PollFd::new(&line.0, PollFlags::IN | PollFlags::HUP)];
+        let mut fds = [PollFd::new(&exit, PollFlags::IN), PollFd::new(&line.0, PollFlags::RDHUP | PollFlags::HUP)];
         while let Err(rustix::io::Errno::INTR) = poll(&mut fds, None) {}
         if fds[0].revents().is_empty() {
             let _ = kill_process(first, Signal::KILL);

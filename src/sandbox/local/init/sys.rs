@@ -33,6 +33,18 @@ pub(super) fn unshare(flags: UnshareFlags) -> io::Result<()> {
     Ok(done?)
 }
 
+/// Signals every process of this pid namespace but the first one, which is the caller; anybody else has no say.
+pub(super) fn signal_all(signal: rustix::process::Signal) {
+    if rustix::process::getpid() != Pid::INIT {
+        return;
+    }
+    // SAFETY: kill reads and writes no memory; -1 means all the caller may signal, which are those in its pid namespace.
+    #[allow(unsafe_code)]
+    unsafe {
+        libc::kill(-1, signal.as_raw());
+    }
+}
+
 /// Closes what was inherited beyond the standard streams.
 pub(super) fn close_inherited() {
     // SAFETY: called first thing, when nothing in this process owns a descriptor above 2.

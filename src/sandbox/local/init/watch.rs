@@ -15,7 +15,7 @@ use rustix::thread::CapabilitySet;
 
 use super::super::super::Killed;
 use super::super::isolation::{Layer, LayerName};
-use super::super::plan::{Event, Limits, Plan};
+use super::super::plan::{ASK_TO_END, Event, Limits, Plan};
 use super::sys::{self, Forked};
 use super::{Building, Line, Refused, egress, program, root};
 
@@ -71,13 +71,16 @@ fn watch(child: Pid, limits: &Limits, line: &mut Line) {
     let mut watchdog = Watchdog::new(limits);
     loop {
         let timeout = Timespec { tv_sec: 0, tv_nsec: watchdog.pause().subsec_nanos().into() };
-        let hung_up = {
+        let spoken = {
             let mut fds = [PollFd::new(&ended, PollFlags::IN), PollFd::new(&line.0, PollFlags::IN | PollFlags::HUP)];
             let _ = poll(&mut fds, Some(&timeout));
             !fds[1].revents().is_empty()
         };
-        if hung_up {
-            return;
+        if spoken {
+            match line.hear() {
+                Some(ASK_TO_END) => sys::signal_all(Signal::TERM),
+                Some(_) | None => return,
+            }
         }
         if let Some(code) = reap(child) {
             return line.say(&Event::Exited { code });

@@ -14,7 +14,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 /// Cuts the connection a request came on: nothing more is sent.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Cut(Arc<AtomicBool>);
+pub(in crate::standin) struct Cut(Arc<AtomicBool>);
 
 impl Cut {
     pub fn cut(&self) {
@@ -26,7 +26,7 @@ impl Cut {
     }
 }
 
-pub(super) struct CuttableListener(pub TcpListener);
+pub(in crate::standin) struct CuttableListener(pub TcpListener);
 
 impl Listener for CuttableListener {
     type Io = Cuttable;
@@ -50,7 +50,7 @@ impl Connected<IncomingStream<'_, CuttableListener>> for Cut {
     }
 }
 
-pub(super) struct Cuttable {
+pub(in crate::standin) struct Cuttable {
     stream: TcpStream,
     cut: Cut,
 }

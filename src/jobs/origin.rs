@@ -1,0 +1,123 @@
+//! Where the repository of a conversation comes from: the commit is looked up on GitHub, its archive fetched by the service.
+
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+
+use crate::github::{ArchiveError, Archives, Github, GithubError, REPOSITORY_FILE, RepoRef, RepositoryFile};
+use crate::intake::{Place, Request};
+use crate::sandbox::checkout::{Origin, OriginError, Wanted};
+
+/// Repository files that are remembered.
+const MOST_FILES: usize = 256;
+
+/// Makes the origins of conversations.
+pub struct Origins {
+    github: Arc<Github>,
+    archives: Archives,
+    /// By repository and commit, the newest last.
+    files: Mutex<VecDeque<((i64, String), Arc<RepositoryFile>)>>,
+}
+
+impl Origins {
+    /// Archives are kept in `directory`.
+    ///
+    /// # Errors
+    /// When no HTTP client can be made.
+    pub fn new(github: Arc<Github>, directory: PathBuf) -> reqwest::Result<Self> {
+        Ok(Self { github, archives: Archives::new(directory)?, files: Mutex::default() })
+    }
+
+    /// Where the repository of a request's conversation comes from.
+    pub fn of(self: &Arc<Self>, request: &Request) -> Option<Arc<dyn Origin>> {
+        let (repo, number) = RepoRef::of(&request.place)?;
+        let is_pull_request = match &request.place {
+            Place::Github { is_pull_request, .. } => *is_pull_request,
+        };
+        Some(Arc::new(GithubOrigin { origins: self.clone(), repo, number, is_pull_request, written_at: request.written_at }))
+    }
+
+    /// The repository file at a commit of the default branch.
+    async fn file(&self, repo: &RepoRef, commit: &str) -> Result<Arc<RepositoryFile>, GithubError> {
+        let key = (repo.id, commit.to_owned());
+        if let Some((_, file)) = self.known().iter().find(|(known, _)| *known == key) {
+            return Ok(Arc::clone(file));
+        }
+        let content = self.github.small_file(repo, commit, REPOSITORY_FILE).await?;
+        let file = Arc::new(content.map(|content| RepositoryFile::parse(&content)).unwrap_or_default());
+        let mut known = self.known();
+        if known.len() == MOST_FILES {
+            known.pop_front();
+        }
+        known.push_back((key, Arc::clone(&file)));
+        Ok(file)
+    }
+
+    fn known(&self) -> std::sync::MutexGuard<'_, VecDeque<((i64, String), Arc<RepositoryFile>)>> {
+        self.files.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl std::fmt::Debug for Origins {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Origins")
+    }
+}
+
+/// The repository a GitHub conversation is about.
+struct GithubOrigin {
+    origins: Arc<Origins>,
+    repo: RepoRef,
+    number: i64,
+    is_pull_request: bool,
+    written_at: DateTime<Utc>,
+}
+
+#[async_trait]
+impl Origin for GithubOrigin {
+    async fn wanted(&self) -> Result<Wanted, OriginError> {
+        let github = &self.origins.github;
+        let refused = |error: GithubError| origin_error(&error);
+        let mut wanted = Wanted { repository: self.repo.full_name.clone(), ..Wanted::default() };
+        let Some(default) = github.default_head(&self.repo).await.map_err(refused)? else { return Ok(wanted) };
+        let file = self.origins.file(&self.repo, &default).await.map_err(refused)?;
+        wanted.notes.extend(file.problems.iter().map(|problem| format!("{problem}. This has no effect.")));
+        let sandbox = &file.sandbox;
+        (wanted.snapshot, wanted.setup, wanted.test) = (sandbox.snapshot.clone(), sandbox.setup.clone(), sandbox.test.clone());
+        wanted.commit = Some(default);
+        if self.is_pull_request {
+            let head = github.pull_head(&self.repo, self.number, self.written_at).await.map_err(refused)?;
+            wanted.notes.extend(head.moved_to.map(|newer| {
+                format!("Commits of the pull request that are newer than the request are left out; its head is now {newer}.")
+            }));
+            wanted.commit = Some(head.sha);
+        }
+        Ok(wanted)
+    }
+
+    fn moves(&self) -> bool {
+        self.is_pull_request
+    }
+
+    async fn archive(&self, commit: &str) -> Result<PathBuf, OriginError> {
+        let fetched = self.origins.archives.fetch(&self.origins.github, &self.repo, commit).await;
+        fetched.map_err(|error| {
+            tracing::warn!(repository = self.repo.full_name, commit, %error, "no archive of the repository");
+            match error {
+                ArchiveError::Github(error) => origin_error(&error),
+                ArchiveError::TooLarge(_) => OriginError::Refused(format!("{error}, more than is fetched")),
+                ArchiveError::Disk(_) => OriginError::Unavailable(error.to_string()),
+            }
+        })
+    }
+}
+
+fn origin_error(error: &GithubError) -> OriginError {
+    match error.is_transient() {
+        true => OriginError::Unavailable(error.to_string()),
+        false => OriginError::Refused(error.to_string()),
+    }
+}

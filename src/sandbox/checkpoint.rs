@@ -1,0 +1,223 @@
+//! A checkpoint: the files of a workspace that differ from what it began with, so that the work survives the sandbox.
+
+use std::collections::BTreeMap;
+use std::io::{self, Read, Write};
+use std::time::Duration;
+
+use bytes::Bytes;
+use flate2::Compression;
+use flate2::read::GzDecoder;
+use flate2::write::GzEncoder;
+use serde::{Deserialize, Serialize};
+use tokio_util::sync::CancellationToken;
+
+use super::workspace::{Content, FileState, WorkspaceSnapshot, batches};
+use super::{Exec, Sandbox, SandboxError};
+
+/// Files, and bytes of all files together.
+const MAX_FILES: usize = 2_000;
+const MAX_BYTES: u64 = 16 << 20;
+/// Of the list of names in front of the files.
+const MAX_HEADER: u64 = 8 << 20;
+
+/// Files that differ from the base, and names of those that are gone.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Checkpoint {
+    files: BTreeMap<String, Saved>,
+    deleted: Vec<String>,
+    /// Changed files and links that are not in here.
+    left_out: usize,
+}
+
+/// A file of a checkpoint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Saved {
+    modified: i64,
+    mode: u32,
+    content: Bytes,
+}
+
+/// What precedes the contents in a stored checkpoint.
+#[derive(Serialize, Deserialize)]
+struct Header {
+    /// Path, size, time of change, permission bits.
+    files: Vec<(String, u64, i64, u32)>,
+    deleted: Vec<String>,
+    left_out: usize,
+}
+
+impl Checkpoint {
+    /// Takes what differs between `base` and `now`, at most 2,000 files and 16 MiB, small files first; the rest is counted. Only
+    /// files are read whose content neither `now` nor `previous` has.
+    pub async fn take(
+        sandbox: &dyn Sandbox,
+        base: &WorkspaceSnapshot,
+        now: &WorkspaceSnapshot,
+        previous: Option<&Self>,
+    ) -> Result<Self, SandboxError> {
+        let changed = |(path, state): &(&String, &FileState)| base.files().get(*path).is_none_or(|base| !base.untouched(state));
+        let mut changed: Vec<_> = now.files().iter().filter(changed).collect();
+        changed.sort_by_key(|(_, state)| state.size);
+        let mut checkpoint = Self { left_out: now.new_links(base), ..Self::default() };
+        if base.is_complete() && now.is_complete() {
+            checkpoint.deleted = base.files().keys().filter(|path| !now.files().contains_key(*path)).cloned().collect();
+        }
+        let mut unread = Vec::new();
+        let mut total = 0;
+        for (path, state) in changed {
+            if checkpoint.files.len() + unread.len() == MAX_FILES || total + state.size > MAX_BYTES {
+                checkpoint.left_out += 1;
+                continue;
+            }
+            total += state.size;
+            match previous.and_then(|previous| previous.same(path, state)).or_else(|| text(state)) {
+                Some(content) => checkpoint.add(path, state, content),
+                None => unread.push((path.clone(), state.size)),
+            }
+        }
+        for paths in batches(unread) {
+            let contents = sandbox.read_many(&paths, MAX_BYTES as usize).await?;
+            for (path, content) in paths.iter().zip(contents) {
+                match (content, now.files().get(path)) {
+                    (Ok(content), Some(state)) if content.len() as u64 <= state.size => checkpoint.add(path, state, content),
+                    // Growing, unreadable or gone already.
+                    _ => checkpoint.left_out += 1,
+                }
+            }
+        }
+        Ok(checkpoint)
+    }
+
+    fn add(&mut self, path: &str, state: &FileState, content: Bytes) {
+        self.files.insert(path.to_owned(), Saved { modified: state.modified, mode: state.mode, content });
+    }
+
+    fn same(&self, path: &str, state: &FileState) -> Option<Bytes> {
+        let saved = self.files.get(path)?;
+        (saved.modified == state.modified && saved.content.len() as u64 == state.size).then(|| saved.content.clone())
+    }
+
+    /// True when nothing differs from the base.
+    pub fn is_empty(&self) -> bool {
+        self.files.is_empty() && self.deleted.is_empty() && self.left_out == 0
+    }
+
+    /// How many files are in it.
+    pub fn len(&self) -> usize {
+        self.files.len()
+    }
+
+    /// Changed files and links that are not in it.
+    pub fn left_out(&self) -> usize {
+        self.left_out
+    }
+
+    /// Puts the files back over the base, executable where they were, and deletes what was deleted. May run again.
+    pub async fn restore(&self, sandbox: &dyn Sandbox, cancel: &CancellationToken) -> Result<(), SandboxError> {
+        let mut files: Vec<(String, Bytes)> =
+            self.files.iter().map(|(path, saved)| (path.clone(), saved.content.clone())).collect();
+        let executable = self.files.iter().filter(|(_, saved)| saved.mode & 0o111 != 0).map(|(path, _)| path);
+        files.push((DELETED.to_owned(), names(self.deleted.iter())));
+        files.push((EXECUTABLE.to_owned(), names(executable)));
+        let sizes = files.iter().enumerate().map(|(n, (_, content))| (n.to_string(), content.len() as u64));
+        for batch in batches(sizes.collect()) {
+            let batch: Vec<_> =
+                batch.iter().filter_map(|n| n.parse().ok()).filter_map(|n: usize| files.get(n).cloned()).collect();
+            sandbox.write_many(&batch).await?;
+        }
+        let done = sandbox.exec(Exec::shell(FINISH, RESTORE_TIME, 4 << 10), cancel).await?;
+        if done.exit_code != 0 {
+            tracing::warn!(exit_code = done.exit_code, stderr = done.stderr.text(), "permissions or deletions were not restored");
+        }
+        Ok(())
+    }
+
+    /// For storage, compressed.
+    pub fn to_bytes(&self) -> io::Result<Vec<u8>> {
+        let described = |(path, saved): (&String, &Saved)| (path.clone(), saved.content.len() as u64, saved.modified, saved.mode);
+        let header =
+            Header { files: self.files.iter().map(described).collect(), deleted: self.deleted.clone(), left_out: self.left_out };
+        let header = serde_json::to_vec(&header)?;
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+        encoder.write_all(&(header.len() as u64).to_be_bytes())?;
+        encoder.write_all(&header)?;
+        for saved in self.files.values() {
+            encoder.write_all(&saved.content)?;
+        }
+        encoder.finish()
+    }
+
+    /// From storage. None when it cannot be read.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let mut reader = io::BufReader::new(GzDecoder::new(bytes).take(8 + MAX_HEADER + MAX_BYTES));
+        let mut length = [0; 8];
+        reader.read_exact(&mut length).ok()?;
+        let length = u64::from_be_bytes(length);
+        if length > MAX_HEADER {
+            return None;
+        }
+        let mut header = Vec::new();
+        reader.by_ref().take(length).read_to_end(&mut header).ok()?;
+        let header: Header = serde_json::from_slice(&header).ok()?;
+        let mut files = BTreeMap::new();
+        for (path, size, modified, mode) in header.files {
+            let mut content = Vec::new();
+            reader.by_ref().take(size).read_to_end(&mut content).ok()?;
+            if content.len() as u64 != size {
+                return None;
+            }
+            files.insert(path, Saved { modified, mode, content: content.into() });
+        }
+        Some(Self { files, deleted: header.deleted, left_out: header.left_out })
+    }
+}
+
+const RESTORE_TIME: Duration = Duration::from_secs(120);
+const DELETED: &str = "/tmp/.threadbox-deleted";
+const EXECUTABLE: &str = "/tmp/.threadbox-executable";
+const FINISH: &str = "xargs -0 -r rm -f -- < /tmp/.threadbox-deleted; a=$?
+xargs -0 -r chmod a+x -- < /tmp/.threadbox-executable; b=$?
+rm -f /tmp/.threadbox-deleted /tmp/.threadbox-executable
+[ $a = 0 ] && [ $b = 0 ]";
+
+/// Paths for `xargs -0`.
+fn names<'a>(paths: impl Iterator<Item = &'a String>) -> Bytes {
+    paths.flat_map(|path| ["./", path, "\0"]).collect::<String>().into()
+}
+
+fn text(state: &FileState) -> Option<Bytes> {
+    match &state.content {
+        Content::Text(text) => Some(Bytes::copy_from_slice(text.as_bytes())),
+        Content::Digest(_) | Content::Unread => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn a_checkpoint_survives_storage_and_nonsense_is_refused() {
+        let saved = |mode, content: &'static [u8]| Saved { modified: 5, mode, content: Bytes::from_static(content) };
+        let files = [("a.txt", saved(0o644, b"text")), ("bin/ü", saved(0o755, b"\0\xff")), ("empty", saved(0o600, b""))];
+        let checkpoint = Checkpoint {
+            files: files.map(|(path, saved)| (path.to_owned(), saved)).into(),
+            deleted: vec!["gone".to_owned()],
+            left_out: 3,
+        };
+        let bytes = checkpoint.to_bytes().unwrap();
+        assert_eq!(Checkpoint::from_bytes(&bytes).unwrap(), checkpoint);
+        assert_eq!(Checkpoint::from_bytes(&bytes[..bytes.len() / 2]), None);
+        assert_eq!(Checkpoint::from_bytes(b""), None);
+        let mut lying = GzEncoder::new(Vec::new(), Compression::fast());
+        lying.write_all(&u64::MAX.to_be_bytes()).unwrap();
+        assert_eq!(Checkpoint::from_bytes(&lying.finish().unwrap()), None);
+    }
+
+    #[test]
+    fn names_survive_any_character() {
+        assert_eq!(names(["-rf".to_owned(), "a b\n'".to_owned()].iter()), "./-rf\0./a b\n'\0");
+    }
+}

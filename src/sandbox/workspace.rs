@@ -1,0 +1,274 @@
+//! The files of a workspace at one moment: what changes are compared with, and what a checkpoint is made from.
+
+use std::collections::BTreeMap;
+use std::io::{self, Read, Write};
+
+use chrono::{DateTime, Utc};
+use flate2::Compression;
+use flate2::read::GzDecoder;
+use flate2::write::GzEncoder;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::{FileInfo, Sandbox, SandboxError, WalkBounds};
+
+/// Directories nobody wants to see in a diff, a search or a checkpoint: they are made, not written.
+pub const SKIPPED: [&str; 6] = [".git", "node_modules", "target", "__pycache__", ".venv", ".mypy_cache"];
+
+const BOUNDS: WalkBounds = WalkBounds { depth: 32, entries: 20_000, skip: &SKIPPED };
+/// Files whose content is read for one snapshot, bytes of each, and bytes together.
+const MAX_READ: usize = 2_000;
+const MAX_FILE: u64 = 256 << 10;
+const MAX_TOTAL: u64 = 8 << 20;
+/// Asked for at once.
+const BATCH: u64 = 4 << 20;
+/// What a stored snapshot may unpack to.
+const MAX_STORED: u64 = 64 << 20;
+/// A time of change in whole seconds says little about what happened within this many seconds of it.
+const COARSE: i64 = 10;
+
+/// The workspace at one moment: every file with size and time of change, and the text of small ones.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WorkspaceSnapshot {
+    files: BTreeMap<String, FileState>,
+    /// Symbolic links with their times of change; they are counted, not kept.
+    links: BTreeMap<String, i64>,
+    /// Seconds since 1970 when it was taken, by our clock.
+    taken_at: i64,
+    /// False when there are more files than are looked at.
+    complete: bool,
+}
+
+/// A file of a snapshot.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileState {
+    /// Bytes.
+    pub size: u64,
+    /// Time of change in microseconds since 1970.
+    pub modified: i64,
+    /// Permission bits.
+    pub mode: u32,
+    /// What is in it.
+    pub content: Content,
+}
+
+/// What is known of a file's content.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Content {
+    /// All of it.
+    Text(String),
+    /// The SHA-256 of something that is not text.
+    Digest(String),
+    /// Nothing: too large, or too many files.
+    Unread,
+}
+
+impl FileState {
+    /// Same size, time and permissions: nobody touched it, as far as that tells.
+    pub fn untouched(&self, other: &Self) -> bool {
+        (self.size, self.modified, self.mode) == (other.size, other.modified, other.mode)
+    }
+
+    /// Whether both hold the same, by content where that is known of both, else by size and time.
+    pub fn same_content(&self, other: &Self) -> bool {
+        match (&self.content, &other.content) {
+            (Content::Unread, _) | (_, Content::Unread) => (self.size, self.modified) == (other.size, other.modified),
+            (known, other) => known == other,
+        }
+    }
+
+    fn of(info: &FileInfo) -> Self {
+        let modified = info.modified.timestamp_micros();
+        Self { size: info.size, modified, mode: info.mode & 0o777, content: Content::Unread }
+    }
+}
+
+impl WorkspaceSnapshot {
+    /// Looks at the workspace: one walk, and the content of files that differ in size or time from `known`. Content is read of at
+    /// most 2,000 files, 256 KiB each, 8 MiB together; files beyond 20,000 entries are not looked at.
+    pub async fn take(sandbox: &dyn Sandbox, known: Option<&Self>, now: DateTime<Utc>) -> Result<Self, SandboxError> {
+        let walked = sandbox.walk(".", BOUNDS).await?;
+        let mut snapshot = Self { taken_at: now.timestamp(), complete: walked.complete, ..Self::default() };
+        let mut unread: Vec<(String, u64)> = Vec::new();
+        let mut total = 0;
+        for (path, info) in walked.entries {
+            match info.mode & libc::S_IFMT {
+                libc::S_IFLNK => {
+                    snapshot.links.insert(path, info.modified.timestamp_micros());
+                    continue;
+                }
+                libc::S_IFREG => {}
+                _ => continue,
+            }
+            let mut state = FileState::of(&info);
+            match known.and_then(|known| known.unchanged(&path, &state)) {
+                Some(content) => state.content = content.clone(),
+                None if state.size <= MAX_FILE && total + state.size <= MAX_TOTAL && unread.len() < MAX_READ => {
+                    total += state.size;
+                    unread.push((path.clone(), state.size));
+                }
+                None => {}
+            }
+            snapshot.files.insert(path, state);
+        }
+        snapshot.read(sandbox, unread).await?;
+        Ok(snapshot)
+    }
+
+    /// The content of a file that nobody touched since.
+    fn unchanged(&self, path: &str, now: &FileState) -> Option<&Content> {
+        let then = self.files.get(path)?;
+        // Where times are whole seconds, something may have happened in the same second after the snapshot.
+        let coarse = now.modified % 1_000_000 == 0 && now.modified / 1_000_000 > self.taken_at - COARSE;
+        (then.size == now.size && then.modified == now.modified && !coarse).then_some(&then.content)
+    }
+
+    async fn read(&mut self, sandbox: &dyn Sandbox, unread: Vec<(String, u64)>) -> Result<(), SandboxError> {
+        for paths in batches(unread) {
+            let contents = sandbox.read_many(&paths, MAX_FILE as usize).await?;
+            for (path, content) in paths.iter().zip(contents) {
+                // What disappeared or grew meanwhile stays unread.
+                let (Ok(bytes), Some(state)) = (content, self.files.get_mut(path)) else { continue };
+                state.content = match String::from_utf8(bytes.into()) {
+                    Ok(text) if !is_binary(text.as_bytes()) => Content::Text(text),
+                    Ok(text) => Content::Digest(hex::encode(Sha256::digest(text.as_bytes()))),
+                    Err(error) => Content::Digest(hex::encode(Sha256::digest(error.as_bytes()))),
+                };
+            }
+        }
+        Ok(())
+    }
+
+    /// Every regular file by its path.
+    pub fn files(&self) -> &BTreeMap<String, FileState> {
+        &self.files
+    }
+
+    /// False when there are more files than are looked at.
+    pub fn is_complete(&self) -> bool {
+        self.complete
+    }
+
+    /// True when there is no file at all.
+    pub fn is_empty(&self) -> bool {
+        self.files.is_empty() && self.links.is_empty()
+    }
+
+    /// True when nothing was touched between the two.
+    pub fn untouched(&self, other: &Self) -> bool {
+        let same = |(a, b): ((&String, &FileState), (&String, &FileState))| a.0 == b.0 && a.1.untouched(b.1);
+        self.files.len() == other.files.len() && self.files.iter().zip(&other.files).all(same) && self.links == other.links
+    }
+
+    /// True when both hold the same files with the same content, whenever they were taken.
+    pub fn same_as(&self, other: &Self) -> bool {
+        (&self.files, &self.links, self.complete) == (&other.files, &other.links, other.complete)
+    }
+
+    /// Links that are new or changed since `base`.
+    pub fn new_links(&self, base: &Self) -> usize {
+        self.links.iter().filter(|(path, modified)| base.links.get(*path) != Some(modified)).count()
+    }
+
+    /// The same without any content.
+    pub fn outline(&self) -> Self {
+        let mut outline = self.clone();
+        outline.files.values_mut().for_each(|state| state.content = Content::Unread);
+        outline
+    }
+
+    /// The same files in another sandbox have other times of change: takes those of `now` for files of the same size, so that a
+    /// comparison by time does not see a change where there is none.
+    pub fn moved_to(&mut self, now: &Self) {
+        for (path, state) in &mut self.files {
+            if let Some(now) = now.files.get(path).filter(|now| now.size == state.size) {
+                state.modified = now.modified;
+            }
+        }
+        self.taken_at = now.taken_at;
+    }
+
+    /// For storage, compressed.
+    pub fn to_bytes(&self) -> io::Result<Vec<u8>> {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+        serde_json::to_writer(&mut encoder, self)?;
+        encoder.flush()?;
+        encoder.finish()
+    }
+
+    /// From storage. None when another version wrote it in another way.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        serde_json::from_reader(io::BufReader::new(GzDecoder::new(bytes).take(MAX_STORED))).ok()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn of_texts(files: &[(&str, &str)]) -> Self {
+        let state = |content: &str| {
+            let size = content.len() as u64;
+            let content = match content.strip_prefix("binary:") {
+                Some(digest) => Content::Digest(digest.to_owned()),
+                None => Content::Text(content.to_owned()),
+            };
+            FileState { size, modified: 1, mode: 0o644, content }
+        };
+        let files = files.iter().map(|(path, content)| ((*path).to_owned(), state(content))).collect();
+        Self { files, complete: true, ..Self::default() }
+    }
+}
+
+/// Paths in groups that are asked for at once.
+pub(super) fn batches(files: Vec<(String, u64)>) -> Vec<Vec<String>> {
+    let mut batches = Vec::new();
+    let (mut batch, mut size) = (Vec::new(), 0);
+    for (path, bytes) in files {
+        if size + bytes > BATCH && !batch.is_empty() {
+            batches.push(std::mem::take(&mut batch));
+            size = 0;
+        }
+        size += bytes;
+        batch.push(path);
+    }
+    if !batch.is_empty() {
+        batches.push(batch);
+    }
+    batches
+}
+
+/// Content that is not text.
+fn is_binary(bytes: &[u8]) -> bool {
+    bytes.iter().take(8000).any(|byte| *byte == 0)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn a_snapshot_survives_storage() {
+        let before = WorkspaceSnapshot::of_texts(&[("a", "text"), ("b", "binary:c")]);
+        assert_eq!(WorkspaceSnapshot::from_bytes(&before.to_bytes().unwrap()).unwrap(), before);
+        assert_eq!(WorkspaceSnapshot::from_bytes(b"something else"), None);
+    }
+
+    #[test]
+    fn a_file_touched_in_the_same_second_is_not_taken_for_unchanged() {
+        let mut then = WorkspaceSnapshot::of_texts(&[("a", "x")]);
+        then.taken_at = 100;
+        let at = |modified: i64| FileState { size: 1, modified, mode: 0o644, content: Content::Unread };
+        for (modified, unchanged) in [(50_000_000, true), (99_000_000, false), (99_000_001, true)] {
+            then.files.get_mut("a").unwrap().modified = modified;
+            assert_eq!(then.unchanged("a", &at(modified)).is_some(), unchanged, "{modified}");
+        }
+        assert!(then.unchanged("a", &at(1)).is_none() && then.unchanged("b", &at(1)).is_none());
+    }
+
+    #[test]
+    fn files_are_asked_for_in_groups() {
+        let sizes = [3 << 20, 2 << 20, 1 << 20, 9 << 20, 1];
+        let files = sizes.iter().enumerate().map(|(n, size)| (n.to_string(), *size)).collect();
+        assert_eq!(batches(files), [vec!["0"], vec!["1", "2"], vec!["3"], vec!["4"]]);
+    }
+}

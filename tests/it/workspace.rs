@@ -1,0 +1,486 @@
+//! One sandbox for each conversation: the repository in it, what happens when it is lost, and what becomes of the others.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde_json::json;
+use threadbox::app;
+use threadbox::clock::{Clock, SystemClock};
+use threadbox::sandbox::{Provider, SandboxSpec};
+use threadbox::secret::ExposeSecret;
+use threadbox::standin::github::{Archive, Expects, Fault, IssueRef, Node, Options};
+use threadbox::standin::model::{Gate, call, calls, gated, say};
+
+use crate::support::bot::{Bot, REPOSITORY};
+
+/// The results of the calls the model made last, oldest first.
+fn results(bot: &Bot) -> Vec<String> {
+    let last = bot.asked().pop().unwrap();
+    last.messages.iter().flat_map(|message| &message.results).map(|result| result.text.clone()).collect()
+}
+
+fn requests(bot: &Bot, part: &str) -> usize {
+    bot.github.requests().iter().filter(|request| request.path.contains(part)).count()
+}
+
+fn files() -> Vec<(&'static str, Node)> {
+    vec![
+        ("README.md", "# Rocket\n".into()),
+        ("src/main.py", "print('lift-off')\n".into()),
+        ("run.sh", Node::executable("#!/bin/sh\npython3 src/main.py\n")),
+        ("grüße.txt", "hallo\n".into()),
+        ("link", Node::Link("README.md".into())),
+        (".gitignore", "ignored.txt\n".into()),
+        ("ignored.txt", "tracked all the same\n".into()),
+    ]
+}
+
+/// Where the files of local sandboxes are.
+fn home(bot: &Bot) -> PathBuf {
+    bot.settings.data_dir.join("sandboxes")
+}
+
+/// The one sandbox there is.
+fn only_sandbox(bot: &Bot) -> PathBuf {
+    let names = bot.sandboxes();
+    assert_eq!(names.len(), 1, "{names:?}");
+    home(bot).join(&names[0])
+}
+
+/// Files below a directory that contain these bytes, links not followed.
+fn files_with(directory: &Path, wanted: &[u8]) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(directory).unwrap().flatten() {
+        let kind = entry.file_type().unwrap();
+        if kind.is_dir() {
+            found.extend(files_with(&entry.path(), wanted));
+        } else if kind.is_file() && contains(&std::fs::read(entry.path()).unwrap(), wanted) {
+            found.push(entry.path());
+        }
+    }
+    found
+}
+
+fn contains(bytes: &[u8], wanted: &[u8]) -> bool {
+    bytes.windows(wanted.len()).any(|window| window == wanted)
+}
+
+async fn asks_for(bot: &Bot, issue: &IssueRef, command: &str) -> String {
+    bot.model.script([call("runCommand", json!({ "command": command })), say("Done.")]);
+    bot.asks(issue, "@threadbox do it").await;
+    results(bot).pop().unwrap()
+}
+
+#[tokio::test]
+async fn the_repository_is_in_the_workspace_without_any_credential() {
+    let bot = Bot::start().await;
+    let sha = bot.github.push(REPOSITORY, "First", &files()).unwrap();
+    let issue = bot.issue("Checkout").await;
+    let told = asks_for(
+        &bot,
+        &issue,
+        "ls -A; ./run.sh; readlink link; cat ignored.txt; git status --short; git log --format=%s; git remote -v; git config -l; env",
+    )
+    .await;
+    for part in ["README.md", "lift-off", "grüße.txt", "tracked all the same", &format!("{REPOSITORY}@{sha}")] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    assert!(told.contains(&format!("holds the repository {REPOSITORY} at commit {sha}")), "{told}");
+    assert!(!told.contains("http") && !told.contains("Not everything"), "no remote: {told}");
+    let answer = bot.our_comments(&issue)[0].versions.iter().map(|version| version.body.clone()).collect::<String>();
+    assert!(!answer.contains("--- a/"), "a checkout is no change: {answer}");
+
+    let token = bot.github.token();
+    let token = token.expose_secret();
+    assert_eq!(files_with(&home(&bot), token.as_bytes()), Vec::<PathBuf>::new());
+    assert!(!told.contains(token));
+    let archive = bot.github.requests().into_iter().find(|request| request.path.starts_with("codeload:")).unwrap();
+    assert_eq!((archive.by.as_str(), archive.status), ("nobody", Some(200)), "the credential stays with the API");
+
+    // The next run finds it as it was left, and shows its changes against what was there.
+    bot.model.script([
+        call("editFile", json!({ "path": "src/main.py", "oldText": "lift-off", "newText": "landed" })),
+        call("runCommand", json!({ "command": "git diff --stat; ./run.sh" })),
+        say("Changed."),
+    ]);
+    let answer = bot.asks(&issue, "@threadbox change it").await;
+    assert!(results(&bot).pop().unwrap().contains("src/main.py"), "{:?}", results(&bot));
+    assert!(answer.contains("-print('lift-off')") && answer.contains("+print('landed')"), "{answer}");
+    assert_eq!(requests(&bot, "/tarball/"), 1, "once for a thread");
+    bot.finish().await;
+}
+
+#[tokio::test]
+async fn an_app_reads_a_private_repository_with_a_token_for_it_alone() {
+    let bot = Bot::start_as_app("/api/v3").await;
+    let sha = bot.github.push(REPOSITORY, "First", &files()).unwrap();
+    let issue = bot.issue("App").await;
+    let told = asks_for(&bot, &issue, "cat README.md; env").await;
+    assert!(told.contains("# Rocket") && told.contains(&sha) && !told.contains("ghs_"), "{told}");
+    assert_eq!(files_with(&home(&bot), b"ghs_"), Vec::<PathBuf>::new());
+    bot.finish().await;
+}
+
+#[tokio::test]
+async fn where_the_code_may_not_be_read_the_run_goes_on_and_says_so() {
+    let bot = Bot::start_as_app("").await;
+    bot.github.push(REPOSITORY, "First", &files()).unwrap();
+    bot.github.grant("contents", None);
+    let issue = bot.issue("Forbidden").await;
+    let told = asks_for(&bot, &issue, "ls -A; echo went on").await;
+    assert!(told.contains("went on") && !told.contains("README"), "{told}");
+    assert!(told.contains("The repository is not in the workspace") && told.contains("contents: read"), "{told}");
+    bot.finish().await;
+}
+
+#[tokio::test]
+async fn a_run_without_a_sandbox_fetches_nothing() {
+    let bot = Bot::start().await;
+    bot.github.push(REPOSITORY, "First", &files()).unwrap();
+    let issue = bot.issue("Words").await;
+    bot.model.script([say("Hello.")]);
+    bot.asks(&issue, "@threadbox hello").await;
+    assert_eq!(bot.count("select count(*) from sandboxes").await, 0);
+    assert_eq!(requests(&bot, "/commits/") + requests(&bot, "/tarball/"), 0);
+    bot.finish().await;
+}
+
+#[tokio::test]
+async fn an_archive_that_did_not_come_is_fetched_by_the_next_run() {
+    let bot = Bot::start().await;
+    bot.github.push(REPOSITORY, "First", &files()).unwrap();
+    let issue = bot.issue("Later").await;
+    bot.github.inject(Fault::status("GET", "/tarball/", 502));
+    let told = asks_for(&bot, &issue, "ls -A").await;
+    assert!(told.contains("The repository is not in the workspace") && !told.contains("README"), "{told}");
+    let told = asks_for(&bot, &issue, "ls -A").await;
+    assert!(told.contains("README.md") && told.contains("holds the repository"), "{told}");
+    bot.finish().await;
+}
+
+#[tokio::test]
+async fn what_an_archive_lacks_is_said() {
+    let bot = Bot::start().await;
+    let poor = [
+        (".gitmodules", "[submodule \"x\"]\n\tpath = x\n\turl = ../x\n".into()),
+        ("assets/.gitattributes", "*.bin filter=lfs diff=lfs merge=lfs -text\n".into()),
+        ("assets/a.bin", "version https://git-lfs.github.com/spec/v1\n".into()),
+    ];
+    bot.github.push(REPOSITORY, "First", &poor).unwrap();
+    let issue = bot.issue("Poor").await;
+    let told = asks_for(&bot, &issue, "git log --format=%s").await;
+    assert!(told.contains("submodules are not there") && told.contains("pointer files"), "{told}");
+    bot.finish().await;
+}
+
+#[tokio::test]
+async fn an_archive_that_is_too_large_is_not_fetched() {
+    let bot = Bot::start().await;
+    let sha = bot.github.push(REPOSITORY, "First", &files()).unwrap();
+    bot.github.replace_archive(REPOSITORY, &sha, Archive::OfSize(300 << 20)).unwrap();
+    let issue = bot.issue("Huge").await;
+    let told = asks_for(&bot, &issue, "ls -A; echo went on").await;
+    assert!(told.contains("went on") && told.contains("larger than 256 MiB"), "{told}");
+    let cache = bot.settings.data_dir.join("cache/archives");
+    assert_eq!(std::fs::read_dir(cache).unwrap().count(), 0, "nothing half is kept");
+    bot.finish().await;
+}
+
+#[tokio::test]
+async fn a_hostile_archive_stays_in_the_sandbox() {
+    let bot = Bot::start().await;
+    let sha = bot.github.push(REPOSITORY, "First", &files()).unwrap();
+    bot.github.replace_archive(REPOSITORY, &sha, Archive::Bytes(hostile_archive().into())).unwrap();
+    let issue = bot.issue("Hostile").await;
+    let told = asks_for(&bot, &issue, "cat good.txt; ls -A; git log --format=%s").await;
+    assert!(told.contains("good content") && told.contains("Not everything of it could be unpacked"), "{told}");
+    let sandbox = only_sandbox(&bot);
+    let found = files_with(&bot.settings.data_dir, b"evil content");
+    let outside = |path: &&PathBuf| !path.starts_with(sandbox.join("workspace")) && !path.starts_with(sandbox.join("tmp"));
+    assert_eq!(found.iter().filter(outside).collect::<Vec<_>>(), Vec::<&PathBuf>::new());
+    assert!(!sandbox.join("workspace/.git/hooks/post-checkout").exists(), "no hook comes with an archive");
+    bot.finish().await;
+}
+
+/// Names that climb out, absolute names, a link that leads out and a file behind it, a `.git` of its own.
+fn hostile_archive() -> Vec<u8> {
+    let encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    let mut archive = tar::Builder::new(encoder);
+    let mut add = |name: &str, content: &[u8], link: Option<&str>| {
+        let mut header = tar::Header::new_gnu();
+        // As no careful library would write it.
+        header.as_old_mut().name[..name.len()].copy_from_slice(name.as_bytes());
+        header.set_mode(0o777);
+        header.set_size(content.len() as u64);
+        if let Some(target) = link {
+            header.set_entry_type(tar::EntryType::Symlink);
+            header.set_link_name_literal(target).unwrap();
+        }
+        header.set_cksum();
+        archive.append(&header, content).unwrap();
+    };
+    add("top/good.txt", b"good content\n", None);
+    add("top/../../evil.txt", b"evil content", None);
+    add("/top/../../../evil.txt", b"evil content", None);
+    add("top/out", b"", Some("../.."));
+    add("top/out/evil.txt", b"evil content", None);
+    add("top/.git/hooks/post-checkout", b"evil content", None);
+    archive.into_inner().unwrap().finish().unwrap()
+}
+
+#[tokio::test]
+async fn a_sandbox_lost_between_two_runs_is_rebuilt_and_the_model_is_told() {
+    let bot = Bot::start().await;
+    bot.github.push(REPOSITORY, "First", &files()).unwrap();
+    let issue = bot.issue("Lost").await;
+    asks_for(
+        &bot,
+        &issue,
+        "echo more >> README.md; rm grüße.txt; mkdir -p bin; printf '#!/bin/sh\necho tool' > bin/tool; chmod +x bin/tool;
+         printf 'a\\0b' > binary; mkdir target; echo made > target/x; touch -- '-rf *'",
+    )
+    .await;
+    bot.idle().await;
+    std::fs::remove_dir_all(only_sandbox(&bot)).unwrap();
+
+    let told =
+        asks_for(&bot, &issue, "cat README.md; bin/tool; od -c binary; ls -A; git status --short; git log --format=%s").await;
+    assert!(told.contains("was lost and replaced") && told.contains("restored from the checkpoint of"), "{told}");
+    assert!(told.contains("# Rocket\\nmore\\ntool") && told.contains("-rf *"), "{told}");
+    assert!(
+        !told.contains("target") && told.contains(" D \\\"gr"),
+        "made things are made again, deleted ones stay deleted: {told}"
+    );
+    assert_eq!(bot.count("select generation::bigint from sandboxes").await, 1);
+    assert_eq!(requests(&bot, "/tarball/"), 1, "the archive was still here");
+    let answer = bot.our_comments(&issue).pop().unwrap().body().to_owned();
+    assert!(!answer.contains("+++ b/"), "restoring is no change: {answer}");
+    // And only once.
+    assert!(!asks_for(&bot, &issue, "true").await.contains("was lost"));
+    only_sandbox(&bot);
+    bot.finish().await;
+}
+
+#[tokio::test]
+async fn a_sandbox_lost_between_two_calls_is_rebuilt_once_for_all_of_them() {
+    let bot = Bot::start().await;
+    bot.github.push(REPOSITORY, "First", &files()).unwrap();
+    let issue = bot.issue("Lost").await;
+    asks_for(&bot, &issue, "echo kept > kept.txt").await;
+    let (first, second) = (Gate::closed(), Gate::closed());
+    bot.model.script([
+        call("writeFile", json!({ "path": "unsaved.txt", "content": "x" })),
+        gated(
+            &first,
+            calls([
+                ("readFile", json!({ "path": "kept.txt" })),
+                ("readFile", json!({ "path": "README.md" })),
+                ("checkFileExists", json!({ "path": "unsaved.txt" })),
+                ("listFiles", json!({})),
+            ]),
+        ),
+        gated(&second, call("deleteFile", json!({ "path": "kept.txt" }))),
+        call("deleteFile", json!({ "path": "kept.txt" })),
+        say("Read."),
+    ]);
+    let asked = bot.asked().len();
+    let comment = bot.says(&issue, "maya", "@threadbox read").await;
+    bot.model.arrived(bot.model.count() + 2 - (bot.model.count() - asked).min(0)).await;
+    std::fs::remove_dir_all(only_sandbox(&bot)).unwrap();
+    first.open();
+    bot.until_count("select generation::bigint from sandboxes", 1).await;
+    bot.until_count("select count(*) from run_events where kind = 'acted' and data->>'tool' = 'listFiles'", 1).await;
+    std::fs::remove_dir_all(only_sandbox(&bot)).unwrap();
+    second.open();
+    bot.ended(&issue, comment).await;
+    let told = results(&bot);
+    let told = &told[told.len() - 7..];
+    assert!(told[1].contains("kept") && told[2].contains("# Rocket"), "what only reads is done again: {told:?}");
+    assert!(told[3].contains("false"), "what was not saved yet is gone: {told:?}");
+    assert_eq!(told[..5].iter().filter(|result| result.contains("was lost and replaced")).count(), 1, "{told:?}");
+    assert!(told[5].contains("replaced by a new one") && told[5].contains("error"), "what writes is not: {told:?}");
+    assert!(told[6].contains("true"), "{told:?}");
+    assert_eq!(bot.count("select generation::bigint from sandboxes").await, 2);
+    only_sandbox(&bot);
+    bot.finish().await;
+}
+
+#[tokio::test]
+async fn further_sandboxes_belong_to_their_thread_alone() {
+    let bot = Bot::start().await;
+    let (mine, other) = (bot.issue("Mine").await, bot.issue("Other").await);
+    bot.model
+        .script([call("createSandbox", json!({ "name": "Second", "labels": { "threadbox-instance": "forged" } })), say("Made.")]);
+    bot.asks(&mine, "@threadbox make another").await;
+    let made: serde_json::Value = serde_json::from_str(&results(&bot)[0]).unwrap();
+    let id = made["sandboxId"].as_str().unwrap().to_owned();
+    let forged = std::fs::read_to_string(home(&bot).join(&id).join("sandbox.json")).unwrap();
+    assert!(!forged.contains("forged"), "{forged}");
+    let write = json!({ "sandboxId": id, "path": "a.txt", "content": "a" });
+    bot.model.script([call("writeFile", write.clone()), call("diff", json!({ "sandboxId": id })), say("Written.")]);
+    bot.asks(&mine, "@threadbox write there").await;
+    let told = results(&bot);
+    assert!(told[told.len() - 1].contains("+++ b/a.txt"), "{told:?}");
+    bot.model.script([call("writeFile", write.clone()), say("No.")]);
+    bot.asks(&other, "@threadbox write there").await;
+    assert!(results(&bot)[0].contains("error") && results(&bot)[0].contains("no such"), "{:?}", results(&bot));
+    bot.idle().await;
+    std::fs::remove_dir_all(home(&bot).join(&id)).unwrap();
+    bot.model.script([call("writeFile", write), say("Gone.")]);
+    bot.asks(&mine, "@threadbox write there again").await;
+    assert!(results(&bot).pop().unwrap().contains("make another one"), "{:?}", results(&bot));
+    bot.finish().await;
+}
+
+#[tokio::test]
+async fn what_is_left_over_is_reaped_but_nobody_elses() {
+    let mut bot = Bot::start().await;
+    let issue = bot.issue("Used").await;
+    asks_for(&bot, &issue, "echo here > here.txt").await;
+    let instance: uuid::Uuid = sqlx::query_scalar("select id from instance").fetch_one(&bot.database.pool).await.unwrap();
+    bot.idle().await;
+    bot.stop().await;
+    let provider = app::local_sandboxes(&bot.settings, PathBuf::from(env!("CARGO_BIN_EXE_threadbox"))).unwrap();
+    let ours = ("app", "threadbox");
+    let (instance, another) = (instance.to_string(), uuid::Uuid::nil().to_string());
+    for (name, labels) in [
+        ("orphan", vec![ours, ("threadbox-instance", instance.as_str())]),
+        ("neighbour", vec![ours, ("threadbox-instance", another.as_str())]),
+        ("stranger", vec![("app", "something else")]),
+    ] {
+        let labels = labels.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let spec =
+            SandboxSpec { name: Some(name.to_owned()), labels: labels.collect::<BTreeMap<_, _>>(), ..SandboxSpec::default() };
+        provider.create(spec).await.unwrap();
+    }
+    let used = bot.sandboxes().into_iter().find(|name| name.starts_with("thread-")).unwrap();
+    let swept = async |bot: &Bot| bot.until_count("select count(*) from instance where reaping_until is null", 1).await;
+    bot.sql("update instance set reaping_until = now() + interval '1 hour'").await;
+    bot.run().await;
+    bot.stop().await;
+    assert_eq!(bot.sandboxes().len(), 4, "another process is at it");
+    bot.sql("update instance set reaping_until = now() - interval '1 second'").await;
+    bot.run().await;
+    swept(&bot).await;
+    bot.stop().await;
+    assert_eq!(bot.sandboxes().len(), 4, "it is too young to be left over");
+    bot.sql("update instance set reaping_until = now() - interval '1 second'").await;
+    bot.later(TimeDelta::hours(2));
+    bot.run().await;
+    swept(&bot).await;
+    let mut left = bot.sandboxes();
+    left.sort();
+    assert_eq!(left, ["neighbour".to_owned(), "stranger".to_owned(), used]);
+    bot.finish().await;
+}
+
+#[tokio::test]
+async fn the_warm_pool_is_taken_from_topped_up_and_bounded() {
+    const WARM: &str = "select count(*) from sandboxes where role = 'warm' and state = 'ready'";
+    let mut bot = Bot::start_with(&[("SANDBOX_WARM", "2"), ("SANDBOX_WARM_HOURS_PER_DAY", "1")]).await;
+    bot.until_count(WARM, 2).await;
+    bot.github.push(REPOSITORY, "First", &files()).unwrap();
+    let issue = bot.issue("Warm").await;
+    let told = asks_for(&bot, &issue, "cat README.md; echo mine > mine.txt").await;
+    assert!(told.contains("# Rocket"), "{told}");
+    assert_eq!(bot.count("select count(*) from sandboxes where role = 'own' and name like 'warm-%'").await, 1);
+    assert_eq!(bot.count(WARM).await, 1);
+    let thread: uuid::Uuid = sqlx::query_scalar("select id from threads").fetch_one(&bot.database.pool).await.unwrap();
+    let name: String =
+        sqlx::query_scalar("select name from sandboxes where role = 'own'").fetch_one(&bot.database.pool).await.unwrap();
+    let record = std::fs::read_to_string(home(&bot).join(&name).join("sandbox.json")).unwrap();
+    assert!(record.contains(&format!("\"threadbox-thread\":\"{thread}\"")), "{record}");
+    // The next look tops it up, and never over its size.
+    for _ in 0..2 {
+        bot.idle().await;
+        bot.stop().await;
+        bot.run().await;
+        bot.until_count(WARM, 2).await;
+    }
+    assert_eq!(bot.sandboxes().len(), 3);
+    assert!(asks_for(&bot, &issue, "cat mine.txt").await.contains("mine"));
+    // The day's hours are used up.
+    bot.idle().await;
+    bot.stop().await;
+    bot.sql("update instance set warm_seconds = 3600").await;
+    bot.run().await;
+    bot.until_count("select count(*) from sandboxes where role = 'warm'", 0).await;
+    bot.until_count("select count(*) from instance where reaping_until is null", 1).await;
+    assert_eq!(bot.sandboxes(), [name]);
+    bot.finish().await;
+}
+
+#[tokio::test]
+async fn the_setup_command_runs_once_and_comes_from_the_default_branch() {
+    let bot = Bot::start().await;
+    let mut all = files();
+    let file = "[sandbox]\nsetup = \"echo ran >> setup.log\"\ntest = \"python3 -m unittest\"\nnetwrok = 'none'\n";
+    all.push((".github/threadbox.toml", file.into()));
+    bot.github.push(REPOSITORY, "First", &all).unwrap();
+    let issue = bot.issue("Setup").await;
+    let told = asks_for(&bot, &issue, "wc -l setup.log").await;
+    assert!(told.contains("1 setup.log") && told.contains("was run and succeeded"), "{told}");
+    assert!(told.contains("tested with `python3 -m unittest`"), "{told}");
+    assert!(told.contains("line 4") && told.contains("did you mean `network`"), "{told}");
+    let told = asks_for(&bot, &issue, "wc -l setup.log; rm setup.log").await;
+    assert!(told.contains("1 setup.log"), "{told}");
+
+    // Nobody decides it with a pull request.
+    let pull = bot.github.open_pull_request(REPOSITORY, "maya", "Mine", "Better.").unwrap();
+    let mine = [(".github/threadbox.toml", "[sandbox]\nsetup = \"echo hacked > hacked\"\n".into()), ("new.txt", "n".into())];
+    bot.github.push_to_pull_request(&pull, &mine, SystemClock.now() - TimeDelta::minutes(5)).unwrap();
+    let told = asks_for(&bot, &pull, "ls; cat setup.log").await;
+    assert!(told.contains("new.txt") && told.contains("ran") && !told.contains("hacked"), "{told}");
+    bot.finish().await;
+}
+
+#[tokio::test]
+async fn a_setup_that_fails_is_told_and_tried_again() {
+    let bot = Bot::start().await;
+    let file = "[sandbox]\nsetup = \"echo the reason >&2; test -e ready\"\n";
+    bot.github.push(REPOSITORY, "First", &[(".github/threadbox.toml", file.into())]).unwrap();
+    let issue = bot.issue("Setup").await;
+    let told = asks_for(&bot, &issue, "touch ready").await;
+    assert!(told.contains("failed (exit 1)") && told.contains("the reason"), "{told}");
+    let events = "select count(*) from run_events where data->>'summary' like 'The setup command of the repository failed%'";
+    assert_eq!(bot.count(events).await, 1);
+    assert!(asks_for(&bot, &issue, "true").await.contains("was run and succeeded"));
+    assert!(!asks_for(&bot, &issue, "true").await.contains("setup command"));
+    bot.finish().await;
+}
+
+#[tokio::test]
+async fn a_pull_request_is_checked_out_as_it_stood_when_it_was_asked_about() {
+    let bot = Bot::start().await;
+    bot.github.push(REPOSITORY, "First", &files()).unwrap();
+    let pull = bot.github.open_pull_request(REPOSITORY, "maya", "Mine", "Better.").unwrap();
+    let at = |minutes: i64| -> DateTime<Utc> { SystemClock.now() + TimeDelta::minutes(minutes) };
+    let push = |text: &str, at| bot.github.push_to_pull_request(&pull, &[("new.txt", text.into())], at).unwrap();
+    let first = push("one\n", at(-20));
+    let late = push("two\n", at(20));
+    let told = asks_for(&bot, &pull, "cat new.txt").await;
+    assert!(told.contains("one") && told.contains(&format!("at commit {first}")) && told.contains(&late), "{told}");
+
+    // Nothing was changed, so the workspace follows.
+    let second = push("three\n", at(-1));
+    let told = asks_for(&bot, &pull, "cat new.txt; echo mine > mine.txt").await;
+    assert!(told.contains("three") && told.contains(&format!("at commit {second}")), "{told}");
+
+    // Work is never replaced.
+    let third = push("four\n", at(-1));
+    let told = asks_for(&bot, &pull, "cat new.txt mine.txt").await;
+    assert!(told.contains("three") && told.contains("mine") && told.contains(&format!("speaks of commit {third}")), "{told}");
+    bot.finish().await;
+}
+
+#[tokio::test]
+async fn an_empty_repository_is_fine() {
+    let bot = Bot::prepare(&[], Options { expects: Expects::Token, ..Options::default() }).await;
+    let mut bot = bot;
+    bot.run().await;
+    let issue = bot.issue("New").await;
+    let told = asks_for(&bot, &issue, "ls -A; echo first > a.txt").await;
+    assert!(told.contains("is empty, so the workspace began empty"), "{told}");
+    bot.finish().await;
+}
