@@ -201,7 +201,8 @@ async fn sandbox(settings: &Settings) -> Vec<Finding> {
                 if layer.given {
                     Finding::fine(check, layer.detail)
                 } else {
-                    Finding::off(check, format!("missing: {}", layer.detail), "Code still runs behind the other walls.")
+                    let absence = layer.absence();
+                    Finding::off(check, format!("missing: {}", layer.detail), absence)
                 }
             })
             .collect(),

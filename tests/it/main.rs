@@ -3,6 +3,7 @@
 #![allow(clippy::disallowed_methods, reason = "a test may look at its own environment, and wait for a process")]
 
 mod attachments;
+mod attacks;
 mod cli;
 mod contract;
 mod conversation;
@@ -10,6 +11,7 @@ mod crash;
 mod daytona_control;
 mod daytona_machine;
 mod daytona_standin;
+mod egress;
 mod embedded;
 mod faults;
 mod github;

@@ -69,6 +69,11 @@ async fn python(sandbox: &dyn Sandbox, code: &str) -> Executed {
     sandbox.exec(exec(command), &CancellationToken::new()).await.unwrap()
 }
 
+/// A time to sleep that no other process of this machine sleeps, so that it can be found again: the suite may run beside itself.
+pub fn marked(seconds: &str) -> String {
+    format!("{seconds}{}", std::process::id())
+}
+
 /// Processes of this machine whose command line contains the text.
 pub fn host_processes_with(text: &str) -> usize {
     let contains = |entry: &std::fs::DirEntry| {
@@ -394,13 +399,14 @@ async fn a_flood_of_output_is_cut_in_the_middle() {
 async fn time_ends_a_command_and_what_it_printed_is_kept() {
     let machine = machine();
     let sandbox = machine.sandbox("timeout").await;
-    let mut slow = exec(Command::Shell("echo before; trap '' TERM INT HUP; sleep 31.4159; echo after".to_owned()));
+    let long = marked("31.4159");
+    let mut slow = exec(Command::Shell(format!("echo before; trap '' TERM INT HUP; sleep {long}; echo after")));
     slow.timeout = Duration::from_millis(700);
     let ran = sandbox.exec(slow, &CancellationToken::new()).await.unwrap();
     assert_eq!((ran.killed, ran.exit_code), (Some(Killed::Timeout), 137));
     assert_eq!(ran.stdout.text(), "before\n");
     assert!(ran.duration < Duration::from_secs(5), "{:?}", ran.duration);
-    assert_eq!(host_processes_with("31.4159"), 0);
+    assert_eq!(host_processes_with(&long), 0);
 }
 
 #[tokio::test]
@@ -408,7 +414,8 @@ async fn stopping_ends_a_command_at_once() {
     let machine = machine();
     let sandbox = machine.sandbox("cancel").await;
     let cancel = CancellationToken::new();
-    let running = sandbox.exec(exec(Command::Shell("echo working; echo started >flag; sleep 27.1828".to_owned())), &cancel);
+    let long = marked("27.1828");
+    let running = sandbox.exec(exec(Command::Shell(format!("echo working; echo started >flag; sleep {long}"))), &cancel);
     let stop = async {
         let deadline = Instant::now() + Duration::from_secs(20);
         while sandbox.info("flag").await.is_err() && Instant::now() < deadline {
@@ -421,7 +428,7 @@ async fn stopping_ends_a_command_at_once() {
     let ran = ran.unwrap();
     assert_eq!((ran.killed, ran.stdout.text().as_str()), (Some(Killed::Cancelled), "working\n"));
     assert!(stopped.elapsed() < Duration::from_secs(1), "{:?}", stopped.elapsed());
-    assert_eq!(host_processes_with("27.1828"), 0);
+    assert_eq!(host_processes_with(&long), 0);
 }
 
 #[tokio::test]
@@ -429,7 +436,8 @@ async fn nothing_survives_a_dropped_call() {
     let machine = machine();
     let sandbox = machine.sandbox("dropped").await;
     let cancel = CancellationToken::new();
-    let running = sandbox.exec(exec(Command::Shell("echo started >flag; sleep 16.1803".to_owned())), &cancel);
+    let long = marked("16.1803");
+    let running = sandbox.exec(exec(Command::Shell(format!("echo started >flag; sleep {long}"))), &cancel);
     let flag = async {
         while sandbox.info("flag").await.is_err() {
             tokio::task::yield_now().await;
@@ -437,10 +445,10 @@ async fn nothing_survives_a_dropped_call() {
     };
     tokio::select! { _ = running => panic!("it ended by itself"), () = flag => {} }
     let deadline = Instant::now() + Duration::from_secs(10);
-    while host_processes_with("16.1803") > 0 && Instant::now() < deadline {
+    while host_processes_with(&long) > 0 && Instant::now() < deadline {
         tokio::task::yield_now().await;
     }
-    assert_eq!(host_processes_with("16.1803"), 0);
+    assert_eq!(host_processes_with(&long), 0);
 }
 
 /// Processes of this machine as (pid, parent).
@@ -458,14 +466,16 @@ async fn the_end_of_the_helper_is_the_end_of_everything() {
     let machine = machine();
     let sandbox = machine.sandbox("killed").await;
     let cancel = CancellationToken::new();
-    let running = sandbox.exec(exec(Command::Shell("echo started >flag; sleep 57.7215; true".to_owned())), &cancel);
+    let long = marked("57.7215");
+    let sleep = format!("sleep\x00{long}");
+    let running = sandbox.exec(exec(Command::Shell(format!("echo started >flag; sleep {long}; true"))), &cancel);
     let kill = async {
-        while sandbox.info("flag").await.is_err() || host_processes_with("sleep\x0057.7215") == 0 {
+        while sandbox.info("flag").await.is_err() || host_processes_with(&sleep) == 0 {
             tokio::task::yield_now().await;
         }
         let parents = parents();
         let sleeping =
-            |pid: &u32| std::fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line.starts_with(b"sleep\x0057.7215"));
+            |pid: &u32| std::fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line.starts_with(sleep.as_bytes()));
         let mut pid = *parents.keys().find(|pid| sleeping(pid)).unwrap();
         while parents[&pid] != std::process::id() {
             pid = parents[&pid];
@@ -475,7 +485,7 @@ async fn the_end_of_the_helper_is_the_end_of_everything() {
     };
     let (ran, ()) = tokio::join!(running, kill);
     assert!(matches!(ran, Err(SandboxError::Unavailable(_))), "{ran:?}");
-    assert_eq!(host_processes_with("57.7215"), 0);
+    assert_eq!(host_processes_with(&long), 0);
     assert_eq!(sh(&*sandbox, "cat flag").await.stdout.text(), "started\n");
 }
 
@@ -483,10 +493,11 @@ async fn the_end_of_the_helper_is_the_end_of_everything() {
 async fn background_processes_neither_delay_nor_survive() {
     let machine = machine();
     let sandbox = machine.sandbox("background").await;
-    let ran = sh(&*sandbox, "(setsid sleep 14.1421 & ) ; nohup sleep 14.1421 >/dev/null 2>&1 & echo done").await;
+    let long = marked("14.1421");
+    let ran = sh(&*sandbox, &format!("(setsid sleep {long} & ) ; nohup sleep {long} >/dev/null 2>&1 & echo done")).await;
     assert_eq!((ran.exit_code, ran.stdout.text().as_str()), (0, "done\n"));
     assert!(ran.duration < Duration::from_secs(5), "{:?}", ran.duration);
-    assert_eq!(host_processes_with("14.1421"), 0);
+    assert_eq!(host_processes_with(&long), 0);
 }
 
 #[tokio::test]
@@ -565,16 +576,18 @@ async fn a_missing_program_and_a_wrong_directory_are_explained() {
 /// differently then.
 #[test]
 fn the_walls_hold_for_a_service_that_is_not_root() {
+    again_without_rights(&["sandbox::", "processes::", "languages::"], "the_walls_hold");
+}
+
+/// Runs the tests of these modules once more as `nobody`, when we are root.
+pub fn again_without_rights(modules: &[&str], but: &str) {
     use std::os::unix::process::CommandExt;
     if !rustix::process::geteuid().is_root() {
         return;
     }
     let binary = std::env::current_exe().unwrap();
     let mut command = std::process::Command::new(&binary);
-    command
-        .args(["sandbox::", "processes::", "languages::", "--skip", "the_walls_hold", "--test-threads", "2"])
-        .env_clear()
-        .env("PATH", "/usr/bin:/bin");
+    command.args(modules).args(["--skip", but, "--test-threads", "2"]).env_clear().env("PATH", "/usr/bin:/bin");
     let output = match command.current_dir("/").uid(65534).gid(65534).output() {
         Ok(output) => output,
         Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {

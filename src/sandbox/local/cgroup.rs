@@ -21,7 +21,7 @@ pub(super) struct Cgroups {
 impl Cgroups {
     /// Makes what can be made.
     pub(super) fn make(limits: &Limits) -> Self {
-        let name = format!("{PREFIX}{}", uuid::Uuid::now_v7().simple());
+        let name = format!("{PREFIX}{}-{}", std::process::id(), uuid::Uuid::now_v7().simple());
         let make = |place: Place| place.parents.iter().find_map(|parent| make_in(parent, &name, &place.settings));
         Self { directories: places(limits).into_iter().filter_map(make).collect() }
     }
@@ -71,16 +71,22 @@ fn enable_controllers(parent: &Path) -> bool {
     !rustix::process::geteuid().is_root() && control.exists() && fs::write(control, "+memory +pids +cpu").is_ok()
 }
 
-/// Removes groups a killed service left behind. Those in use stay: the kernel refuses.
+/// Removes groups a killed service left behind. Those of a living one stay, because one that was just made is still empty; and
+/// those in use stay, because the kernel refuses.
 pub(super) fn sweep() {
     let limits = Limits { memory_bytes: 0, disk_bytes: 0, processes: 0, open_files: 0, cpu_seconds: 0, cpus: 0 };
     for parent in places(&limits).iter().flat_map(|place| &place.parents) {
         for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
-            if entry.file_name().to_string_lossy().starts_with(PREFIX) {
+            if is_left_over(&entry.file_name().to_string_lossy()) {
                 let _ = fs::remove_dir(entry.path());
             }
         }
     }
+}
+
+fn is_left_over(name: &str) -> bool {
+    let maker = |name: &str| name.split('-').next()?.parse::<u32>().ok();
+    name.strip_prefix(PREFIX).is_some_and(|rest| maker(rest).is_none_or(|pid| !Path::new("/proc").join(pid.to_string()).exists()))
 }
 
 /// Where a group could be made, best first, and what is set in it. Without the first setting it is not worth having.
@@ -168,6 +174,13 @@ mod tests {
         assert_eq!(directory_of(MOUNTS, "memory", "/a/b"), Some(PathBuf::from("/sys/fs/cgroup/memory/a/b")));
         assert_eq!(directory_of(MOUNTS, "", "/"), Some(PathBuf::from("/sys/fs/cgroup/unified")));
         assert_eq!(directory_of(MOUNTS, "pids", "/"), None);
+    }
+
+    #[test]
+    fn groups_of_a_living_service_are_not_swept_away() {
+        let name = |pid: u32| format!("{PREFIX}{pid}-0198");
+        assert!(!is_left_over(&name(std::process::id())));
+        assert!(is_left_over(&name(u32::MAX)) && is_left_over("threadbox-0198c0ffee") && !is_left_over("other-1-2"));
     }
 
     #[test]

@@ -4,6 +4,53 @@
 //! background (`processes`), which shares its network (`shared_network`) with the commands of the same sandbox. `init` is the helper that builds
 //! the walls around a command (this binary, started again), `plan` what it is told, `exec` starts and ends it. File operations
 //! are done by the service itself, below a directory handle.
+//!
+//! # Threat model
+//!
+//! **Who attacks.** The code. It was written by a model that read text of strangers, or by a stranger whose exact words somebody let
+//! run; it is taken to be hostile, to know this page, and to have as many tries as it likes. The people who run the service, their
+//! kernel, and what is installed in the system directories are trusted.
+//!
+//! **What is protected.** The service and its secrets (keys, tokens, database); files, processes and devices of this machine;
+//! sandboxes of other threads; everything this machine reaches by network; and that the machine stays usable. Not protected from
+//! the code: its own workspace, `/tmp`, and other commands of the same sandbox (they do not see each other, but share files, and the
+//! loopback while something runs in the background).
+//!
+//! **What each wall stops.** In the order they are built; [`LayerName::absence`] says what is lost without one.
+//!
+//! | wall | stops | needed |
+//! | --- | --- | --- |
+//! | control groups | using up memory, processes and processors, exactly and for all processes together | no: the helper watches memory, disk and files without a name every few milliseconds, `rlimits` count processes |
+//! | user namespace | any right of the service or of root: files, signals, capabilities; where the service is root, each sandbox is a user of its own | yes |
+//! | mount namespace, root directory | seeing files: only system directories (read-only, no devices, no set-user-id), `/workspace`, `/tmp` | yes |
+//! | pid namespace, `proc` | seeing, signalling or tracing processes of this machine and of other commands; outliving the own command; what `/proc` says of the kernel | yes |
+//! | network namespace | every connection out, abstract sockets, the machine's loopback and metadata addresses | yes |
+//! | egress | reaching more than `SANDBOX_NETWORK` allows: see [`proxy`](super::proxy) | yes |
+//! | ipc, uts namespace | shared memory and queues of others; changing the host name | yes |
+//! | cgroup namespace | reading the names of the service's control groups | no |
+//! | resource limits | using up processes, memory, file size, open files by one process | yes |
+//! | Landlock | files again, and signals and abstract sockets, should a mount or namespace have a hole | no: older kernels lack it |
+//! | no new privileges | gaining rights by executing a file | yes |
+//! | seccomp | most of the kernel: mounts, namespaces, keys, bpf, io_uring, tracing; and sockets that no namespace holds (vsock) | yes |
+//! | capabilities | rebuilding the walls from inside, where the code would otherwise be root of its own namespaces | yes |
+//!
+//! A needed wall that cannot be built means that nothing is run ([`SandboxError::NoIsolation`]), never that less is protected.
+//! The helper outside the program (the first process) holds two capabilities of its own namespace to measure what the code hides
+//! from it; it cannot be traced, executes nothing, and takes no input from the code. The service hears nothing from inside but
+//! output, which is bounded, and connections to the proxy.
+//!
+//! Files left in a workspace are hostile too: the service opens them below a directory handle, follows no link out, opens nothing that
+//! is not a regular file, and walks no further than its bounds.
+//!
+//! **What is not protected.** Against a hole in the kernel itself: the list of system calls makes it smaller, a virtual machine of
+//! its own is the answer. Against what the processor gives away (caches, timing, how busy the machine is). Against other users of
+//! this machine who are root. Where the service is not root, sandboxes are the service's own user outside: should namespaces and
+//! Landlock both have a hole, its files lie open; as root each sandbox is somebody else, who owns nothing. Disk is measured, not
+//! reserved: for some tens of milliseconds a command can write more than it may. The kernel's version, processor, memory and load are
+//! visible. Programs of 32 bits are ended at their first system call. Debuggers can start programs, but not attach to running ones. A host
+//! that is allowed can be told anything that is in the workspace: `SANDBOX_NETWORK` decides where to, not what.
+//!
+//! `tests/it/attacks.rs` makes the attacks, with all walls and with each one left out in turn; `tests/it/egress.rs` those on the proxy.
 
 mod background;
 mod cgroup;
