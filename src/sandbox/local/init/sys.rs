@@ -137,3 +137,12 @@ pub(super) fn loopback_up() -> io::Result<()> {
     };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
+
+/// Lets the end of a child interrupt what this process waits for, so that it is collected at once.
+#[allow(unsafe_code)]
+pub(super) fn wake_when_children_end() {
+    extern "C" fn nothing(_: libc::c_int) {}
+    let handler: extern "C" fn(libc::c_int) = nothing;
+    // SAFETY: the handler does nothing, so it may run at any moment.
+    unsafe { libc::signal(libc::SIGCHLD, handler as libc::sighandler_t) };
+}

@@ -62,6 +62,7 @@ fn supervise(plan: &Plan, line: &mut Line, mut layers: Vec<Layer>) -> Result<(),
             let kept = CapabilitySet::DAC_READ_SEARCH | CapabilitySet::SYS_PTRACE;
             program::hold_only(kept).building("capabilities", "drop most of the first process")?;
             set_dumpable_behavior(DumpableBehavior::NotDumpable).building("pid namespace", "hide the first process")?;
+            sys::wake_when_children_end();
             watch(child, &plan.limits, line);
             Ok(())
         }
@@ -115,7 +116,7 @@ struct Watchdog {
     /// Memory in files without a name, as of the last look at disks.
     hidden: u64,
     disk_limit: u64,
-    memory_pause: Duration,
+    next_look: Instant,
     next_disk: Instant,
     /// The same while nothing happens.
     next_idle_disk: Instant,
@@ -139,7 +140,7 @@ impl Watchdog {
             hidden: 0,
             // A workspace that is already too full may be worked in, for example to delete from it; it may not grow.
             disk_limit: limits.disk_bytes.max(before.saturating_add(1 << 20).min(limits.disk_bytes.saturating_mul(4))),
-            memory_pause: MEMORY_INTERVAL,
+            next_look: Instant::now() + MEMORY_INTERVAL,
             next_disk: Instant::now() + DISK_INTERVAL,
             next_idle_disk: Instant::now(),
             activity: Activity::default(),
@@ -148,17 +149,21 @@ impl Watchdog {
     }
 
     fn pause(&self) -> Duration {
-        self.memory_pause.min(Duration::from_millis(900))
+        self.next_look.saturating_duration_since(Instant::now()).min(Duration::from_millis(900))
     }
 
     fn look(&mut self) -> Option<Killed> {
         let start = Instant::now();
+        // Woken to collect a process.
+        if start < self.next_look {
+            return None;
+        }
         let pids = processes();
         let memory = self.memory_passed(&pids);
         let activity = Activity { ticks: pids.iter().filter_map(|pid| ticks(*pid)).sum(), pids };
         let interval = if activity == self.activity { IDLE_MEMORY_INTERVAL } else { MEMORY_INTERVAL };
         self.activity = activity;
-        self.memory_pause = interval.max(start.elapsed() * 10);
+        self.next_look = Instant::now() + interval.max(start.elapsed() * 10);
         if memory {
             return Some(Killed::MemoryLimit);
         }
