@@ -29,6 +29,8 @@ pub struct Facts {
     pub place: String,
     /// The directory the tools work in, as programs see it.
     pub workspace: Option<String>,
+    /// What the working directory holds, such as a repository.
+    pub holds: Option<String>,
     /// What the sandbox reaches, such as `no network`.
     pub network: Option<String>,
     /// Ceilings of a run, such as `50 steps, 30 min, $2.00`.
@@ -57,6 +59,7 @@ pub fn system(instructions: Option<&str>, facts: &Facts) -> String {
     };
     fact("The conversation", Some(&facts.place));
     fact("Working directory of your tools", facts.workspace.as_deref());
+    fact("It holds", facts.holds.as_deref());
     fact("The sandbox reaches", facts.network.as_deref());
     fact("Limits of a run", facts.limits.as_deref());
     format!("{role}\n\n## Always\n\n{RULES}\n\n## Facts\n\n{}", lines.join("\n"))
@@ -214,6 +217,7 @@ mod tests {
             handle: "threadbox".into(),
             place: "issue acme/tools#7 on GitHub".into(),
             workspace: Some("/workspace".into()),
+            holds: Some("the repository".into()),
             network: Some("nothing".into()),
             limits: None,
         };
@@ -231,6 +235,7 @@ mod tests {
         - People mention you as `@threadbox`.
         - The conversation: issue acme/tools#7 on GitHub.
         - Working directory of your tools: /workspace.
+        - It holds: the repository.
         - The sandbox reaches: nothing.
         ");
         assert!(

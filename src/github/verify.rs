@@ -158,10 +158,16 @@ fn permissions(app: &App) -> Check {
             remedy,
         );
     }
-    match has("pull_requests", &["write", "admin"]) {
-        true => Check::fine(PERMISSIONS, "issues and pull requests"),
-        false => Check::fine(PERMISSIONS, "issues; for pull requests grant Pull requests: Read and write"),
+    let mut found = String::from("issues");
+    if has("pull_requests", &["write", "admin"]) {
+        found.push_str(" and pull requests");
+    } else {
+        found.push_str("; for pull requests grant Pull requests: Read and write");
     }
+    if !has("contents", &["read", "write", "admin"]) {
+        found.push_str("; for the code in the sandbox grant Contents: Read-only");
+    }
+    Check::fine(PERMISSIONS, found)
 }
 
 fn events(app: &App) -> Check {

@@ -19,8 +19,10 @@ pub struct Origins {
     github: Arc<Github>,
     archives: Archives,
     /// By repository and commit, the newest last.
-    files: Mutex<VecDeque<((i64, String), Arc<RepositoryFile>)>>,
+    files: Mutex<KnownFiles>,
 }
+
+type KnownFiles = VecDeque<((i64, String), Arc<RepositoryFile>)>;
 
 impl Origins {
     /// Archives are kept in `directory`.
@@ -56,7 +58,7 @@ impl Origins {
         Ok(file)
     }
 
-    fn known(&self) -> std::sync::MutexGuard<'_, VecDeque<((i64, String), Arc<RepositoryFile>)>> {
+    fn known(&self) -> std::sync::MutexGuard<'_, KnownFiles> {
         self.files.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

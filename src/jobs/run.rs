@@ -146,6 +146,7 @@ fn sandboxes(services: &Services, taken: &Taken, stop: CancellationToken) -> Thr
         clock: services.clock.clone(),
         thread: taken.thread,
         run: taken.id,
+        resumed: taken.snapshot.is_some(),
         epoch: taken.epoch,
         known: taken.sandbox.clone().filter(|(provider, _)| provider == services.sandboxes.name()).map(|(_, id)| SandboxId(id)),
         origin: services.origins.as_ref().and_then(|origins| origins.of(&taken.request)),
@@ -189,6 +190,10 @@ fn said(comment: Comment) -> Option<prompt::Comment> {
 
 /// What is true for the whole thread, so that providers can cache the prefix.
 fn facts(services: &Services, place: &Place) -> prompt::Facts {
+    let repository = RepoRef::of(place).filter(|_| services.origins.is_some());
+    let holds = repository.map(|(repo, _)| {
+        format!("the files of {}, put there when a tool first uses it; that result says at which commit", repo.full_name)
+    });
     let place = match place {
         Place::Github { repository, number, is_pull_request, .. } => {
             let kind = if *is_pull_request { "pull request" } else { "issue" };
@@ -201,6 +206,7 @@ fn facts(services: &Services, place: &Place) -> prompt::Facts {
         handle: services.settings.name.clone(),
         place,
         workspace: surroundings.workspace,
+        holds,
         network: Some(surroundings.network),
         limits: Some(format!(
             "{} steps, {} min, ${:.2}",

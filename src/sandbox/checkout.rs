@@ -2,11 +2,13 @@
 //!
 //! No credential takes part: the service fetches the archive, the sandbox unpacks it, and `git` there knows one commit and no remote.
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{BufReader, Read};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use flate2::read::GzDecoder;
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
@@ -241,6 +243,49 @@ fn note(checkout: &mut Checkout, ran: &Executed) {
     } else if code("git").is_some_and(|code| code != 0) {
         checkout.note(format!("`git` could not make a commit of it ({said})."));
     }
+}
+
+/// Of one file, and of all files of an archive that are read on this machine.
+const LARGEST_ORIGINAL: u64 = 1 << 20;
+const MOST_ORIGINALS: u64 = 8 << 20;
+
+/// The texts of these files as they stand in an archive on this machine. Files that are large or no text are left out, as is everything
+/// beyond 8 MiB.
+pub async fn originals(archive: PathBuf, wanted: BTreeSet<String>) -> BTreeMap<String, String> {
+    let read = tokio::task::spawn_blocking(move || read_originals(&archive, wanted)).await;
+    match read {
+        Ok(Ok(texts)) => texts,
+        Ok(Err(error)) => {
+            tracing::warn!(%error, "an archive cannot be read");
+            BTreeMap::new()
+        }
+        Err(_) => BTreeMap::new(),
+    }
+}
+
+fn read_originals(archive: &Path, mut wanted: BTreeSet<String>) -> std::io::Result<BTreeMap<String, String>> {
+    let mut archive = tar::Archive::new(GzDecoder::new(BufReader::new(std::fs::File::open(archive)?)));
+    let mut texts = BTreeMap::new();
+    let mut total = 0;
+    for entry in archive.entries()? {
+        let mut entry = entry?;
+        let path = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
+        let Some((_, path)) = path.split_once('/') else { continue };
+        if !wanted.remove(path) || !entry.header().entry_type().is_file() {
+            continue;
+        }
+        let size = entry.size();
+        if size <= LARGEST_ORIGINAL && total + size <= MOST_ORIGINALS {
+            total += size;
+            let mut content = Vec::new();
+            entry.by_ref().take(size).read_to_end(&mut content)?;
+            texts.extend(String::from_utf8(content).ok().filter(|text| !text.contains('\0')).map(|text| (path.to_owned(), text)));
+        }
+        if wanted.is_empty() {
+            break;
+        }
+    }
+    Ok(texts)
 }
 
 /// Removes everything from the workspace.

@@ -1,6 +1,6 @@
 //! The files of a workspace at one moment: what changes are compared with, and what a checkpoint is made from.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read, Write};
 
 use chrono::{DateTime, Utc};
@@ -64,6 +64,15 @@ pub enum Content {
     Unread,
 }
 
+/// What became of a file since a snapshot.
+#[derive(Debug, PartialEq)]
+enum Since<'a> {
+    Touched,
+    /// Its time is in whole seconds: something may have happened in the same second after the snapshot.
+    Doubtful,
+    Untouched(&'a Content),
+}
+
 impl FileState {
     /// Same size, time and permissions: nobody touched it, as far as that tells.
     pub fn untouched(&self, other: &Self) -> bool {
@@ -90,8 +99,7 @@ impl WorkspaceSnapshot {
     pub async fn take(sandbox: &dyn Sandbox, known: Option<&Self>, now: DateTime<Utc>) -> Result<Self, SandboxError> {
         let walked = sandbox.walk(".", BOUNDS).await?;
         let mut snapshot = Self { taken_at: now.timestamp(), complete: walked.complete, ..Self::default() };
-        let mut unread: Vec<(String, u64)> = Vec::new();
-        let mut total = 0;
+        let (mut touched, mut doubtful) = (Vec::new(), Vec::new());
         for (path, info) in walked.entries {
             match info.mode & libc::S_IFMT {
                 libc::S_IFLNK => {
@@ -102,26 +110,33 @@ impl WorkspaceSnapshot {
                 _ => continue,
             }
             let mut state = FileState::of(&info);
-            match known.and_then(|known| known.unchanged(&path, &state)) {
-                Some(content) => state.content = content.clone(),
-                None if state.size <= MAX_FILE && total + state.size <= MAX_TOTAL && unread.len() < MAX_READ => {
-                    total += state.size;
-                    unread.push((path.clone(), state.size));
-                }
-                None => {}
+            match known.map_or(Since::Touched, |known| known.since(&path, &state)) {
+                Since::Untouched(content) => state.content = content.clone(),
+                Since::Touched => touched.push((path.clone(), state.size)),
+                Since::Doubtful => doubtful.push((path.clone(), state.size)),
             }
             snapshot.files.insert(path, state);
         }
+        let (mut count, mut total) = (0, 0);
+        let affordable = |(_, size): &(String, u64)| {
+            let affordable = *size <= MAX_FILE && total + size <= MAX_TOTAL && count < MAX_READ;
+            if affordable {
+                (count, total) = (count + 1, total + size);
+            }
+            affordable
+        };
+        let unread = touched.into_iter().chain(doubtful).filter(affordable).collect();
         snapshot.read(sandbox, unread).await?;
         Ok(snapshot)
     }
 
-    /// The content of a file that nobody touched since.
-    fn unchanged(&self, path: &str, now: &FileState) -> Option<&Content> {
-        let then = self.files.get(path)?;
-        // Where times are whole seconds, something may have happened in the same second after the snapshot.
+    /// What size and time of a file say.
+    fn since(&self, path: &str, now: &FileState) -> Since<'_> {
+        let Some(then) = self.files.get(path).filter(|then| (then.size, then.modified) == (now.size, now.modified)) else {
+            return Since::Touched;
+        };
         let coarse = now.modified % 1_000_000 == 0 && now.modified / 1_000_000 > self.taken_at - COARSE;
-        (then.size == now.size && then.modified == now.modified && !coarse).then_some(&then.content)
+        if coarse && then.content != Content::Unread { Since::Doubtful } else { Since::Untouched(&then.content) }
     }
 
     async fn read(&mut self, sandbox: &dyn Sandbox, unread: Vec<(String, u64)>) -> Result<(), SandboxError> {
@@ -159,6 +174,22 @@ impl WorkspaceSnapshot {
     pub fn untouched(&self, other: &Self) -> bool {
         let same = |(a, b): ((&String, &FileState), (&String, &FileState))| a.0 == b.0 && a.1.untouched(b.1);
         self.files.len() == other.files.len() && self.files.iter().zip(&other.files).all(same) && self.links == other.links
+    }
+
+    /// Files that were touched since and whose content was not read then.
+    pub fn unread_before(&self, now: &Self) -> BTreeSet<String> {
+        let unread = self.files.iter().filter(|(_, state)| state.content == Content::Unread);
+        let touched = unread.filter(|(path, state)| now.files.get(*path).is_none_or(|now| !state.untouched(now)));
+        touched.map(|(path, _)| path.clone()).collect()
+    }
+
+    /// Puts in what was in files whose content was not read.
+    pub fn learn(&mut self, texts: BTreeMap<String, String>) {
+        for (path, text) in texts {
+            if let Some(state) = self.files.get_mut(&path).filter(|state| state.size == text.len() as u64) {
+                state.content = Content::Text(text);
+            }
+        }
     }
 
     /// True when both hold the same files with the same content, whenever they were taken.
@@ -258,11 +289,14 @@ mod tests {
         let mut then = WorkspaceSnapshot::of_texts(&[("a", "x")]);
         then.taken_at = 100;
         let at = |modified: i64| FileState { size: 1, modified, mode: 0o644, content: Content::Unread };
-        for (modified, unchanged) in [(50_000_000, true), (99_000_000, false), (99_000_001, true)] {
+        let text = Content::Text("x".to_owned());
+        for (modified, since) in
+            [(50_000_000, Since::Untouched(&text)), (99_000_000, Since::Doubtful), (99_000_001, Since::Untouched(&text))]
+        {
             then.files.get_mut("a").unwrap().modified = modified;
-            assert_eq!(then.unchanged("a", &at(modified)).is_some(), unchanged, "{modified}");
+            assert_eq!(then.since("a", &at(modified)), since, "{modified}");
         }
-        assert!(then.unchanged("a", &at(1)).is_none() && then.unchanged("b", &at(1)).is_none());
+        assert_eq!([then.since("a", &at(1)), then.since("b", &at(1))], [Since::Touched, Since::Touched]);
     }
 
     #[test]

@@ -103,6 +103,10 @@ fn everything_has_a_default() {
             network: None,
             idle_minutes: 15,
             daytona: None,
+            warm: WarmSettings {
+                size: 0,
+                hours_per_day: 24,
+            },
         },
         limits: Limits {
             max_steps: 50,

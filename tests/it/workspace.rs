@@ -2,17 +2,30 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
+use async_trait::async_trait;
+use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
 use threadbox::app;
 use threadbox::clock::{Clock, SystemClock};
-use threadbox::sandbox::{Provider, SandboxSpec};
+use threadbox::sandbox::local::LocalProvider;
+use threadbox::sandbox::{
+    Exec, Executed, FileInfo, Listed, Offsets, Preview, ProcessReport, Provider, Sandbox, SandboxError, SandboxId, SandboxSpec,
+    Surroundings, WalkBounds, Walked,
+};
 use threadbox::secret::ExposeSecret;
 use threadbox::standin::github::{Archive, Expects, Fault, IssueRef, Node, Options};
 use threadbox::standin::model::{Gate, call, calls, gated, say};
 
-use crate::support::bot::{Bot, REPOSITORY};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::support::bot::{Bot, LIMIT, REPOSITORY};
+use crate::support::database::TestDatabase;
 
 /// The results of the calls the model made last, oldest first.
 fn results(bot: &Bot) -> Vec<String> {
@@ -284,9 +297,8 @@ async fn a_sandbox_lost_between_two_calls_is_rebuilt_once_for_all_of_them() {
         call("deleteFile", json!({ "path": "kept.txt" })),
         say("Read."),
     ]);
-    let asked = bot.asked().len();
     let comment = bot.says(&issue, "maya", "@threadbox read").await;
-    bot.model.arrived(bot.model.count() + 2 - (bot.model.count() - asked).min(0)).await;
+    bot.until_count("select count(*) from run_events where kind = 'acted' and data->>'tool' = 'writeFile'", 1).await;
     std::fs::remove_dir_all(only_sandbox(&bot)).unwrap();
     first.open();
     bot.until_count("select generation::bigint from sandboxes", 1).await;
@@ -476,11 +488,240 @@ async fn a_pull_request_is_checked_out_as_it_stood_when_it_was_asked_about() {
 
 #[tokio::test]
 async fn an_empty_repository_is_fine() {
-    let bot = Bot::prepare(&[], Options { expects: Expects::Token, ..Options::default() }).await;
-    let mut bot = bot;
-    bot.run().await;
+    let bot = Bot::start().await;
     let issue = bot.issue("New").await;
     let told = asks_for(&bot, &issue, "ls -A; echo first > a.txt").await;
     assert!(told.contains("is empty, so the workspace began empty"), "{told}");
     bot.finish().await;
+}
+
+#[tokio::test]
+async fn a_large_repository_shows_the_text_before_from_its_archive() {
+    let bot = Bot::start().await;
+    let names: Vec<String> = (0..2_100).map(|n| format!("src/f{n:04}.txt")).collect();
+    let many: Vec<(&str, Node)> = names.iter().map(|name| (name.as_str(), Node::from("the text before\n"))).collect();
+    bot.github.push(REPOSITORY, "Many", &many).unwrap();
+    let issue = bot.issue("Large").await;
+    bot.model.script([
+        call("runCommand", json!({ "command": "echo the text after > src/f2099.txt; touch src/f2098.txt" })),
+        call("diff", json!({})),
+        say("Changed."),
+    ]);
+    let answer = bot.asks(&issue, "@threadbox change the last").await;
+    let expected = "--- a/src/f2099.txt\n+++ b/src/f2099.txt\n@@ -1 +1 @@\n-the text before\n+the text after\n";
+    assert!(answer.contains(expected), "{answer}");
+    let told: serde_json::Value = serde_json::from_str(&results(&bot)[1]).unwrap();
+    assert_eq!(told["diff"], expected, "a file that was only touched did not change");
+    bot.finish().await;
+}
+
+#[tokio::test]
+async fn a_sleeping_sandbox_is_woken_before_it_is_needed_and_again_when_it_falls_asleep() {
+    let mut bot = Bot::prepare(&[], Options { expects: Expects::Token, ..Options::default() }).await;
+    let local = app::local_sandboxes(&bot.settings, PathBuf::from(env!("CARGO_BIN_EXE_threadbox"))).unwrap();
+    let sleepy = Arc::new(SleepyProvider { local, state: Arc::default() });
+    bot.use_sandboxes(sleepy.clone());
+    bot.run().await;
+    let issue = bot.issue("Sleep").await;
+    asks_for(&bot, &issue, "echo kept > kept.txt").await;
+    bot.idle().await;
+    assert_eq!(sleepy.woken(), 0);
+    sleepy.fall_asleep();
+    let (first, second) = (Gate::closed(), Gate::closed());
+    bot.model.script([
+        gated(&first, call("readFile", json!({ "path": "kept.txt" }))),
+        gated(&second, call("readFile", json!({ "path": "kept.txt" }))),
+        call("deleteFile", json!({ "path": "kept.txt" })),
+        call("runCommand", json!({ "command": "cat kept.txt" })),
+        say("Awake."),
+    ]);
+    let comment = bot.says(&issue, "maya", "@threadbox look").await;
+    sleepy.until_woken(1).await;
+    first.open();
+    bot.until_count("select count(*) from run_events where kind = 'acted' and data->>'tool' = 'readFile'", 1).await;
+    assert_eq!(sleepy.woken(), 1, "an early start is not repeated for nothing");
+    sleepy.fall_asleep();
+    sleepy.fall_asleep_at("delete");
+    second.open();
+    assert_eq!(bot.ended(&issue, comment).await, "rocket");
+    let told = results(&bot);
+    let told = &told[told.len() - 4..];
+    assert!(told[0].contains("kept") && !told[0].contains("woken again"), "{told:?}");
+    assert!(told[1].contains("kept") && told[1].contains("woken again"), "what reads is done again: {told:?}");
+    assert!(told[2].contains("outcome of this call is unknown") && told[2].contains("error"), "what writes is not: {told:?}");
+    assert!(told[3].contains("kept") && !told[3].contains("was lost"), "{told:?}");
+    assert_eq!(sleepy.woken(), 3);
+    assert_eq!(bot.count("select generation::bigint from sandboxes").await, 0);
+    bot.finish().await;
+}
+
+#[tokio::test]
+async fn sandboxes_that_threads_named_themselves_are_moved_to_their_table() {
+    let database = TestDatabase::create().await;
+    let run = async |sql: &'static str| sqlx::raw_sql(sql).execute(&database.pool).await.map(drop).unwrap();
+    run("drop schema public cascade; create schema public").await;
+    run(include_str!("../../migrations/0001_foundation.sql")).await;
+    run("insert into threads (id, owner, sandbox_id, created_at, updated_at) values
+         (gen_random_uuid(), 'a', 'thread-1', now(), now()), (gen_random_uuid(), 'b', null, now(), now())")
+    .await;
+    run(include_str!("../../migrations/0002_sandboxes.sql")).await;
+    let moved: Vec<(String, String, String)> = sqlx::query_as(
+        "select s.id, s.state, t.owner from sandboxes s join threads t on t.id = s.thread_id where s.role = 'own' and s.provider = 'local'",
+    )
+    .fetch_all(&database.pool)
+    .await
+    .unwrap();
+    assert_eq!(moved, [("thread-1".to_owned(), "ready".to_owned(), "a".to_owned())]);
+    database.finish().await;
+}
+
+/// Local sandboxes that can fall asleep as hosted ones do: nothing is answered until they are woken.
+struct SleepyProvider {
+    local: LocalProvider,
+    state: Arc<Sleep>,
+}
+
+#[derive(Default)]
+struct Sleep {
+    asleep: AtomicBool,
+    /// Falls asleep when this is asked for.
+    at: Mutex<Option<&'static str>>,
+    woken: watch::Sender<usize>,
+}
+
+struct Sleepy {
+    sandbox: Arc<dyn Sandbox>,
+    state: Arc<Sleep>,
+}
+
+impl SleepyProvider {
+    fn fall_asleep(&self) {
+        self.state.asleep.store(true, Ordering::SeqCst);
+    }
+
+    fn fall_asleep_at(&self, operation: &'static str) {
+        *self.state.at.lock().unwrap() = Some(operation);
+    }
+
+    fn woken(&self) -> usize {
+        *self.state.woken.borrow()
+    }
+
+    async fn until_woken(&self, times: usize) {
+        let mut woken = self.state.woken.subscribe();
+        tokio::time::timeout(LIMIT, woken.wait_for(|woken| *woken >= times)).await.unwrap().unwrap();
+    }
+
+    fn sleepy(&self, sandbox: Arc<dyn Sandbox>) -> Arc<dyn Sandbox> {
+        Arc::new(Sleepy { sandbox, state: Arc::clone(&self.state) })
+    }
+}
+
+#[async_trait]
+impl Provider for SleepyProvider {
+    fn name(&self) -> &'static str {
+        "sleepy"
+    }
+
+    async fn create(&self, spec: SandboxSpec) -> Result<Arc<dyn Sandbox>, SandboxError> {
+        Ok(self.sleepy(self.local.create(spec).await?))
+    }
+
+    async fn find(&self, id: &SandboxId) -> Result<Arc<dyn Sandbox>, SandboxError> {
+        Ok(self.sleepy(self.local.find(id).await?))
+    }
+
+    async fn remove(&self, id: &SandboxId) -> Result<(), SandboxError> {
+        self.local.remove(id).await
+    }
+
+    async fn wake(&self, id: &SandboxId) -> Result<(), SandboxError> {
+        if self.state.asleep.swap(false, Ordering::SeqCst) {
+            self.state.woken.send_modify(|woken| *woken += 1);
+        }
+        self.local.wake(id).await
+    }
+
+    async fn labelled(&self, labels: &BTreeMap<String, String>, limit: usize) -> Result<Vec<Listed>, SandboxError> {
+        self.local.labelled(labels, limit).await
+    }
+
+    fn surroundings(&self) -> Surroundings {
+        self.local.surroundings()
+    }
+}
+
+impl Sleepy {
+    fn awake(&self, operation: &str) -> Result<&dyn Sandbox, SandboxError> {
+        if self.state.at.lock().unwrap().take_if(|at| *at == operation).is_some() {
+            self.state.asleep.store(true, Ordering::SeqCst);
+        }
+        if self.state.asleep.load(Ordering::SeqCst) {
+            return Err(SandboxError::Unavailable("it is stopped".to_owned()));
+        }
+        Ok(self.sandbox.as_ref())
+    }
+}
+
+#[async_trait]
+impl Sandbox for Sleepy {
+    fn id(&self) -> &SandboxId {
+        self.sandbox.id()
+    }
+
+    fn workspace(&self) -> &str {
+        self.sandbox.workspace()
+    }
+
+    async fn exec(&self, exec: Exec, cancel: &CancellationToken) -> Result<Executed, SandboxError> {
+        self.awake("exec")?.exec(exec, cancel).await
+    }
+
+    async fn read(&self, path: &str, offset: u64, limit: usize) -> Result<(Bytes, u64), SandboxError> {
+        self.awake("read")?.read(path, offset, limit).await
+    }
+
+    async fn write(&self, path: &str, content: &[u8]) -> Result<(), SandboxError> {
+        self.awake("write")?.write(path, content).await
+    }
+
+    async fn list(&self, path: &str) -> Result<Vec<FileInfo>, SandboxError> {
+        self.awake("list")?.list(path).await
+    }
+
+    async fn walk(&self, path: &str, bounds: WalkBounds) -> Result<Walked, SandboxError> {
+        self.awake("walk")?.walk(path, bounds).await
+    }
+
+    async fn info(&self, path: &str) -> Result<FileInfo, SandboxError> {
+        self.awake("info")?.info(path).await
+    }
+
+    async fn delete(&self, path: &str) -> Result<(), SandboxError> {
+        self.awake("delete")?.delete(path).await
+    }
+
+    async fn create_directory(&self, path: &str) -> Result<(), SandboxError> {
+        self.awake("create_directory")?.create_directory(path).await
+    }
+
+    async fn start(&self, name: &str, exec: Exec) -> Result<(), SandboxError> {
+        self.awake("start")?.start(name, exec).await
+    }
+
+    async fn process(&self, name: &str, from: Offsets, limit: usize) -> Result<ProcessReport, SandboxError> {
+        self.awake("process")?.process(name, from, limit).await
+    }
+
+    async fn stop(&self, name: &str, grace: Duration) -> Result<(), SandboxError> {
+        self.awake("stop")?.stop(name, grace).await
+    }
+
+    async fn processes(&self) -> Result<Vec<String>, SandboxError> {
+        self.awake("processes")?.processes().await
+    }
+
+    async fn preview(&self, port: u16) -> Result<Preview, SandboxError> {
+        self.awake("preview")?.preview(port).await
+    }
 }

@@ -59,6 +59,8 @@ pub struct SandboxesOf {
     pub thread: ThreadId,
     /// The run that uses them.
     pub run: RunId,
+    /// True when another worker may have used them in this run before.
+    pub resumed: bool,
     /// The lease the run is held with.
     pub epoch: LeaseEpoch,
     /// The thread's own sandbox, when it is known to exist: it is woken before anybody asks for it.
@@ -101,10 +103,23 @@ struct Own {
     base: Arc<WorkspaceSnapshot>,
     /// The files when the run began.
     beginning: Arc<WorkspaceSnapshot>,
-    /// True when the last checkpoint holds what it began this run with.
-    checkpointed: bool,
+    /// The commit that was checked out.
+    commit: Option<String>,
+    /// What is known of a checkpoint.
+    kept: Kept,
     /// How often it was rebuilt in this run.
     rebuilt: u32,
+}
+
+/// What is known of the last checkpoint when a run begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kept {
+    /// There is none.
+    Never,
+    /// There is one, perhaps of an earlier state.
+    Before,
+    /// It holds what the run began with.
+    Now,
 }
 
 /// What has to be said.
@@ -194,6 +209,13 @@ impl Sandboxes for ThreadSandboxes {
 
     fn readings(&self) -> &Readings {
         &self.thread.readings
+    }
+
+    async fn complete(&self, id: &SandboxId, before: Arc<WorkspaceSnapshot>, now: &WorkspaceSnapshot) -> Arc<WorkspaceSnapshot> {
+        match self.thread.open().await {
+            Ok(own) if own.sandbox.id() == id => self.thread.complete(&own, now).await,
+            Ok(_) | Err(_) => before,
+        }
     }
 
     fn notices(&self) -> Vec<String> {

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::store::{Ready, Row, State};
-use super::{Own, Thread, database, stored, taken_over, wake_and_find};
+use super::{Kept, Own, Thread, database, stored, taken_over, wake_and_find};
 use crate::reply::inline;
 use crate::sandbox::checkout::{self, Checkout};
 use crate::sandbox::checkpoint::Checkpoint;
@@ -90,7 +90,11 @@ impl Thread {
         }
         self.describe(&checkout);
         let unchanged = matches!((&beginning, &known), (Some(now), Some(known)) if now.same_as(known));
-        let checkpointed = if unchanged { row.checkpoint_at.is_some() } else { row.checkpoint_at == Some(row.used_at) };
+        let kept = match row.checkpoint_at {
+            None => Kept::Never,
+            Some(at) if unchanged || at == row.used_at => Kept::Now,
+            Some(_) => Kept::Before,
+        };
         let baseline = match (&beginning, &known) {
             (Some(now), Some(known)) if now.same_as(known) => None,
             (Some(now), _) => Some(now.to_bytes().map_err(stored)?),
@@ -116,7 +120,8 @@ impl Thread {
             generation: row.generation,
             base: Arc::new(base),
             beginning: Arc::new(beginning.or(known).unwrap_or_default()),
-            checkpointed,
+            commit: checkout.commit,
+            kept,
             rebuilt: 0,
         })
     }
@@ -188,7 +193,8 @@ impl Thread {
             generation: row.generation,
             base: Arc::new(base),
             beginning: Arc::new(begun),
-            checkpointed: row.checkpoint_at.is_some(),
+            commit: checkout.commit,
+            kept: if row.checkpoint_at.is_some() { Kept::Now } else { Kept::Never },
             rebuilt: 0,
         })
     }

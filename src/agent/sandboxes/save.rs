@@ -5,8 +5,9 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::store::State;
-use super::{Own, Thread, database, stored, taken_over, wake_and_find};
+use super::{Kept, Own, Thread, database, stored, taken_over, wake_and_find};
 use crate::agent::tools::diff::unified_diff;
+use crate::sandbox::checkout;
 use crate::sandbox::checkpoint::Checkpoint;
 use crate::sandbox::workspace::WorkspaceSnapshot;
 use crate::sandbox::{SandboxError, SandboxId};
@@ -51,15 +52,41 @@ impl Thread {
             }
             saved => saved?,
         };
-        Ok(unified_diff(&own.beginning, &now))
+        let beginning = self.complete(&own, &now).await;
+        Ok(unified_diff(&beginning, &now))
+    }
+
+    /// The state at the beginning with the text of touched files that were not read then: large checkouts are not read as a whole, but
+    /// what nobody had touched before this run stands in the archive.
+    pub(super) async fn complete(&self, own: &Own, now: &WorkspaceSnapshot) -> Arc<WorkspaceSnapshot> {
+        let mut unread = own.beginning.unread_before(now);
+        let as_checked_out = |path: &String| {
+            let (then, base) = (own.beginning.files().get(path), own.base.files().get(path));
+            then.zip(base).is_some_and(|(then, base)| then.untouched(base))
+        };
+        unread.retain(as_checked_out);
+        let (Some(origin), Some(commit), false) = (&self.with.origin, &own.commit, unread.is_empty()) else {
+            return Arc::clone(&own.beginning);
+        };
+        match origin.archive(commit).await {
+            Ok(archive) => {
+                let mut beginning = own.beginning.as_ref().clone();
+                beginning.learn(checkout::originals(archive, unread).await);
+                Arc::new(beginning)
+            }
+            Err(_) => Arc::clone(&own.beginning),
+        }
     }
 
     /// The thread's own sandbox, when this run has used it: in this process, or in one that died.
     async fn opened(&self) -> Result<Option<Own>, SandboxError> {
-        if let Some(own) = self.own.lock().await.as_ref() {
+        // Whoever holds the lock has nothing opened yet.
+        if let Ok(own) = self.own.try_lock()
+            && let Some(own) = own.as_ref()
+        {
             return Ok(Some(own.clone()));
         }
-        if self.with.known.is_none() {
+        if !self.with.resumed || self.with.known.is_none() {
             return Ok(None);
         }
         let row = self.holder.own(&self.name(0), self.with.clock.now()).await.map_err(database)?.ok_or_else(taken_over)?;
@@ -74,7 +101,8 @@ impl Thread {
             generation: row.generation,
             base: snapshot(row.base),
             beginning: snapshot(row.baseline),
-            checkpointed: false,
+            commit: row.checkout.and_then(|checkout| checkout.0.commit),
+            kept: Kept::Before,
             rebuilt: 0,
         }))
     }
@@ -102,12 +130,12 @@ impl Thread {
         let clock = &self.with.clock;
         let known = saved.workspace.as_deref().unwrap_or(&own.beginning);
         let now = Arc::new(WorkspaceSnapshot::take(own.sandbox.as_ref(), Some(known), clock.now()).await?);
-        let kept = saved.workspace.is_some() || own.checkpointed || now.untouched(&own.base);
+        let kept = saved.workspace.is_some() || own.kept == Kept::Now || now.untouched(&own.base);
         if kept && now.untouched(known) {
             saved.workspace = Some(Arc::clone(&now));
             return Ok(now);
         }
-        if saved.checkpoint.is_none() {
+        if saved.checkpoint.is_none() && own.kept != Kept::Never {
             let stored = self.holder.last_checkpoint(&own.name).await.map_err(database)?;
             saved.checkpoint = stored.as_deref().and_then(Checkpoint::from_bytes);
         }

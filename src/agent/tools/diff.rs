@@ -42,7 +42,8 @@ pub fn unified_diff(before: &WorkspaceSnapshot, after: &WorkspaceSnapshot) -> Op
     if unshown > 0 {
         let _ = writeln!(diff, "[… {unshown} more changed files left out]");
     }
-    if !diff.is_empty() && !(before.is_complete() && after.is_complete()) {
+    let complete = before.is_complete() && after.is_complete();
+    if !diff.is_empty() && !complete {
         diff.push_str("[… the workspace has more files than are compared]\n");
     }
     (!diff.is_empty()).then_some(diff)
@@ -98,6 +99,7 @@ impl Typed for Diff {
             ));
         };
         let after = WorkspaceSnapshot::take(&*sandbox, Some(&before), ctx.clock.now()).await?;
+        let before = ctx.sandboxes.complete(sandbox.id(), before, &after).await;
         let diff = unified_diff(&before, &after);
         let content = json!({ "changed": diff.is_some(), "diff": diff.unwrap_or_default() });
         Ok(ToolOutput::success(content, "Compared the workspace"))

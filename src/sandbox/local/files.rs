@@ -97,6 +97,15 @@ impl Files {
         }
     }
 
+    /// A file of at most `limit` bytes.
+    pub(super) fn read_whole(&self, given: &str, limit: usize) -> Result<Bytes, SandboxError> {
+        let (bytes, size) = self.read(given, 0, limit)?;
+        if size > bytes.len() as u64 {
+            return Err(SandboxError::Invalid(format!("{given}: {size} bytes are more than the {limit} that are read")));
+        }
+        Ok(bytes)
+    }
+
     /// As [`Sandbox::upload`](super::super::Sandbox::upload); at most `limit` bytes.
     pub(super) fn upload(&self, source: &Path, given: &str, limit: u64) -> Result<(), SandboxError> {
         let failed = |error: io::Error| SandboxError::Unavailable(format!("{}: {error}", source.display()));

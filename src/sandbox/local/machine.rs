@@ -275,6 +275,18 @@ impl Sandbox for LocalSandbox {
         self.on_files(move |files| files.write(&path, &content)).await
     }
 
+    async fn read_many(&self, paths: &[String], limit: usize) -> Result<Vec<Result<Bytes, SandboxError>>, SandboxError> {
+        let paths = paths.to_vec();
+        self.on_files(move |files| {
+            let read = |path: &String| match files.read_whole(path, limit) {
+                Err(error @ SandboxError::Unavailable(_)) => Err(error),
+                read => Ok(read),
+            };
+            paths.iter().map(read).collect()
+        })
+        .await
+    }
+
     async fn upload(&self, source: &Path, path: &str) -> Result<(), SandboxError> {
         let limit = self.shared.config.disk_mb.saturating_mul(1 << 20);
         let (source, path) = (source.to_owned(), path.to_owned());

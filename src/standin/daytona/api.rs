@@ -100,8 +100,9 @@ async fn gate(State(shared): State<Arc<Shared>>, ConnectInfo(cut): ConnectInfo<C
             return lost(&cut);
         }
         Fate::After(mischief) => {
-            let id = path.split('/').nth(if path.starts_with("/toolbox/") { 2 } else { 3 }).unwrap_or_default();
-            if let Err(error) = befall(&shared, id, mischief).await {
+            let name = path.split('/').nth(if path.starts_with("/toolbox/") { 2 } else { 3 }).unwrap_or_default();
+            let id = shared.with(|world| world.find(name).map_or(name.to_owned(), |sandbox| sandbox.id.clone()));
+            if let Err(error) = befall(&shared, &id, mischief).await {
                 tracing::warn!(%error, "what should befall a sandbox did not");
             }
             next.run(request).await

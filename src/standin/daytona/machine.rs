@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use anyhow::Context as _;
 use rustix::fs::{CWD, FileType, Mode, OFlags, fstat, openat};
 use tokio::net::UnixStream;
 use tokio::task::JoinHandle;
@@ -44,9 +45,11 @@ struct Running {
 
 impl Machines {
     pub fn new(options: &Options) -> anyhow::Result<Self> {
+        // The walls are built from another working directory.
+        let helper = options.helper.canonicalize().with_context(|| format!("Cannot find {}", options.helper.display()))?;
         let config = LocalConfig {
             root: options.root.clone(),
-            helper: options.helper.clone(),
+            helper: helper.clone(),
             cpus: 2,
             memory_mb: options.memory_mb,
             disk_mb: options.disk_mb,
@@ -55,7 +58,7 @@ impl Machines {
             network: Policy::new(Egress::None),
             without: BTreeSet::new(),
         };
-        let provider = LocalProvider::showing(config, &[(options.helper.clone(), DAEMON)])?;
+        let provider = LocalProvider::showing(config, &[(helper, DAEMON)])?;
         Ok(Self { provider, root: options.root.clone(), daemon: options.daemon, running: Mutex::default() })
     }
 

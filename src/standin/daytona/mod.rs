@@ -3,7 +3,7 @@
 //! *[`toolbox`] daemon*, which runs commands for real behind the walls of a local sandbox. It refuses what the real one refuses,
 //! keeps states and transitions, and can be told to fail.
 //!
-//! Three sides: HTTP is what clients talk to; [`Daytona::stop`] and the like, and [`Fault`], are what happens behind their back; the
+//! Three sides: HTTP is what clients talk to; [`Daytona::befall`] and [`Fault`] are what happens behind their back; the
 //! reading side ([`World`], [`Daytona::wait_for`]) is for whoever wants to see what became of it.
 
 mod adjust;

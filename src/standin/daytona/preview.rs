@@ -68,5 +68,6 @@ pub(super) async fn forward(State(shared): State<Arc<Shared>>, request: Request)
     });
     let (id, port) = found.ok_or_else(|| Refuse::new(StatusCode::FORBIDDEN, "invalid or expired token"))?;
     proxy::reachable(&shared.lock(), &id)?;
-    proxy::send(&shared, &id, &format!("/.port/{port}/{rest}"), request).await
+    let stream = proxy::connect(&shared, &id).await?;
+    proxy::send(&shared, stream, &format!("/.port/{port}/{rest}"), request).await
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{Path, Request, State};
 use axum::http::{Method, StatusCode, Uri, header};
-use axum::response::{IntoResponse, Response};
 use hyper_util::rt::TokioIo;
+use tokio::net::UnixStream;
 
 use super::Shared;
 use super::record::Execution;
@@ -32,8 +32,9 @@ pub(super) async fn forward(
         Ok(())
     })?;
     let path = request.uri().path().strip_prefix(&format!("/toolbox/{id}")).unwrap_or_default().to_owned();
+    let stream = connect(&shared, &id).await?;
     let request = counted(&shared, &id, &path, request).await?;
-    send(&shared, &id, &path, request).await
+    send(&shared, stream, &path, request).await
 }
 
 /// What the proxy says of sandboxes that do not run.
@@ -75,10 +76,13 @@ async fn counted(shared: &Shared, id: &str, path: &str, request: Request) -> Ans
     Ok(Request::from_parts(head, bytes.into()))
 }
 
-/// Hands a request to the daemon of a sandbox under another path. Who cannot be reached, or goes away, is a bad gateway.
-pub(super) async fn send(shared: &Shared, id: &str, path: &str, mut request: Request) -> Answer {
-    let gone = |_| Refuse::bad_gateway();
-    let stream = shared.machines.connect(id).await.map_err(gone)?;
+/// A connection to the daemon of a sandbox. One that cannot be reached is a bad gateway.
+pub(super) async fn connect(shared: &Shared, id: &str) -> Answer<UnixStream> {
+    shared.machines.connect(id).await.map_err(|_| Refuse::bad_gateway())
+}
+
+/// Hands a request to a daemon under another path. One that goes away meanwhile is a bad gateway.
+pub(super) async fn send(shared: &Shared, stream: UnixStream, path: &str, mut request: Request) -> Answer {
     let target = match request.uri().query() {
         Some(query) => format!("{path}?{query}"),
         None => path.to_owned(),
@@ -102,5 +106,5 @@ pub(super) async fn send(shared: &Shared, id: &str, path: &str, mut request: Req
         };
         tokio::spawn(shared.closing.clone().run_until_cancelled_owned(pass));
     }
-    Ok(response.map(Body::new).into_response() as Response)
+    Ok(response.map(Body::new))
 }

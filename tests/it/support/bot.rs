@@ -97,6 +97,11 @@ impl Bot {
         self.app = Some((app, own));
     }
 
+    /// Sandboxes from somewhere else, from the next start on.
+    pub fn use_sandboxes(&mut self, sandboxes: Arc<dyn threadbox::sandbox::Provider>) {
+        self.parts.sandboxes = Some(sandboxes);
+    }
+
     /// The service lives this much later from its next start on.
     pub fn later(&mut self, by: chrono::TimeDelta) {
         self.parts.clock = Arc::new(ManualClock::at(SystemClock.now() + by));
