@@ -46,6 +46,7 @@ fn run_prints_what_the_program_prints_and_exits_as_it_did() {
     assert_eq!(output.status.code(), Some(3));
     let left: Vec<_> = std::fs::read_dir(directory.path().join(".threadbox/sandboxes")).unwrap().collect();
     assert!(left.is_empty(), "{left:?}");
+    said
 }
 
 #[test]
@@ -168,8 +169,19 @@ fn no_accounts(data: &Path) -> BTreeMap<String, String> {
 
 #[tokio::test]
 async fn the_demo_prints_the_answer_with_what_really_came_out() {
+    demo(&["demo"]).await;
+}
+
+#[tokio::test]
+async fn the_demo_does_the_same_at_daytona() {
+    let said = demo(&["demo", "--sandbox", "daytona"]).await;
+    assert!(said.contains("At Daytona: "), "{said}");
+}
+
+/// What a demo prints that goes well.
+async fn demo(arguments: &[&str]) -> String {
     let data = passable_dir("threadbox-demo-");
-    let output = threadbox_beside(data.path(), &["demo"], &no_accounts(data.path())).await;
+    let output = threadbox_beside(data.path(), arguments, &no_accounts(data.path())).await;
     let said = text(&output.stdout);
     assert_eq!(output.status.code(), Some(0), "{said}{}", text(&output.stderr));
     for expected in [
