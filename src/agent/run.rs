@@ -187,6 +187,7 @@ impl<'a> Run<'a> {
             }
             let call = code::call(block, self.snapshot.blocks_done);
             let resumed = std::mem::take(&mut self.resumed);
+            self.snapshot.acted = true;
             if resumed && !self.goes_on(&call).await {
                 self.tell(code::interrupted(block));
             } else {
@@ -313,6 +314,8 @@ impl<'a> Run<'a> {
         let resumed = std::mem::take(&mut self.resumed);
         let mut calls = calls;
         let refused = calls.split_off(calls.len().min(MOST_CALLS));
+        // What was interrupted may have done something, too.
+        self.snapshot.acted = true;
         for group in groups(&self.kit.toolbox, calls) {
             let unknown = resumed && self.kit.toolbox.access(&group[0]) == Access::Writes;
             if unknown && !self.goes_on(&group[0]).await {
@@ -323,7 +326,6 @@ impl<'a> Run<'a> {
                 for (call, output) in group.iter().zip(outputs) {
                     self.record(call, output);
                 }
-                self.snapshot.acted = true;
             }
             self.save(None).await?;
             if self.stop.is_cancelled() || self.signals.stop_requested_by.is_some() {

@@ -73,7 +73,8 @@ impl Archives {
         if touch(&path) {
             return Ok(path);
         }
-        tokio::fs::create_dir_all(&self.directory).await.map_err(disk)?;
+        // Private repositories are nothing for other users of this machine.
+        tokio::fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.directory).await.map_err(disk)?;
         let part = self.directory.join(format!("{}.part", uuid::Uuid::now_v7().simple()));
         let downloaded = self.download(github, repo, commit, &part).await;
         let kept = match downloaded {

@@ -1,6 +1,10 @@
 //! `GET /attachments/{token}/{name}`: a file of an answer, for whoever has its link. Nothing in it may act in a browser: pictures are shown,
 //! everything else is saved.
 
+use std::convert::Infallible;
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::header::{
@@ -9,8 +13,10 @@ use axum::http::header::{
 };
 use axum::http::{HeaderMap, HeaderName, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::time::timeout;
 
 use super::Http;
 use crate::attachment::{self, store};
@@ -19,8 +25,14 @@ use crate::attachment::{self, store};
 const CACHING: &str = "public, max-age=2592000, immutable";
 /// Of every file: each has an address of its own.
 const VERSION: &str = "\"1\"";
-/// Files that are in memory at once: anybody who has a link can ask for one.
-static AT_ONCE: Semaphore = Semaphore::const_new(8);
+/// Files that are in memory at once: anybody who has a link can ask for one, and read it slowly.
+static AT_ONCE: LazyLock<Arc<Semaphore>> = LazyLock::new(|| Arc::new(Semaphore::new(16)));
+/// How long a request waits for its turn.
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
+/// How long a file is kept for whoever reads it.
+const LONGEST_READ: Duration = Duration::from_secs(120);
+/// Handed on at once.
+const PIECE: usize = 64 << 10;
 /// What the extended form of a header parameter takes as it is.
 const EXTENDED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
@@ -33,7 +45,9 @@ pub(super) async fn fetch(
     if !attachment::is_token(&token) {
         return missing();
     }
-    let room = AT_ONCE.acquire().await;
+    let Ok(Ok(room)) = timeout(LONGEST_WAIT, Arc::clone(&AT_ONCE).acquire_owned()).await else {
+        return (StatusCode::SERVICE_UNAVAILABLE, "too many files are read now; try again\n").into_response();
+    };
     let found = match store::find(&http.pool, &token, &name).await {
         Ok(Some(found)) => found,
         Ok(None) => return missing(),
@@ -42,14 +56,32 @@ pub(super) async fn fetch(
             return (StatusCode::SERVICE_UNAVAILABLE, "the database does not answer now; try again\n").into_response();
         }
     };
-    drop(room);
     let common = [(ETAG, VERSION), (CACHE_CONTROL, CACHING)];
     if is_known(&headers) {
         return (StatusCode::NOT_MODIFIED, common).into_response();
     }
     let length = found.content.len();
-    let body = if method == Method::HEAD { Body::empty() } else { Body::from(found.content) };
+    let body = if method == Method::HEAD { Body::empty() } else { handed_on(found.content.into(), room, LONGEST_READ) };
     (common, [(CONTENT_LENGTH, length.to_string())], safely(&found.media_type, &name), body).into_response()
+}
+
+/// The file in pieces; it leaves the memory when the last was taken, or after a while.
+fn handed_on(content: Bytes, room: OwnedSemaphorePermit, longest: Duration) -> Body {
+    let (pieces, taken) = mpsc::channel::<Result<Bytes, Infallible>>(1);
+    tokio::spawn(async move {
+        let hand_on = async {
+            for piece in content.chunks(PIECE) {
+                // Copied, because a part keeps the whole in memory.
+                if pieces.send(Ok(Bytes::copy_from_slice(piece))).await.is_err() {
+                    break;
+                }
+            }
+        };
+        // Whoever is too slow gets less than the promised length, which ends the connection.
+        let _ = timeout(longest, hand_on).await;
+        drop(room);
+    });
+    Body::from_stream(futures::stream::unfold(taken, |mut taken| async move { Some((taken.recv().await?, taken)) }))
 }
 
 fn missing() -> Response {
@@ -76,4 +108,29 @@ fn safely(media_type: &str, name: &str) -> [(HeaderName, String); 5] {
         (X_CONTENT_TYPE_OPTIONS, "nosniff".to_owned()),
         (REFERRER_POLICY, "no-referrer".to_owned()),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use axum::body::to_bytes;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn whoever_reads_slowly_keeps_no_file_in_memory() {
+        const LONG: Duration = Duration::from_secs(600);
+        let rooms = Arc::new(Semaphore::new(1));
+        let content = Bytes::from(vec![7; 3 * PIECE + 1]);
+        let room = async || Arc::clone(&rooms).acquire_owned().await.unwrap();
+        let read = handed_on(content.clone(), room().await, LONG);
+        assert_eq!(to_bytes(read, usize::MAX).await.unwrap(), content);
+        let unread = handed_on(content.clone(), room().await, Duration::from_millis(20));
+        let next = room().await;
+        assert!(to_bytes(unread, usize::MAX).await.unwrap().len() < content.len());
+        // Whoever goes away leaves nothing behind.
+        drop(handed_on(content, next, LONG));
+        drop(room().await);
+    }
 }

@@ -61,6 +61,7 @@ impl Engine {
         tasks.extend(pool::start(GATES, &services.bells.gate, &shutdown, move || gate::work(gate.clone()).boxed()));
         tasks.extend(pool::start(runs, &services.bells.runs, &shutdown, move || run::work(run.clone()).boxed()));
         tasks.push(tokio::spawn(sweep::keep_sweeping(services.clone())));
+        tasks.push(tokio::spawn(sweep::keep_sandboxes(services.clone())));
         tasks.push(tokio::spawn(services::listen(services)));
         Ok(Self { shutdown, tasks })
     }

@@ -21,38 +21,77 @@ const SNAPSHOTS_KEPT: TimeDelta = TimeDelta::days(7);
 const ATTACHMENTS_KEPT: TimeDelta = TimeDelta::days(30);
 /// Requests that came to nothing: strangers could fill the database with them.
 const REQUESTS_KEPT: TimeDelta = TimeDelta::days(30);
+
 /// Sweeps at once, then again and again until shutdown.
 pub(super) async fn keep_sweeping(services: Services) {
-    let mut cleaned: Option<tokio::time::Instant> = None;
-    let mut looked: Option<tokio::time::Instant> = None;
-    let keeps_warm = services.settings.sandbox.warm.size > 0;
+    let mut cleaned = Timer::new(BETWEEN_CLEANINGS);
     loop {
         // Whoever wakes looks for what is due in nobody's hands, whichever process left it behind.
         services.bells.gate.ring();
         services.bells.runs.ring();
-        let cleaning = cleaned.is_none_or(|at| at.elapsed() > BETWEEN_CLEANINGS);
-        if cleaning {
-            cleaned = Some(tokio::time::Instant::now());
-            let now = services.clock.now();
-            if let Err(error) =
-                store::forget_old(&services.pool, now - DELIVERIES_KEPT, now - SNAPSHOTS_KEPT, now - REQUESTS_KEPT).await
-            {
-                tracing::warn!(%error, "cannot forget what is old");
-            }
-            if let Err(error) = attachment::store::forget(&services.pool, now - ATTACHMENTS_KEPT).await {
-                tracing::warn!(%error, "cannot forget old attachments");
-            }
+        if cleaned.is_due() {
+            clean(&services).await;
         }
-        if cleaning || (keeps_warm && looked.is_none_or(|at| at.elapsed() > BETWEEN_LOOKS_AT_WARM)) {
-            looked = Some(tokio::time::Instant::now());
-            if let Err(error) = look_after_sandboxes(&services, cleaning).await {
-                tracing::warn!(%error, "cannot look after the sandboxes");
-            }
+        if !pause(&services).await {
+            return;
         }
-        tokio::select! {
-            () = tokio::time::sleep(BETWEEN) => {}
-            () = services.shutdown.cancelled() => return,
+    }
+}
+
+/// Looks after the sandboxes at once, then again and again until shutdown. Not part of the sweep, because a provider that takes its time
+/// must not keep anybody from finding runs that were left behind.
+pub(super) async fn keep_sandboxes(services: Services) {
+    let (mut cleaned, mut looked) = (Timer::new(BETWEEN_CLEANINGS), Timer::new(BETWEEN_LOOKS_AT_WARM));
+    let keeps_warm = services.settings.sandbox.warm.size > 0;
+    loop {
+        let (cleaning, looking) = (cleaned.is_due(), keeps_warm && looked.is_due());
+        if (cleaning || looking)
+            && let Err(error) = look_after_sandboxes(&services, cleaning).await
+        {
+            tracing::warn!(%error, "cannot look after the sandboxes");
         }
+        if !pause(&services).await {
+            return;
+        }
+    }
+}
+
+/// False at shutdown.
+async fn pause(services: &Services) -> bool {
+    tokio::select! {
+        () = tokio::time::sleep(BETWEEN) => true,
+        () = services.shutdown.cancelled() => false,
+    }
+}
+
+/// Due at once, and again when some time has passed since.
+struct Timer {
+    every: Duration,
+    last: Option<tokio::time::Instant>,
+}
+
+impl Timer {
+    fn new(every: Duration) -> Self {
+        Self { every, last: None }
+    }
+
+    fn is_due(&mut self) -> bool {
+        let due = self.last.is_none_or(|last| last.elapsed() > self.every);
+        if due {
+            self.last = Some(tokio::time::Instant::now());
+        }
+        due
+    }
+}
+
+async fn clean(services: &Services) {
+    let now = services.clock.now();
+    if let Err(error) = store::forget_old(&services.pool, now - DELIVERIES_KEPT, now - SNAPSHOTS_KEPT, now - REQUESTS_KEPT).await
+    {
+        tracing::warn!(%error, "cannot forget what is old");
+    }
+    if let Err(error) = attachment::store::forget(&services.pool, now - ATTACHMENTS_KEPT).await {
+        tracing::warn!(%error, "cannot forget old attachments");
     }
 }
 

@@ -102,6 +102,17 @@ impl Checkout {
         checkout
     }
 
+    /// The same as it is recorded before the workspace is emptied for it.
+    #[must_use]
+    pub fn interrupted(self) -> Self {
+        Self { again: true, ..self }
+    }
+
+    /// True when the workspace was about to get it, so that what is there is nobody's work.
+    pub fn is_interrupted(&self) -> bool {
+        self.again && self.repository.is_some()
+    }
+
     /// Something to be said, once.
     fn note(&mut self, note: String) {
         if !self.notes.contains(&note) {

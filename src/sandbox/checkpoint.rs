@@ -1,6 +1,6 @@
 //! A checkpoint: the files of a workspace that differ from what it began with, so that the work survives the sandbox.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read, Write};
 use std::time::Duration;
 
@@ -60,7 +60,7 @@ impl Checkpoint {
         changed.sort_by_key(|(_, state)| state.size);
         let mut checkpoint = Self { left_out: now.new_links(base), ..Self::default() };
         if base.is_complete() && now.is_complete() {
-            checkpoint.deleted = base.files().keys().filter(|path| !now.files().contains_key(*path)).cloned().collect();
+            checkpoint.deleted = base.gone(now).cloned().collect();
         }
         let mut unread = Vec::new();
         let mut total = 0;
@@ -112,22 +112,50 @@ impl Checkpoint {
         self.left_out
     }
 
-    /// Puts the files back over the base, executable where they were, and deletes what was deleted. May run again.
-    pub async fn restore(&self, sandbox: &dyn Sandbox, cancel: &CancellationToken) -> Result<(), SandboxError> {
-        let mut files: Vec<(String, Bytes)> =
-            self.files.iter().map(|(path, saved)| (path.clone(), saved.content.clone())).collect();
-        let executable = self.files.iter().filter(|(_, saved)| saved.mode & 0o111 != 0).map(|(path, _)| path);
-        files.push((DELETED.to_owned(), names(self.deleted.iter())));
-        files.push((EXECUTABLE.to_owned(), names(executable)));
+    /// Deletes what was deleted, and puts the files over the rest of the base, executable where they were. Returns how many could not
+    /// be written: something that is no file stands in their way. May run again.
+    pub async fn restore(&self, sandbox: &dyn Sandbox, cancel: &CancellationToken) -> Result<usize, SandboxError> {
+        // First, because a file may be where a directory was, and the other way round.
+        self.on_names(sandbox, names(self.deleted.iter().map(String::as_str).chain(self.replaced())), "rm -rf", cancel).await?;
+        let files: Vec<(String, Bytes)> = self.files.iter().map(|(path, saved)| (path.clone(), saved.content.clone())).collect();
         let sizes = files.iter().enumerate().map(|(n, (_, content))| (n.to_string(), content.len() as u64));
+        let mut failed = 0;
         for batch in batches(sizes.collect()) {
             let batch: Vec<_> =
                 batch.iter().filter_map(|n| n.parse().ok()).filter_map(|n: usize| files.get(n).cloned()).collect();
-            sandbox.write_many(&batch).await?;
+            failed += write_what_fits(sandbox, &batch).await?;
         }
-        let done = sandbox.exec(Exec::shell(FINISH, RESTORE_TIME, 4 << 10), cancel).await?;
+        let executable = self.files.iter().filter(|(_, saved)| saved.mode & 0o111 != 0).map(|(path, _)| path.as_str());
+        self.on_names(sandbox, names(executable), "chmod a+x", cancel).await?;
+        Ok(failed)
+    }
+
+    /// Directories of deleted files where a file is now.
+    fn replaced(&self) -> BTreeSet<&str> {
+        let directories = self.deleted.iter().flat_map(|path| path.match_indices('/').map(|(end, _)| &path[..end]));
+        directories.filter(|directory| self.files.contains_key(*directory)).collect()
+    }
+
+    async fn on_names(
+        &self,
+        sandbox: &dyn Sandbox,
+        names: Bytes,
+        command: &str,
+        cancel: &CancellationToken,
+    ) -> Result<(), SandboxError> {
+        if names.is_empty() {
+            return Ok(());
+        }
+        sandbox.write(NAMES, &names).await?;
+        let script = format!("xargs -0 {command} -- < {NAMES}; code=$?; rm -f {NAMES}; exit $code");
+        let done = sandbox.exec(Exec::shell(&script, RESTORE_TIME, 4 << 10), cancel).await?;
         if done.exit_code != 0 {
-            tracing::warn!(exit_code = done.exit_code, stderr = done.stderr.text(), "permissions or deletions were not restored");
+            tracing::warn!(
+                exit_code = done.exit_code,
+                stderr = done.stderr.text(),
+                command,
+                "a checkpoint was not restored whole"
+            );
         }
         Ok(())
     }
@@ -173,15 +201,31 @@ impl Checkpoint {
 }
 
 const RESTORE_TIME: Duration = Duration::from_secs(120);
-const DELETED: &str = "/tmp/.threadbox-deleted";
-const EXECUTABLE: &str = "/tmp/.threadbox-executable";
-const FINISH: &str = "xargs -0 -r rm -f -- < /tmp/.threadbox-deleted; a=$?
-xargs -0 -r chmod a+x -- < /tmp/.threadbox-executable; b=$?
-rm -f /tmp/.threadbox-deleted /tmp/.threadbox-executable
-[ $a = 0 ] && [ $b = 0 ]";
+const NAMES: &str = "/tmp/.threadbox-names";
+
+/// Writes them together, or one by one where that fails: one that cannot be written must not cost the others. Returns how many were not.
+async fn write_what_fits(sandbox: &dyn Sandbox, files: &[(String, Bytes)]) -> Result<usize, SandboxError> {
+    match sandbox.write_many(files).await {
+        Ok(()) => return Ok(0),
+        Err(error @ SandboxError::Unavailable(_)) => return Err(error),
+        Err(_) => {}
+    }
+    let mut failed = 0;
+    for (path, content) in files {
+        match sandbox.write(path, content).await {
+            Ok(()) => {}
+            Err(error @ SandboxError::Unavailable(_)) => return Err(error),
+            Err(error) => {
+                tracing::warn!(path, %error, "a file of a checkpoint was not restored");
+                failed += 1;
+            }
+        }
+    }
+    Ok(failed)
+}
 
 /// Paths for `xargs -0`.
-fn names<'a>(paths: impl Iterator<Item = &'a String>) -> Bytes {
+fn names<'a>(paths: impl Iterator<Item = &'a str>) -> Bytes {
     paths.flat_map(|path| ["./", path, "\0"]).collect::<String>().into()
 }
 
@@ -218,6 +262,17 @@ mod tests {
 
     #[test]
     fn names_survive_any_character() {
-        assert_eq!(names(["-rf".to_owned(), "a b\n'".to_owned()].iter()), "./-rf\0./a b\n'\0");
+        assert_eq!(names(["-rf", "a b\n'"].into_iter()), "./-rf\0./a b\n'\0");
+    }
+
+    #[test]
+    fn directories_that_became_files_are_removed_first() {
+        let saved = Saved { modified: 5, mode: 0o644, content: Bytes::new() };
+        let checkpoint = Checkpoint {
+            files: ["src", "docs/index.md", "a/b"].map(|path| (path.to_owned(), saved.clone())).into(),
+            deleted: ["src/main.py", "src/x/y.py", "docs", "a/b/c", "a/d"].map(str::to_owned).into(),
+            left_out: 0,
+        };
+        assert_eq!(checkpoint.replaced().into_iter().collect::<Vec<_>>(), ["a/b", "src"]);
     }
 }

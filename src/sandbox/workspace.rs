@@ -160,6 +160,11 @@ impl WorkspaceSnapshot {
         &self.files
     }
 
+    /// Seconds since 1970 when it was taken, by our clock.
+    pub fn taken_at(&self) -> i64 {
+        self.taken_at
+    }
+
     /// False when there are more files than are looked at.
     pub fn is_complete(&self) -> bool {
         self.complete
@@ -200,6 +205,12 @@ impl WorkspaceSnapshot {
     /// Links that are new or changed since `base`.
     pub fn new_links(&self, base: &Self) -> usize {
         self.links.iter().filter(|(path, modified)| base.links.get(*path) != Some(modified)).count()
+    }
+
+    /// Files that are no file any more, and links that are no link.
+    pub fn gone(&self, now: &Self) -> impl Iterator<Item = &String> {
+        let files = self.files.keys().filter(|path| !now.files.contains_key(*path));
+        files.chain(self.links.keys().filter(|path| !now.links.contains_key(*path)))
     }
 
     /// The same without any content.

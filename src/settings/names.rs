@@ -3,7 +3,7 @@
 use super::reader::Reader;
 
 /// Every variable with a name of its own. Keys and addresses of providers follow a pattern instead.
-const KNOWN: [&str; 41] = [
+const KNOWN: [&str; 42] = [
     "DAILY_BUDGET_USD",
     "DATABASE_URL",
     "DAYTONA_API_KEY",
@@ -41,6 +41,7 @@ const KNOWN: [&str; 41] = [
     "THREADBOX_OFFLINE",
     "THREADBOX_POSTGRES_BIN",
     "THREADBOX_POSTGRES_URL",
+    "THREADBOX_PUBLIC_URL",
     "TITLE_MODEL",
     "USER_RUNS_PER_HOUR",
     "OPENAI_API_KEY",
@@ -48,14 +49,13 @@ const KNOWN: [&str; 41] = [
 ];
 
 /// Names that are settled but have no effect yet.
-const LATER: [&str; 7] = [
+const LATER: [&str; 6] = [
     "DISCORD_ALLOW_GUILDS",
     "DISCORD_ALLOW_ROLES",
     "DISCORD_API_URL",
     "DISCORD_TOKEN",
     "EMBEDDING_MODEL",
     "THREADBOX_ADMIN_TOKEN",
-    "THREADBOX_PUBLIC_URL",
 ];
 
 const PREFIX: &str = "THREADBOX_";

@@ -1,6 +1,7 @@
 //! One sandbox for each conversation: the repository in it, what happens when it is lost, and what becomes of the others.
 
 use std::collections::BTreeMap;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -110,6 +111,8 @@ async fn the_repository_is_in_the_workspace_without_any_credential() {
     assert!(!told.contains(token));
     let archive = bot.github.requests().into_iter().find(|request| request.path.starts_with("codeload:")).unwrap();
     assert_eq!((archive.by.as_str(), archive.status), ("nobody", Some(200)), "the credential stays with the API");
+    let mode = std::fs::metadata(bot.settings.data_dir.join("cache/archives")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o077, 0, "other users of the machine may not read it: {mode:o}");
 
     // The next run finds it as it was left, and shows its changes against what was there.
     bot.model.script([
@@ -487,6 +490,147 @@ async fn a_pull_request_is_checked_out_as_it_stood_when_it_was_asked_about() {
 }
 
 #[tokio::test]
+async fn a_checkout_that_was_interrupted_while_it_followed_is_made_again() {
+    let mut bot = Bot::prepare(&[], Options { expects: Expects::Token, ..Options::default() }).await;
+    let local = app::local_sandboxes(&bot.settings, PathBuf::from(env!("CARGO_BIN_EXE_threadbox"))).unwrap();
+    let sleepy = Arc::new(SleepyProvider { local, state: Arc::default() });
+    bot.use_sandboxes(sleepy.clone());
+    bot.run().await;
+    bot.github.push(REPOSITORY, "First", &files()).unwrap();
+    let pull = bot.github.open_pull_request(REPOSITORY, "maya", "Mine", "Better.").unwrap();
+    let push = |text: &str, minutes| {
+        let at = SystemClock.now() - TimeDelta::minutes(minutes);
+        bot.github.push_to_pull_request(&pull, &[("new.txt", text.into())], at).unwrap()
+    };
+    push("one\n", 20);
+    assert!(asks_for(&bot, &pull, "cat new.txt").await.contains("one"));
+    bot.idle().await;
+    let second = push("two\n", 1);
+    // The workspace is empty when its sandbox goes away.
+    sleepy.fall_asleep_at("write");
+    bot.model.script([
+        call("runCommand", json!({ "command": "ls" })),
+        call("runCommand", json!({ "command": "cat new.txt; git status --short" })),
+        say("Done."),
+    ]);
+    bot.asks(&pull, "@threadbox look").await;
+    let told = results(&bot).pop().unwrap();
+    assert!(told.contains("two") && told.contains(&format!("at commit {second}")) && !told.contains("speaks of"), "{told}");
+    bot.finish().await;
+}
+
+#[tokio::test]
+async fn work_beyond_what_is_looked_at_is_not_replaced() {
+    let bot = Bot::start().await;
+    bot.github.push(REPOSITORY, "First", &files()).unwrap();
+    let pull = bot.github.open_pull_request(REPOSITORY, "maya", "Mine", "Better.").unwrap();
+    let deep = format!("{}file.txt", "d/".repeat(40));
+    let push = |text: &str, minutes| {
+        let at = SystemClock.now() - TimeDelta::minutes(minutes);
+        bot.github.push_to_pull_request(&pull, &[(deep.as_str(), text.into())], at).unwrap()
+    };
+    push("one\n", 20);
+    assert!(asks_for(&bot, &pull, &format!("echo mine >> {deep}")).await.contains("holds the repository"));
+    push("two\n", 1);
+    let told = asks_for(&bot, &pull, &format!("cat {deep}")).await;
+    assert!(told.contains("one\\nmine"), "{told}");
+    bot.finish().await;
+}
+
+#[tokio::test]
+async fn files_and_directories_that_took_each_others_place_are_restored() {
+    let bot = Bot::start().await;
+    bot.github.push(REPOSITORY, "First", &files()).unwrap();
+    let issue = bot.issue("Places").await;
+    asks_for(
+        &bot,
+        &issue,
+        "rm README.md; mkdir README.md; echo inside > README.md/x; rm -r src; echo flat > src; rm link; mkdir link; echo deep > link/y",
+    )
+    .await;
+    bot.idle().await;
+    std::fs::remove_dir_all(only_sandbox(&bot)).unwrap();
+    let told = asks_for(&bot, &issue, "cat README.md/x src link/y; ls README.md").await;
+    assert!(told.contains("inside\\nflat\\ndeep\\nx\\n"), "{told}");
+    assert!(told.contains("3 files restored") && !told.contains("could not be written"), "{told}");
+    bot.finish().await;
+}
+
+#[tokio::test]
+async fn what_blocks_left_is_kept_like_any_work() {
+    let bot = Bot::start().await;
+    let issue = bot.issue("Blocks").await;
+    bot.asks(&issue, "@threadbox run\n```python\nopen('kept.txt', 'w').write('by a block')\n```").await;
+    bot.idle().await;
+    std::fs::remove_dir_all(only_sandbox(&bot)).unwrap();
+    assert!(asks_for(&bot, &issue, "cat kept.txt").await.contains("by a block"));
+    bot.finish().await;
+}
+
+#[tokio::test]
+async fn what_an_interrupted_call_left_is_kept_like_any_work() {
+    let mut bot = Bot::start().await;
+    let issue = bot.issue("Interrupted").await;
+    bot.model.script([call("runCommand", json!({ "command": "echo work > work.txt; sleep 600" }))]);
+    let comment = bot.says(&issue, "maya", "@threadbox work").await;
+    bot.until_count("select count(*) from sandboxes where state = 'ready'", 1).await;
+    let deadline = std::time::Instant::now() + LIMIT;
+    while files_with(&only_sandbox(&bot), b"work\n").is_empty() {
+        assert!(std::time::Instant::now() < deadline, "the command does not begin");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    bot.stop().await;
+    bot.model.script([say("Interrupted.")]);
+    bot.run().await;
+    bot.ended(&issue, comment).await;
+    let answer = bot.our_comments(&issue).pop().unwrap().body().to_owned();
+    assert!(answer.contains("+work"), "{answer}");
+    assert_eq!(bot.count("select count(*) from sandboxes where checkpoint is not null").await, 1);
+    bot.finish().await;
+}
+
+#[tokio::test]
+async fn runs_are_found_again_while_a_provider_hangs() {
+    let mut bot = Bot::prepare(&[], Options { expects: Expects::Token, ..Options::default() }).await;
+    let local = app::local_sandboxes(&bot.settings, PathBuf::from(env!("CARGO_BIN_EXE_threadbox"))).unwrap();
+    let sleepy = Arc::new(SleepyProvider { local, state: Arc::default() });
+    sleepy.state.lists_never.store(true, Ordering::SeqCst);
+    bot.use_sandboxes(sleepy);
+    bot.run().await;
+    let issue = bot.issue("Hangs").await;
+    let gate = Gate::closed();
+    bot.model.script([gated(&gate, say("First.")), say("Second.")]);
+    let comment = bot.says(&issue, "maya", "@threadbox hello").await;
+    bot.until_count("select count(*) from threads where lease_holder is not null", 1).await;
+    // A worker elsewhere took it over and died.
+    bot.sql(
+        "update threads set lease_epoch = lease_epoch + 1, lease_holder = 'gone', lease_until = now() + interval '8 seconds'",
+    )
+    .await;
+    assert_eq!(bot.ended(&issue, comment).await, "rocket");
+    gate.open();
+    bot.finish().await;
+}
+
+#[tokio::test]
+async fn sandboxes_without_a_name_are_all_new() {
+    let bot = Bot::start().await;
+    let issue = bot.issue("Two").await;
+    bot.model.script([
+        calls([("createSandbox", json!({})), ("createSandbox", json!({})), ("createSandbox", json!({ "name": "a" }))]),
+        call("createSandbox", json!({ "name": "a" })),
+        say("Made."),
+    ]);
+    bot.asks(&issue, "@threadbox make some").await;
+    let told = results(&bot);
+    let id = |told: &String| serde_json::from_str::<serde_json::Value>(told).unwrap()["sandboxId"].clone();
+    let ids: std::collections::BTreeSet<String> = told.iter().map(|told| id(told).to_string()).collect();
+    assert_eq!(ids.len(), 3, "{told:?}");
+    assert_eq!(id(&told[2]), id(&told[3]), "a name finds it again");
+    bot.finish().await;
+}
+
+#[tokio::test]
 async fn an_empty_repository_is_fine() {
     let bot = Bot::start().await;
     let issue = bot.issue("New").await;
@@ -584,6 +728,8 @@ struct SleepyProvider {
 #[derive(Default)]
 struct Sleep {
     asleep: AtomicBool,
+    /// Never tells which sandboxes there are.
+    lists_never: AtomicBool,
     /// Falls asleep when this is asked for.
     at: Mutex<Option<&'static str>>,
     woken: watch::Sender<usize>,
@@ -643,6 +789,9 @@ impl Provider for SleepyProvider {
     }
 
     async fn labelled(&self, labels: &BTreeMap<String, String>, limit: usize) -> Result<Vec<Listed>, SandboxError> {
+        if self.state.lists_never.load(Ordering::SeqCst) {
+            return std::future::pending().await;
+        }
         self.local.labelled(labels, limit).await
     }
 

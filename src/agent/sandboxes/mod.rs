@@ -19,6 +19,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use sqlx::PgPool;
 use tokio::sync::Mutex as AsyncMutex;
 use tokio_util::sync::CancellationToken;
@@ -120,6 +121,19 @@ enum Kept {
     Before,
     /// It holds what the run began with.
     Now,
+}
+
+impl Kept {
+    /// `used_at` is when a run began with the sandbox or a checkpoint was stored; `unchanged_since` when the workspace was first seen as
+    /// it is.
+    fn of(checkpoint_at: Option<DateTime<Utc>>, used_at: DateTime<Utc>, unchanged_since: Option<i64>) -> Self {
+        match checkpoint_at {
+            None => Self::Never,
+            // One from before that may be of something else: a save may have failed in between.
+            Some(at) if at == used_at || unchanged_since.is_some_and(|since| at.timestamp() > since) => Self::Now,
+            Some(_) => Self::Before,
+        }
+    }
 }
 
 /// What has to be said.
@@ -287,7 +301,8 @@ impl Thread {
     async fn create_extra(&self, spec: SandboxSpec) -> Result<Arc<dyn Sandbox>, SandboxError> {
         let wanted = spec.name.clone().unwrap_or_default();
         let suffix: String = wanted.chars().filter(char::is_ascii_alphanumeric).take(32).collect();
-        let suffix = if suffix.is_empty() { "extra" } else { &suffix }.to_ascii_lowercase();
+        let unnamed = suffix.is_empty();
+        let suffix = if unnamed { Uuid::now_v7().simple().to_string() } else { suffix.to_ascii_lowercase() };
         let name = format!("thread-{}-x-{suffix}", self.with.thread);
         let now = self.with.clock.now();
         let extra = self.holder.extra(&name, MOST_EXTRAS, now).await.map_err(database)?;
@@ -296,7 +311,14 @@ impl Thread {
             let why = format!("this conversation has as many further sandboxes as it may have; use one of them: {there}");
             return Err(SandboxError::Invalid(why));
         }
-        let sandbox = self.with.provider.create(self.spec(extra.instance, name.clone(), spec)).await?;
+        let sandbox = match self.with.provider.create(self.spec(extra.instance, name.clone(), spec)).await {
+            // Nobody can ask for it again; if it is there all the same, it is reaped.
+            Err(error) if unnamed => {
+                self.holder.forget_extra(&name).await.map_err(database)?;
+                return Err(error);
+            }
+            created => created?,
+        };
         let beginning = WorkspaceSnapshot::take(sandbox.as_ref(), None, now).await?;
         let baseline = beginning.to_bytes().map_err(stored)?;
         let (id, run) = (sandbox.id().0.as_str(), Some(self.with.run));
@@ -357,4 +379,22 @@ fn stored(error: std::io::Error) -> SandboxError {
 
 fn taken_over() -> SandboxError {
     SandboxError::Unavailable("another worker has taken the conversation over".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn a_checkpoint_counts_only_for_what_it_was_taken_of() {
+        let at = |seconds: i64| DateTime::from_timestamp(seconds, 0).unwrap();
+        assert_eq!(Kept::of(None, at(9), Some(1)), Kept::Never);
+        assert_eq!(Kept::of(Some(at(5)), at(5), None), Kept::Now, "nobody has begun since");
+        assert_eq!(Kept::of(Some(at(5)), at(9), Some(3)), Kept::Now, "and nothing has changed since");
+        assert_eq!(Kept::of(Some(at(5)), at(9), None), Kept::Before);
+        // Changed after the checkpoint by a run whose save failed, and unchanged since another run saw it.
+        assert_eq!(Kept::of(Some(at(5)), at(9), Some(7)), Kept::Before);
+    }
 }

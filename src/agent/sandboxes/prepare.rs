@@ -5,11 +5,23 @@ use std::sync::Arc;
 
 use super::store::{Ready, Row, State};
 use super::{Kept, Own, Thread, database, stored, taken_over, wake_and_find};
+use crate::id::RunId;
 use crate::reply::inline;
 use crate::sandbox::checkout::{self, Checkout};
 use crate::sandbox::checkpoint::Checkpoint;
 use crate::sandbox::workspace::WorkspaceSnapshot;
 use crate::sandbox::{Sandbox, SandboxError, SandboxId, SandboxSpec};
+
+/// How a run finds a workspace that was prepared before.
+struct Found<'a> {
+    /// Of the row.
+    name: &'a str,
+    /// Whose beginning is recorded.
+    run: Option<RunId>,
+    /// Nothing was changed since the checkout.
+    clean: bool,
+    empty: bool,
+}
 
 const REPLACED: &str = "The sandbox of this conversation was lost and replaced by a new one.";
 
@@ -78,8 +90,15 @@ impl Thread {
         let (mut new_base, mut beginning) = (None, None);
         if !again {
             let mut snapshot = WorkspaceSnapshot::take(sandbox.as_ref(), known.as_ref(), now).await?;
-            let clean = snapshot.untouched(&base);
-            if self.renew_checkout(sandbox.as_ref(), &mut checkout, clean, snapshot.is_empty()).await? {
+            let found = Found {
+                name: &row.name,
+                run: row.baseline_run,
+                // What is not looked at may have changed.
+                clean: checkout.is_interrupted() || (snapshot.is_complete() && snapshot.untouched(&base)),
+                empty: snapshot.is_empty(),
+            };
+            let clean = found.clean;
+            if self.renew_checkout(sandbox.as_ref(), &mut checkout, found).await? {
                 snapshot = WorkspaceSnapshot::take(sandbox.as_ref(), Some(&snapshot), self.with.clock.now()).await?;
                 if clean {
                     base = snapshot.outline();
@@ -90,11 +109,8 @@ impl Thread {
         }
         self.describe(&checkout);
         let unchanged = matches!((&beginning, &known), (Some(now), Some(known)) if now.same_as(known));
-        let kept = match row.checkpoint_at {
-            None => Kept::Never,
-            Some(at) if unchanged || at == row.used_at => Kept::Now,
-            Some(_) => Kept::Before,
-        };
+        let unchanged_since = known.as_ref().filter(|_| unchanged).map(WorkspaceSnapshot::taken_at);
+        let kept = Kept::of(row.checkpoint_at, row.used_at, unchanged_since);
         let baseline = match (&beginning, &known) {
             (Some(now), Some(known)) if now.same_as(known) => None,
             (Some(now), _) => Some(now.to_bytes().map_err(stored)?),
@@ -127,33 +143,57 @@ impl Thread {
     }
 
     /// Brings an earlier checkout up to date: one that failed before, a pull request that moved on, a setup that failed. What the agent
-    /// changed (the workspace is then not `clean`) is never replaced. True when something in the workspace is another now.
+    /// changed (the workspace is then not clean) is never replaced. True when something in the workspace is another now.
     async fn renew_checkout(
         &self,
         sandbox: &dyn Sandbox,
         checkout: &mut Checkout,
-        clean: bool,
-        empty: bool,
+        found: Found<'_>,
     ) -> Result<bool, SandboxError> {
         let Some(origin) = &self.with.origin else { return Ok(false) };
-        let stale = (checkout.again && empty) || (origin.moves() && checkout.commit.is_some());
-        let mut renewed = false;
-        if stale && let Ok(wanted) = origin.wanted().await {
-            let moved = wanted.commit != checkout.commit;
-            if moved && clean {
-                checkout::empty(sandbox).await?;
-                *checkout = Checkout::of(wanted);
-                checkout::unpack(sandbox, origin.as_ref(), checkout, &self.with.stop).await?;
-                self.show_checkout(checkout);
-                renewed = true;
-            } else if let (true, Some(newer)) = (moved, &wanted.commit) {
-                self.tell(format!(
-                    "The request speaks of commit {newer}. The workspace stays at the older commit below, because it has changes."
-                ));
-            }
+        let interrupted = checkout.is_interrupted();
+        let stale = interrupted || (checkout.again && found.empty) || (origin.moves() && checkout.commit.is_some());
+        let wanted = match stale {
+            true => origin.wanted().await.map(Checkout::of),
+            false => return self.set_up(sandbox, checkout).await,
+        };
+        let wanted = match wanted {
+            Ok(wanted) => wanted,
+            // What is half there cannot be left as it is.
+            Err(_) if interrupted => Checkout { again: false, set_up: false, ..checkout.clone() },
+            Err(_) => return self.set_up(sandbox, checkout).await,
+        };
+        let moved = interrupted || wanted.commit != checkout.commit;
+        if moved && found.clean {
+            self.begin_again(sandbox, &wanted, &found).await?;
+            *checkout = wanted;
+            checkout::unpack(sandbox, origin.as_ref(), checkout, &self.with.stop).await?;
+            self.show_checkout(checkout);
+        } else if let (true, Some(newer)) = (moved, &wanted.commit) {
+            self.tell(format!(
+                "The request speaks of commit {newer}. The workspace stays at the older commit below, because it has changes, or more \
+                 files than are looked at."
+            ));
         }
-        renewed |= self.set_up(sandbox, checkout).await?;
-        Ok(renewed)
+        let set_up = self.set_up(sandbox, checkout).await?;
+        Ok((moved && found.clean) || set_up)
+    }
+
+    /// Empties the workspace for another checkout. That is recorded first: whoever finds half of it does not take it for work.
+    async fn begin_again(&self, sandbox: &dyn Sandbox, wanted: &Checkout, found: &Found<'_>) -> Result<(), SandboxError> {
+        let ready = Ready {
+            id: &sandbox.id().0,
+            checkout: Some(&wanted.clone().interrupted()),
+            snapshot: wanted.snapshot.as_deref(),
+            base: None,
+            baseline: None,
+            run: found.run,
+            now: self.with.clock.now(),
+        };
+        if !self.holder.ready(found.name, ready).await.map_err(database)? {
+            return Err(taken_over());
+        }
+        checkout::empty(sandbox).await
     }
 
     /// Makes the sandbox of a row and puts into it what belongs there.
@@ -250,10 +290,10 @@ impl Thread {
         let mut workspace = fresh;
         match checkpoint.as_deref().map(Checkpoint::from_bytes) {
             Some(Some(checkpoint)) => {
-                checkpoint.restore(sandbox, &self.with.stop).await?;
+                let failed = checkpoint.restore(sandbox, &self.with.stop).await?;
                 let now = self.with.clock.now();
                 workspace = WorkspaceSnapshot::take(sandbox, Some(&workspace), now).await?;
-                self.say_restored(row, &checkpoint);
+                self.say_restored(row, &checkpoint, failed);
             }
             Some(None) => {
                 self.tell(format!("{REPLACED} Its last checkpoint cannot be read, so earlier work is lost."));
@@ -276,11 +316,15 @@ impl Thread {
         }
     }
 
-    fn say_restored(&self, row: &Row, checkpoint: &Checkpoint) {
+    fn say_restored(&self, row: &Row, checkpoint: &Checkpoint, failed: usize) {
         let note = row.lost_note.clone().filter(|_| row.lost_run == Some(self.with.run));
         let at = row.checkpoint_at.map(|at| at.format("%Y-%m-%d %H:%M UTC").to_string());
         let mut told = note.unwrap_or_else(|| lost_note(at));
-        told.push_str(&format!(" {} restored.", inline::counted(checkpoint.len() as u64, "file")));
+        told.push_str(&format!(" {} restored.", inline::counted((checkpoint.len() - failed) as u64, "file")));
+        if failed > 0 {
+            let failed = inline::counted(failed as u64, "file");
+            told.push_str(&format!(" {failed} could not be written, because something else stands there."));
+        }
         if checkpoint.left_out() > 0 {
             let missing = inline::counted(checkpoint.left_out() as u64, "changed file");
             told.push_str(&format!(" {missing} (large ones, links) could not be kept and must be made again."));

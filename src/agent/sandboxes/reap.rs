@@ -28,6 +28,8 @@ const AT_ONCE: usize = 50;
 const LISTED: usize = 10_000;
 /// How long nothing else touches a thread whose sandboxes are removed.
 const REMOVAL: Duration = Duration::from_secs(120);
+/// When a removal is given up: before that is over, so that no run works in a sandbox that is about to go.
+const LONGEST_REMOVAL: Duration = Duration::from_secs(90);
 /// How long one process looks for what is left over, and no other.
 pub const CLAIM: Duration = Duration::from_secs(600);
 
@@ -68,14 +70,17 @@ impl Reaper {
     }
 
     async fn remove_all(&self, ids: &[String]) -> Result<(), SandboxError> {
-        for id in ids {
-            let id = SandboxId(id.clone());
-            tokio::select! {
-                removed = self.provider.remove(&id) => removed?,
-                () = self.shutdown.cancelled() => return Err(SandboxError::Unavailable("the service ends".to_owned())),
+        let all = async {
+            for id in ids {
+                self.provider.remove(&SandboxId(id.clone())).await?;
             }
+            Ok(())
+        };
+        tokio::select! {
+            removed = all => removed,
+            () = tokio::time::sleep(LONGEST_REMOVAL) => Err(SandboxError::Unavailable("the removal takes too long".to_owned())),
+            () = self.shutdown.cancelled() => Err(SandboxError::Unavailable("the service ends".to_owned())),
         }
-        Ok(())
     }
 
     /// Removes sandboxes of this deployment that are older than an hour and that no row knows: a process died before it could

@@ -21,8 +21,12 @@ use super::{Building, Line, Refused, egress, program, root};
 
 /// Memory can grow by gigabytes per second, so it is looked at often; looking may cost a tenth of the time at most.
 const MEMORY_INTERVAL: Duration = Duration::from_millis(15);
+/// The same while nothing inside uses a processor, which it takes to fill memory.
+const IDLE_MEMORY_INTERVAL: Duration = Duration::from_millis(60);
 /// Disk grows more slowly, and looking costs more.
 const DISK_INTERVAL: Duration = Duration::from_millis(100);
+/// The same while nothing inside uses a processor: space can be reserved for nearly nothing, but not written.
+const IDLE_DISK_INTERVAL: Duration = Duration::from_secs(2);
 /// Deeper trees and more files than these are an attack on whoever has to walk them.
 const MAX_DEPTH: usize = 200;
 const MAX_FILES: usize = 250_000;
@@ -113,6 +117,18 @@ struct Watchdog {
     disk_limit: u64,
     memory_pause: Duration,
     next_disk: Instant,
+    /// The same while nothing happens.
+    next_idle_disk: Instant,
+    /// As of the last look, and as of the last look at disks.
+    activity: Activity,
+    measured: Activity,
+}
+
+/// What changes when a program does something: the processes, and the time they used.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Activity {
+    pids: Vec<u32>,
+    ticks: u64,
 }
 
 impl Watchdog {
@@ -125,6 +141,9 @@ impl Watchdog {
             disk_limit: limits.disk_bytes.max(before.saturating_add(1 << 20).min(limits.disk_bytes.saturating_mul(4))),
             memory_pause: MEMORY_INTERVAL,
             next_disk: Instant::now() + DISK_INTERVAL,
+            next_idle_disk: Instant::now(),
+            activity: Activity::default(),
+            measured: Activity::default(),
         }
     }
 
@@ -136,17 +155,23 @@ impl Watchdog {
         let start = Instant::now();
         let pids = processes();
         let memory = self.memory_passed(&pids);
-        self.memory_pause = MEMORY_INTERVAL.max(start.elapsed() * 10);
+        let activity = Activity { ticks: pids.iter().filter_map(|pid| ticks(*pid)).sum(), pids };
+        let interval = if activity == self.activity { IDLE_MEMORY_INTERVAL } else { MEMORY_INTERVAL };
+        self.activity = activity;
+        self.memory_pause = interval.max(start.elapsed() * 10);
         if memory {
             return Some(Killed::MemoryLimit);
         }
-        if start >= self.next_disk {
+        let due = if self.activity == self.measured { self.next_idle_disk } else { self.next_disk };
+        if start >= due {
             let walk = Instant::now();
             // A tree that cannot be measured counts as too big.
-            let unnamed = unlinked(&pids);
+            let unnamed = unlinked(&self.activity.pids);
             self.hidden = unnamed.memory;
             let used = disk_used().map_or(u64::MAX, |files| files + unnamed.disk);
             self.next_disk = Instant::now() + DISK_INTERVAL.max(walk.elapsed() * 8);
+            self.next_idle_disk = self.next_disk + IDLE_DISK_INTERVAL;
+            self.measured.clone_from(&self.activity);
             return (used > self.disk_limit).then_some(Killed::DiskLimit);
         }
         None
@@ -171,6 +196,18 @@ fn resident(pid: u32) -> Option<u64> {
     let statm = fs::read_to_string(format!("/proc/{pid}/statm")).ok()?;
     let pages: u64 = statm.split_whitespace().nth(1)?.parse().ok()?;
     Some(pages * rustix::param::page_size() as u64)
+}
+
+/// Time on processors, of ended children too.
+fn ticks(pid: u32) -> Option<u64> {
+    ticks_in(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+}
+
+/// Four fields, the eleventh behind the name and on; the name is in brackets and may hold anything.
+fn ticks_in(stat: &str) -> Option<u64> {
+    let (_, fields) = stat.rsplit_once(')')?;
+    let times: Vec<u64> = fields.split_whitespace().skip(11).take(4).map_while(|field| field.parse().ok()).collect();
+    (times.len() == 4).then(|| times.iter().sum())
 }
 
 fn proportional(pid: u32) -> Option<u64> {
@@ -249,4 +286,17 @@ fn unlinked(pids: &[u32]) -> Unlinked {
         }
     }
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_on_processors_is_read_behind_any_name() {
+        let stat = "7 (a ) 1 2) S 1 7 7 0 -1 4194560 90 0 0 0 10 200 3000 40000 20 0 1 0 5 6 7";
+        assert_eq!(ticks_in(stat), Some(43_210));
+        assert_eq!(ticks_in("7 (a) S 1"), None);
+        assert!(ticks(std::process::id()).is_some());
+    }
 }
