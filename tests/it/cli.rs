@@ -46,7 +46,6 @@ fn run_prints_what_the_program_prints_and_exits_as_it_did() {
     assert_eq!(output.status.code(), Some(3));
     let left: Vec<_> = std::fs::read_dir(directory.path().join(".threadbox/sandboxes")).unwrap().collect();
     assert!(left.is_empty(), "{left:?}");
-    said
 }
 
 #[test]
@@ -196,6 +195,7 @@ async fn demo(arguments: &[&str]) -> String {
     let left = std::fs::read_dir(data.path()).unwrap().flatten().map(|entry| entry.file_name());
     let left: Vec<_> = left.filter(|name| name.to_string_lossy().starts_with("demo-")).collect();
     assert!(left.is_empty(), "{left:?}");
+    said
 }
 
 #[tokio::test]
