@@ -68,6 +68,8 @@ pub struct Parts {
     pub pace: Pace,
     /// How patiently models are asked.
     pub patience: Patience,
+    /// How patiently Daytona is asked.
+    pub daytona: daytona::Pace,
     /// Replaces the sandboxes of the settings.
     pub sandboxes: Option<Arc<dyn Provider>>,
 }
@@ -80,6 +82,7 @@ impl Parts {
             helper: std::env::current_exe().context("Cannot find this program's own file")?,
             pace: Pace::GITHUB,
             patience: Patience::default(),
+            daytona: daytona::Pace::default(),
             sandboxes: None,
         })
     }
@@ -245,7 +248,8 @@ pub fn sandboxes(settings: &Settings, parts: &Parts) -> anyhow::Result<Arc<dyn P
     match settings.sandbox.kind {
         SandboxKind::Local => Ok(Arc::new(local_sandboxes(settings, parts.helper.clone())?)),
         SandboxKind::Daytona => {
-            Ok(Arc::new(DaytonaProvider::new(daytona_config(settings)?, parts.helper.clone(), Arc::clone(&parts.clock))?))
+            let config = DaytonaConfig { pace: parts.daytona.clone(), ..daytona_config(settings)? };
+            Ok(Arc::new(DaytonaProvider::new(config, parts.helper.clone(), Arc::clone(&parts.clock))?))
         }
     }
 }

@@ -102,6 +102,7 @@ fn parts() -> Parts {
         helper: PathBuf::from(env!("CARGO_BIN_EXE_threadbox")),
         pace: Pace::UNLIMITED,
         patience: Patience::default(),
+        daytona: threadbox::sandbox::daytona::Pace::default(),
         sandboxes: Some(Arc::new(instant::InstantProvider)),
     }
 }

@@ -11,10 +11,11 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::output::{Failure, Progress};
-use super::{DemoArgs, Outcome};
+use super::{DemoArgs, DemoSandbox, Outcome};
 use crate::app::{self, App, Parts, Role};
 use crate::db;
 use crate::settings::{DEFAULT_LOG_FILTER, DatabaseSettings, Permission, SandboxKind, Settings, Sources};
+use crate::standin::daytona::{self, Daytona};
 use crate::standin::github::{Comment, GithubStandin, IssueRef, Options, UserKind, Visibility};
 use crate::standin::model::{Gate, ModelStandin, RecordedRequest, Turn, call, gated, say, say_and_call};
 use crate::telemetry;
@@ -50,23 +51,35 @@ pub async fn main(args: DemoArgs, settings: Settings) -> Outcome {
     model.rule(move |request| follow_the_script(request).map(|turn| if request.is_first() { turn } else { gated(&held, turn) }));
     // What had to be fetched serves the next demo too.
     let binaries = Some(settings.data_dir.join("postgres-bin"));
-    let settings = demo_settings(&settings, &github, &model)?;
+    let mut settings = demo_settings(&settings, &github, &model)?;
     progress.say("opening the database");
     let options = db::Options { connections: app::connections(&settings), binaries, ..db::Options::default() };
     let database = db::open(&settings.database, &settings.data_dir, &options, &progress).await?;
     app::migrate(&database.pool).await?;
+    // After the database, which decides who may enter the data directory.
+    let daytona = match args.sandbox {
+        DemoSandbox::Local => None,
+        DemoSandbox::Daytona => Some(stand_in_daytona(&mut settings).await?),
+    };
     let (name, data_dir) = (settings.name.clone(), settings.data_dir.clone());
     let app = App::start(settings, Role::All, database.pool.clone(), Parts::real()?).await?;
     let address = app.address().ok_or_else(|| Failure::new("The demo does not listen.", ""))?;
     github.deliver_to(format!("http://{address}/webhooks/github"));
     drop(progress);
-    println!("Threadbox runs on http://{address}, with its own Postgres, a stand-in for GitHub and one for the model.\n");
-    let answered = converse(&github, model, &gate, args.kill_model, &name).await;
+    let further = if daytona.is_some() { ", one for Daytona" } else { "" };
+    println!(
+        "Threadbox runs on http://{address}, with its own Postgres, a stand-in for GitHub{further} and one for the model.\n"
+    );
+    let mut answered = converse(&github, model, &gate, args.kill_model, &name).await;
     if args.keep && answered.is_ok() {
         println!("\nStill running; end it with Ctrl-C.");
         let _ = tokio::signal::ctrl_c().await;
     }
     app.shut_down().await;
+    if let Some(daytona) = daytona {
+        answered = answered.and_then(|code| at_daytona(&daytona).map(|()| code));
+        daytona.shut_down().await;
+    }
     database.close().await?;
     if let Err(error) = tokio::fs::remove_dir_all(&data_dir).await {
         tracing::warn!(directory = %data_dir.display(), %error, "the demo's files are still there");
@@ -150,6 +163,29 @@ async fn stand_in_github() -> anyhow::Result<GithubStandin> {
     github.add_user(PERSON, UserKind::User);
     github.set_permission(REPOSITORY, PERSON, Permission::Write)?;
     Ok(github)
+}
+
+/// A Daytona whose sandboxes are on this machine.
+async fn stand_in_daytona(settings: &mut Settings) -> anyhow::Result<Daytona> {
+    let search_path = settings.database.search_path.iter().flat_map(std::env::split_paths).collect();
+    let options = daytona::Options::new(Parts::real()?.helper, settings.data_dir.join("daytona"));
+    let daytona = Daytona::start(daytona::Options { search_path, ..options }).await?;
+    settings.sandbox.kind = SandboxKind::Daytona;
+    settings.sandbox.daytona = Some(daytona.settings()?);
+    Ok(daytona)
+}
+
+/// Says what happened at Daytona, and whether anything did that should not.
+fn at_daytona(daytona: &Daytona) -> Result<(), Failure> {
+    let commands = daytona.world(|world| world.executions().count());
+    println!("\nAt Daytona: {} requests, {commands} commands, in one sandbox.", daytona.requests().len());
+    match daytona.violations().as_slice() {
+        [] => Ok(()),
+        wrong => Err(Failure::new(
+            format!("Daytona was asked for what it does not do: {}", wrong.join("; ")),
+            "This is a bug; please report it.",
+        )),
+    }
 }
 
 /// The settings of a new user, with the stand-ins in place of the world, and nothing of this machine's accounts.

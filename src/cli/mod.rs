@@ -48,7 +48,7 @@ enum Command {
 }
 
 /// What `demo` takes.
-#[derive(Clone, Debug, Args)]
+#[derive(Clone, Debug, PartialEq, Eq, Args)]
 pub struct DemoArgs {
     /// Leave it running until Ctrl-C
     #[arg(long)]
@@ -56,6 +56,18 @@ pub struct DemoArgs {
     /// Shut the model down in the middle of the run, to see what people see then; the demo fails
     #[arg(long)]
     pub kill_model: bool,
+    /// Where the code runs; daytona is a stand-in of it, which runs it on this machine
+    #[arg(long, value_enum, default_value_t = DemoSandbox::Local)]
+    pub sandbox: DemoSandbox,
+}
+
+/// Where the demo's code runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum DemoSandbox {
+    /// The local sandbox.
+    Local,
+    /// The stand-in of Daytona.
+    Daytona,
 }
 
 /// What `serve` takes.
@@ -163,7 +175,8 @@ mod tests {
 
     #[test]
     fn what_the_agreement_names_can_be_typed() {
-        assert!(matches!(parse("threadbox demo --keep"), Ok(Command::Demo(DemoArgs { keep: true, kill_model: false }))));
+        let kept = DemoArgs { keep: true, kill_model: false, sandbox: DemoSandbox::Local };
+        assert!(matches!(parse("threadbox demo --keep"), Ok(Command::Demo(args)) if args == kept));
         assert!(matches!(parse("threadbox serve"), Ok(Command::Serve(ServeArgs { role: Role::All }))));
         assert!(matches!(parse("threadbox serve --role worker"), Ok(Command::Serve(ServeArgs { role: Role::Worker }))));
         assert!(matches!(parse("threadbox doctor --json"), Ok(Command::Doctor(DoctorArgs { json: true }))));

@@ -43,7 +43,7 @@ pub struct RunArgs {
 
 /// Runs the file and exits as it did.
 pub async fn main(args: RunArgs, settings: Settings) -> Outcome {
-    let provider = app::local_sandboxes(&settings, Parts::real()?.helper)?;
+    let provider = app::sandboxes(&settings, &Parts::real()?)?;
     let cancel = CancellationToken::new();
     let stop = cancel.clone();
     let watch = tokio::spawn(async move {
@@ -51,7 +51,7 @@ pub async fn main(args: RunArgs, settings: Settings) -> Outcome {
             stop.cancel();
         }
     });
-    let executed = execute(&args, &provider, &cancel).await;
+    let executed = execute(&args, &*provider, &cancel).await;
     watch.abort();
     let executed = executed?;
     if args.json {

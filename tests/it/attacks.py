@@ -260,7 +260,7 @@ def see_processes_of_the_machine():
 
 @attack("escape")
 def find_secrets_in_environments():
-    allowed = {"PATH", "HOME", "USER", "LANG", "TERM", "PWD", "SHLVL", "_", "OLDPWD", "PYTHONPATH", "LC_CTYPE"}
+    allowed = {"PATH", "HOME", "USER", "LANG", "TERM", "PWD", "SHLVL", "_", "OLDPWD", "PYTHONPATH", "LC_CTYPE", "MPLBACKEND"}
     found = []
     for pid in filter(str.isdigit, os.listdir("/proc")):
         try:

@@ -168,8 +168,19 @@ fn no_accounts(data: &Path) -> BTreeMap<String, String> {
 
 #[tokio::test]
 async fn the_demo_prints_the_answer_with_what_really_came_out() {
+    demo(&["demo"]).await;
+}
+
+#[tokio::test]
+async fn the_demo_does_the_same_at_daytona() {
+    let said = demo(&["demo", "--sandbox", "daytona"]).await;
+    assert!(said.contains("At Daytona: "), "{said}");
+}
+
+/// What a demo prints that goes well.
+async fn demo(arguments: &[&str]) -> String {
     let data = passable_dir("threadbox-demo-");
-    let output = threadbox_beside(data.path(), &["demo"], &no_accounts(data.path())).await;
+    let output = threadbox_beside(data.path(), arguments, &no_accounts(data.path())).await;
     let said = text(&output.stdout);
     assert_eq!(output.status.code(), Some(0), "{said}{}", text(&output.stderr));
     for expected in [
@@ -184,6 +195,7 @@ async fn the_demo_prints_the_answer_with_what_really_came_out() {
     let left = std::fs::read_dir(data.path()).unwrap().flatten().map(|entry| entry.file_name());
     let left: Vec<_> = left.filter(|name| name.to_string_lossy().starts_with("demo-")).collect();
     assert!(left.is_empty(), "{left:?}");
+    said
 }
 
 #[tokio::test]

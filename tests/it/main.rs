@@ -9,6 +9,7 @@ mod contract;
 mod conversation;
 mod crash;
 mod daytona_control;
+mod daytona_faults;
 mod daytona_machine;
 mod daytona_standin;
 mod egress;

@@ -211,9 +211,14 @@ impl Plan<'_> {
                 return Err(problem(path, format!("{} is too big to patch; use runCommand with sed", text::human_size(size))));
             }
             Ok((content, _)) => Some(content),
-            Err(SandboxError::NotFound(_)) => None,
+            Err(error) if text::is_missing(path, &error) => None,
             Err(SandboxError::Invalid(why)) => return Err(Problem::Patch(vec![why])),
-            Err(error @ (SandboxError::Refused(_) | SandboxError::Unavailable(_) | SandboxError::NoIsolation(_))) => {
+            Err(
+                error @ (SandboxError::NotFound(_)
+                | SandboxError::Refused(_)
+                | SandboxError::Unavailable(_)
+                | SandboxError::NoIsolation(_)),
+            ) => {
                 return Err(Problem::Sandbox(error));
             }
         };

@@ -41,11 +41,12 @@ impl Typed for CheckFileExists {
                 let content = json!({ "exists": true, "path": path, "isDirectory": info.is_dir });
                 Ok(ToolOutput::success(content, format!("Found {name}")))
             }
-            Err(SandboxError::NotFound(_)) => {
+            Err(error) if text::is_missing(&arguments.path, &error) => {
                 Ok(ToolOutput::success(json!({ "exists": false, "path": path }), format!("No {name}")))
             }
             Err(
-                error @ (SandboxError::Invalid(_)
+                error @ (SandboxError::NotFound(_)
+                | SandboxError::Invalid(_)
                 | SandboxError::Refused(_)
                 | SandboxError::Unavailable(_)
                 | SandboxError::NoIsolation(_)),

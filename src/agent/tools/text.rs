@@ -1,6 +1,6 @@
 //! Small helpers for what tools say.
 
-use crate::sandbox::{FileInfo, Sandbox};
+use crate::sandbox::{FileInfo, Sandbox, SandboxError};
 
 /// Cuts text to about `limit` bytes and says what was left out.
 pub(super) fn cut(text: &str, limit: usize) -> String {
@@ -30,6 +30,11 @@ pub(super) fn closest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> O
     let name = plain(name);
     let scored = known.map(|known| (strsim::jaro_winkler(&name, &plain(known)), known));
     scored.filter(|(score, _)| *score > 0.84).max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, known)| known)
+}
+
+/// Whether an error says that the file is not there, rather than the whole sandbox.
+pub(super) fn is_missing(path: &str, error: &SandboxError) -> bool {
+    matches!(error, SandboxError::NotFound(what) if what == path || !what.starts_with("sandbox "))
 }
 
 /// The absolute path a program inside would use.

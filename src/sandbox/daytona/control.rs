@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use super::call::{Base, Call};
 use super::client::Client;
 use super::error::{ApiError, ErrorKind};
-use super::request::{APP_LABEL, create_body, labels, name_of};
+use super::request::{APP_LABEL, THREAD_LABEL, create_body, labels, name_of};
 use super::state::{Looks, Settled, Wanted, settle};
 use super::wire::{CreateSandbox, Page, Sandbox, State};
 use super::{DaytonaConfig, Revive};
@@ -59,6 +59,10 @@ impl Control {
         for _ in 0..ROUNDS {
             match self.find_or_create(&name, &body).await {
                 Ok(Found::Made(sandbox)) => return self.finish(sandbox).await,
+                Ok(Found::There(sandbox)) if belongs_to_another(&sandbox, spec) => {
+                    let why = format!("{name}: this name belongs to another conversation; choose another name");
+                    return Err(SandboxError::Invalid(why));
+                }
                 Ok(Found::There(sandbox)) => match self.make_started(sandbox.clone()).await {
                     Ok(sandbox) => return Ok(sandbox),
                     Err(Trouble::Gone(why)) => last = SandboxError::Unavailable(format!("{why}. Try again in a moment.")),
@@ -312,6 +316,12 @@ fn not_there(trouble: Trouble) -> SandboxError {
         Trouble::Gone(why) | Trouble::Failed(why) => SandboxError::NotFound(why),
         Trouble::Other(error) => error,
     }
+}
+
+/// Whether a sandbox of this name was made for somebody else.
+fn belongs_to_another(sandbox: &Sandbox, spec: &SandboxSpec) -> bool {
+    let owner = sandbox.labels.get(THREAD_LABEL);
+    spec.thread.is_some_and(|thread| owner.is_some_and(|owner| *owner != thread.to_string()))
 }
 
 /// Names the sandbox an error is about.

@@ -53,6 +53,9 @@ impl Provider for DaytonaProvider {
     }
 
     async fn find(&self, id: &SandboxId) -> Result<Arc<dyn Sandbox>, SandboxError> {
+        if id.0.is_empty() {
+            return Err(SandboxError::NotFound("sandbox without an id".to_owned()));
+        }
         let sandbox = self.control.started(&id.0).await?;
         self.open(sandbox).await
     }

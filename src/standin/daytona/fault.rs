@@ -1,5 +1,6 @@
 //! Failing on purpose: single requests, and what happens to sandboxes behind a client's back.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::http::{Method, StatusCode};
@@ -7,13 +8,14 @@ use axum::http::{Method, StatusCode};
 use super::limit::{Bucket, too_many};
 use super::refuse::Refuse;
 use super::state::State;
-use super::world::World;
+use super::world::{Sandbox, World};
 use super::{Shared, lifecycle};
 
-/// Makes something of the next requests that match.
+/// Makes something of the next requests that match. Where a method is asked for, `*` is any.
 #[derive(Clone, Debug)]
 pub struct Fault {
-    method: Method,
+    /// None is any.
+    method: Option<Method>,
     path: String,
     sandbox: Option<String>,
     skip: usize,
@@ -51,7 +53,7 @@ pub enum Mischief {
 
 impl Fault {
     fn new(method: &str, path: &str, kind: Kind) -> Self {
-        let method = Method::from_bytes(method.as_bytes()).unwrap_or(Method::GET);
+        let method = (method != "*").then(|| Method::from_bytes(method.as_bytes()).unwrap_or(Method::GET));
         Self { method, path: path.to_owned(), sandbox: None, skip: 0, times: 1, kind }
     }
 
@@ -118,15 +120,21 @@ impl Fault {
         self
     }
 
-    /// Only requests whose path names this sandbox, by the id or name they use.
+    /// Only requests about this sandbox, given by id or name: whichever of them the path has.
     pub fn of(mut self, sandbox: &str) -> Self {
         self.sandbox = Some(sandbox.to_owned());
         self
     }
 
-    fn matches(&self, method: &Method, path: &str) -> bool {
-        let named = |sandbox: &String| path.split('/').any(|part| part == sandbox);
-        self.method == *method && path.contains(&self.path) && self.sandbox.as_ref().is_none_or(named)
+    fn matches(&self, method: &Method, path: &str, sandboxes: &BTreeMap<String, Sandbox>) -> bool {
+        let is_meant = |part: &str, sandbox: &String| {
+            let known = sandboxes.get(part).is_some_and(|known| known.name == *sandbox);
+            part == sandbox || known || sandboxes.get(sandbox).is_some_and(|known| known.name == part)
+        };
+        let named = |sandbox: &String| path.split('/').any(|part| is_meant(part, sandbox));
+        self.method.as_ref().is_none_or(|own| own == method)
+            && path.contains(&self.path)
+            && self.sandbox.as_ref().is_none_or(named)
     }
 }
 
@@ -144,7 +152,8 @@ impl World {
     /// Decides a request's fate, using up a fault.
     pub(super) fn fate(&mut self, method: &Method, path: &str) -> Fate {
         let mut due = None;
-        for (at, fault) in self.faults.iter_mut().enumerate().filter(|(_, fault)| fault.matches(method, path)) {
+        let sandboxes = &self.sandboxes;
+        for (at, fault) in self.faults.iter_mut().enumerate().filter(|(_, fault)| fault.matches(method, path, sandboxes)) {
             if fault.skip > 0 {
                 fault.skip -= 1;
                 continue;

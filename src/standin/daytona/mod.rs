@@ -36,6 +36,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use url::Url;
 
 pub use self::fault::{Fault, Mischief};
 pub use self::limit::Bucket;
@@ -46,6 +47,7 @@ pub use self::state::State;
 pub use self::world::{Quota, Sandbox, Snapshot, World};
 use crate::clock::Clock;
 use crate::secret::{SecretString, secret};
+use crate::settings::{DaytonaCredential, DaytonaSettings};
 
 /// A running stand-in. Dropping it ends its sandboxes soon; [`Daytona::shut_down`] waits for it and removes their files.
 pub struct Daytona {
@@ -127,6 +129,15 @@ impl Daytona {
     /// The API key that is accepted.
     pub fn key(&self) -> SecretString {
         secret(self.world(|world| world.key.clone()))
+    }
+
+    /// What a service is told to use this Daytona.
+    ///
+    /// # Errors
+    /// None in practice: the address is one of this machine.
+    pub fn settings(&self) -> anyhow::Result<DaytonaSettings> {
+        let credential = DaytonaCredential::Key(self.key());
+        Ok(DaytonaSettings { api_url: Url::parse(&self.url())?, credential, target: None, snapshot: None, image: None })
     }
 
     /// A token that is accepted where [`Self::organization`] is named beside it.

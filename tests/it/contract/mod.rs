@@ -124,6 +124,7 @@ macro_rules! providers {
 
 providers! {
     local => super::place::local();
+    daytona => super::place::daytona().await;
 }
 
 type Case = for<'a> fn(&'a Thread) -> BoxFuture<'a, ()>;

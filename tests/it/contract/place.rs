@@ -1,18 +1,24 @@
 //! Where the contract is tried: a provider, and a thread with sandboxes there.
 
-use std::any::Any;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::Value;
+use tempfile::TempDir;
 use threadbox::agent::tools::{Readings, Sandboxes, ToolContext, ToolLimits, ToolOutput, Toolbox};
 use threadbox::clock::SystemClock;
 use threadbox::id::ThreadId;
 use threadbox::model::{Arguments, ToolCall};
+use threadbox::sandbox::daytona::{Credential, DaytonaConfig, DaytonaProvider, Origin, Pace};
+use threadbox::sandbox::local::{LocalConfig, LocalProvider};
 use threadbox::sandbox::workspace::WorkspaceSnapshot;
 use threadbox::sandbox::{Command, Exec, Executed, Language, Provider, Sandbox, SandboxError, SandboxId, SandboxSpec};
+use threadbox::secret::{SecretString, secret};
+use threadbox::settings::Network;
+use threadbox::standin::daytona::{Daytona, Options};
 use tokio_util::sync::CancellationToken;
 
 use super::super::sandbox::config;
@@ -20,16 +26,63 @@ use super::super::sandbox::config;
 /// A provider, and what must live as long.
 pub struct Place {
     pub provider: Arc<dyn Provider>,
-    _held: Box<dyn Any + Send + Sync>,
+    held: Held,
+}
+
+enum Held {
+    Directory(#[expect(dead_code, reason = "only held")] TempDir),
+    Standin(Box<Daytona>, TempDir),
+    Nothing,
+}
+
+impl Place {
+    async fn end(self) {
+        match self.held {
+            Held::Directory(_) | Held::Nothing => {}
+            Held::Standin(standin, directory) => {
+                standin.shut_down().await;
+                drop(directory);
+            }
+        }
+    }
 }
 
 /// This machine.
 pub fn local() -> Place {
     let root = tempfile::tempdir().unwrap();
-    let search_path = std::env::var_os("PATH").iter().flat_map(std::env::split_paths).collect();
-    let config = threadbox::sandbox::local::LocalConfig { search_path, ..config(root.path()) };
-    let provider = threadbox::sandbox::local::LocalProvider::new(config).unwrap();
-    Place { provider: Arc::new(provider), _held: Box::new(root) }
+    let config = LocalConfig { search_path: search_path(), ..config(root.path()) };
+    Place { provider: Arc::new(LocalProvider::new(config).unwrap()), held: Held::Directory(root) }
+}
+
+fn helper() -> PathBuf {
+    PathBuf::from(env!("CARGO_BIN_EXE_threadbox"))
+}
+
+fn search_path() -> Vec<PathBuf> {
+    std::env::var_os("PATH").iter().flat_map(std::env::split_paths).collect()
+}
+
+/// Daytona's stand-in.
+pub async fn daytona() -> Place {
+    let root = tempfile::tempdir().unwrap();
+    let options = Options { search_path: search_path(), ..Options::new(helper(), root.path().join("sandboxes")) };
+    let standin = Daytona::start(options).await.unwrap();
+    let provider = provider(&standin.url(), standin.key(), Pace { poll: Duration::from_millis(10), ..Pace::default() });
+    Place { provider, held: Held::Standin(Box::new(standin), root) }
+}
+
+fn provider(url: &str, key: SecretString, pace: Pace) -> Arc<dyn Provider> {
+    let config = DaytonaConfig {
+        api_url: url.parse().unwrap(),
+        credential: Credential::Key(key),
+        target: None,
+        origin: Origin::Default,
+        network: Network::Full,
+        idle_minutes: 15,
+        ttl_minutes: Some(60),
+        pace,
+    };
+    Arc::new(DaytonaProvider::new(config, helper(), Arc::new(SystemClock)).unwrap())
 }
 
 /// A server outside, as the environment of the test names it.
@@ -46,7 +99,7 @@ impl Endpoint {
     }
 
     pub fn place(&self) -> Place {
-        panic!("{} cannot be asked yet (key of {} characters)", self.url, self.key.len());
+        Place { provider: provider(&self.url, secret(self.key.clone()), Pace::default()), held: Held::Nothing }
     }
 }
 
@@ -114,12 +167,13 @@ impl Thread {
         }
     }
 
-    /// Removes what was made.
-    pub async fn remove(&self) {
+    /// Removes what was made, and ends the place.
+    pub async fn remove(self) {
         let others: Vec<_> = self.others.lock().unwrap().iter().map(|sandbox| sandbox.id().clone()).collect();
         for id in others.iter().chain([self.own.id()]) {
             self.place.provider.remove(id).await.unwrap();
         }
+        self.place.end().await;
     }
 
     /// The path a program inside would use.

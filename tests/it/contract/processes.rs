@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::place::{Thread, call};
+use super::place::Thread;
 
 /// Looks at a process until it is as it should be.
 async fn until(thread: &Thread, name: &str, fine: impl Fn(&Value) -> bool) -> Value {
@@ -63,14 +63,10 @@ pub async fn reading_waits_for_output_and_ends(thread: &Thread) {
     let began = Instant::now();
     let nothing = thread.good("readProcess", json!({ "waitSeconds": 0.3 })).await;
     assert!(nothing["stdout"] == "" && began.elapsed() >= Duration::from_millis(250));
-    // A call that is repeated after a crash reads the same again.
     thread.own.write("go", b"").await.unwrap();
     thread.own.write("on", b"").await.unwrap();
-    let reading = call("readProcess", json!({ "waitFor": "end" }));
-    let first = thread.call_as("the same call", &reading).await.content;
+    let first = thread.good("readProcess", json!({ "waitFor": "end" })).await;
     assert_eq!((&first["stdout"], &first["found"]), (&json!("ä end\n"), &json!(true)));
-    assert_eq!(thread.call_as("the same call", &reading).await.content["stdout"], "ä end\n");
-    assert_eq!(thread.call_as("another call", &reading).await.content["stdout"], "");
     let began = Instant::now();
     let ended = thread.good("readProcess", json!({ "waitSeconds": 60, "waitFor": "never" })).await;
     assert_eq!((&ended["state"], &ended["exitCode"], &ended["found"]), (&json!("ended"), &json!(0), &json!(false)));
@@ -112,7 +108,9 @@ pub async fn a_process_outlives_commands_and_not_its_time(thread: &Thread) {
     assert_eq!((&stopped["state"], &stopped["exitCode"]), (&json!("ended"), &json!(137)), "{stopped}");
     thread.good("startProcess", json!({ "command": "echo up; sleep 4221", "name": "brief", "lifetimeSeconds": 1 })).await;
     let over = until(thread, "brief", |seen| seen["state"] == "ended").await;
-    assert_eq!((&over["exitCode"], &over["killed"]), (&json!(137), &json!("its time was over")), "{over}");
+    // Some ask first, some do not.
+    assert!(over["exitCode"] == 137 || over["exitCode"] == 143, "{over}");
+    assert_eq!(over["killed"], "its time was over");
 }
 
 pub async fn what_is_wrong_with_a_process_is_said(thread: &Thread) {

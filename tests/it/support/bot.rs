@@ -10,6 +10,7 @@ use threadbox::clock::{Clock, ManualClock, SystemClock};
 use threadbox::db;
 use threadbox::github::Pace;
 use threadbox::model::{Patience, RetryPolicy};
+use threadbox::sandbox::daytona;
 use threadbox::secret::{ExposeSecret, secret};
 use threadbox::settings::{DatabaseSettings, Permission, Settings, Sources};
 use threadbox::standin::github::{Comment, Expects, GithubStandin, IssueRef, Options, UserKind, Visibility};
@@ -22,6 +23,19 @@ pub const LIMIT: Duration = Duration::from_secs(60);
 
 /// The repository of the tests.
 pub const REPOSITORY: &str = "acme/rocket";
+
+/// Daytona on loopback is quick.
+const DAYTONA_PACE: daytona::Pace = daytona::Pace {
+    tries: 3,
+    backoff: Duration::from_millis(10),
+    rate_limit: Duration::from_secs(60),
+    refused: Duration::from_secs(60),
+    poll: Duration::from_millis(10),
+    start: Duration::from_secs(60),
+    restore: Duration::from_secs(60),
+    remove: Duration::from_secs(60),
+    silence: Duration::from_secs(1),
+};
 
 /// The service with all that it talks to.
 pub struct Bot {
@@ -83,6 +97,7 @@ impl Bot {
             helper: PathBuf::from(env!("CARGO_BIN_EXE_threadbox")),
             pace: Pace::UNLIMITED,
             patience,
+            daytona: DAYTONA_PACE,
             sandboxes: None,
         };
         Self { github, model, database, settings, parts, app: None, _data: data }

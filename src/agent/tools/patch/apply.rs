@@ -26,7 +26,7 @@ pub(in super::super) fn apply(content: &str, hunks: &[Hunk]) -> Result<Applied, 
     let (mut notes, mut failures) = (Vec::new(), Vec::new());
     let mut offset = 0_isize;
     for (hunk, number) in hunks.iter().zip(1..) {
-        let start = hunk.start.map(|start| if hunk.old_lines().next().is_some() { start.saturating_sub(1) } else { start });
+        let start = hunk.start.map(|start| if hunk.before().next().is_some() { start.saturating_sub(1) } else { start });
         let expected = start.map(|start| start.saturating_add_signed(offset));
         match find(hunk, &file, expected, &placed) {
             Ok(place) => {
@@ -96,9 +96,9 @@ fn assemble(content: &str, file: &[FileLine<'_>], order: &[(Placed, &Hunk)]) -> 
             }
         }
         if place.at + place.covered == file.len() {
-            if hunk.new_lines().any(|line| !line.ends) {
+            if hunk.after().any(|line| !line.ends) {
                 ends = false;
-            } else if hunk.old_lines().any(|line| !line.ends) {
+            } else if hunk.before().any(|line| !line.ends) {
                 ends = true;
             }
         }
@@ -141,17 +141,16 @@ fn failure(number: usize, hunk: &Hunk, file: &[FileLine<'_>], why: Misplaced) ->
     if let Misplaced::Ambiguous(first, second) = why {
         return format!("{name} fits at line {first} and at line {second}; give more lines around the change");
     }
-    let old: Vec<&Line> = hunk.old_lines().collect();
+    let old: Vec<&Line> = hunk.before().collect();
     if old.is_empty() {
         return format!("{name} has no line that is in the file, so its place is not known: the file has {} lines", file.len());
     }
-    let new: Vec<&Line> = hunk.new_lines().collect();
+    let new: Vec<&Line> = hunk.after().collect();
     let is_there = |lines: &[&Line]| {
         file.windows(lines.len().max(1)).position(|there| lines.iter().zip(there).all(|(line, there)| line.text == there.text))
     };
-    if new.iter().any(|line| line.kind == Kind::Added)
-        && let Some(at) = is_there(&new)
-    {
+    let adds = new.iter().any(|line| line.kind == Kind::Added && line.text.trim().len() > 3);
+    if let Some(at) = is_there(&new).filter(|_| adds) {
         return format!("{name} seems to be applied already: its new lines are at line {}", at + 1);
     }
     match closest(&old, file) {

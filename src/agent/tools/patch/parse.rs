@@ -50,12 +50,12 @@ pub(in super::super) enum Kind {
 
 impl Hunk {
     /// The lines that must be in the file.
-    pub fn old_lines(&self) -> impl Iterator<Item = &Line> {
+    pub fn before(&self) -> impl Iterator<Item = &Line> {
         self.lines.iter().filter(|line| line.kind != Kind::Added)
     }
 
     /// The lines that are there afterwards.
-    pub fn new_lines(&self) -> impl Iterator<Item = &Line> {
+    pub fn after(&self) -> impl Iterator<Item = &Line> {
         self.lines.iter().filter(|line| line.kind != Kind::Removed)
     }
 }

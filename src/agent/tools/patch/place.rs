@@ -70,7 +70,7 @@ pub(super) enum Misplaced {
 
 /// The place of a hunk. `expected` is the index where it should be; places that are taken are not looked at.
 pub(super) fn find(hunk: &Hunk, file: &[FileLine<'_>], expected: Option<usize>, taken: &[Placed]) -> Result<Placed, Misplaced> {
-    let old: Vec<&Line> = hunk.old_lines().collect();
+    let old: Vec<&Line> = hunk.before().collect();
     if old.is_empty() {
         // Nothing to compare with: the number alone decides.
         let at = expected.filter(|at| *at <= file.len()).ok_or(Misplaced::Nowhere)?;
