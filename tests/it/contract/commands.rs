@@ -150,7 +150,7 @@ pub async fn a_command_works_where_it_is_told(thread: &Thread) {
 }
 
 pub async fn a_listener_hears_while_it_runs(thread: &Thread) {
-    let heard: Arc<Mutex<Vec<(Stream, Vec<u8>)>>> = Arc::default();
+    let heard = Arc::new(Mutex::new(Vec::<(Stream, Vec<u8>)>::new()));
     let ear = Arc::clone(&heard);
     let listener = Listener::new(move |stream, bytes| ear.lock().unwrap().push((stream, bytes.to_vec())));
     let all = |wanted: Stream| -> Vec<u8> {
