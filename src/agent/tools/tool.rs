@@ -43,7 +43,7 @@ pub trait Typed: Send + Sync + 'static {
     /// What it does and when to use it.
     const DESCRIPTION: &'static str;
 
-    /// True when all it does is one command made by [`ToolContext::exec`].
+    /// True when all it does is one command made by `ToolContext::exec`.
     const IS_ONE_COMMAND: bool = false;
 
     /// Whether a call changes anything.
