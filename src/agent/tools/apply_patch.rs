@@ -213,9 +213,12 @@ impl Plan<'_> {
             Ok((content, _)) => Some(content),
             Err(SandboxError::NotFound(_)) => None,
             Err(SandboxError::Invalid(why)) => return Err(Problem::Patch(vec![why])),
-            Err(error @ (SandboxError::Refused(_) | SandboxError::Unavailable(_) | SandboxError::NoIsolation(_))) => {
-                return Err(Problem::Sandbox(error));
-            }
+            Err(
+                error @ (SandboxError::Refused(_)
+                | SandboxError::Unavailable(_)
+                | SandboxError::Gone(_)
+                | SandboxError::NoIsolation(_)),
+            ) => return Err(Problem::Sandbox(error)),
         };
         self.before.insert(path.to_owned(), found.clone());
         Ok(found)
@@ -260,6 +263,7 @@ impl Plan<'_> {
         };
         match error {
             SandboxError::Unavailable(why) => SandboxError::Unavailable(format!("{failed}: {why}. {outcome}")),
+            SandboxError::Gone(why) => SandboxError::Gone(format!("{failed}: {why}. {outcome}")),
             error @ (SandboxError::NotFound(_)
             | SandboxError::Invalid(_)
             | SandboxError::Refused(_)

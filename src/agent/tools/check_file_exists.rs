@@ -48,6 +48,7 @@ impl Typed for CheckFileExists {
                 error @ (SandboxError::Invalid(_)
                 | SandboxError::Refused(_)
                 | SandboxError::Unavailable(_)
+                | SandboxError::Gone(_)
                 | SandboxError::NoIsolation(_)),
             ) => Err(error),
         }
