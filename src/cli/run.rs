@@ -81,7 +81,7 @@ fn refused(error: SandboxError) -> Failure {
     let remedy = match &error {
         SandboxError::NoIsolation(_) | SandboxError::Refused(_) => "`threadbox doctor` says what else is missing.",
         SandboxError::NotFound(_) | SandboxError::Invalid(_) => "Nothing was run.",
-        SandboxError::Unavailable(_) => "Try again.",
+        SandboxError::Unavailable(_) | SandboxError::Gone(_) => "Try again.",
     };
     Failure::new(format!("The sandbox refused: {error}"), remedy)
 }

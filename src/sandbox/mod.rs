@@ -224,9 +224,12 @@ pub enum SandboxError {
     /// The provider refuses, and will again: a wrong key, a quota, a missing snapshot. Names the remedy, which is the operator's.
     #[error("{0}")]
     Refused(String),
-    /// The sandbox is gone or does not answer; a new attempt may find it again.
+    /// The sandbox does not answer; a new attempt may find it again.
     #[error("the sandbox is not available: {0}")]
     Unavailable(String),
+    /// The sandbox itself is provably gone, with what was in it; where that is noticed in the middle of using it.
+    #[error("the sandbox is gone: {0}")]
+    Gone(String),
     /// This machine cannot isolate; nothing was run. Names what is missing and the remedy.
     #[error("{0}")]
     NoIsolation(String),
@@ -269,7 +272,7 @@ pub trait Sandbox: Send + Sync {
                     Err(SandboxError::Invalid(format!("{path}: {size} bytes are more than the {limit} that are read")))
                 }
                 Ok((bytes, _)) => Ok(bytes),
-                Err(error @ SandboxError::Unavailable(_)) => return Err(error),
+                Err(error @ (SandboxError::Unavailable(_) | SandboxError::Gone(_))) => return Err(error),
                 Err(error) => Err(error),
             });
         }

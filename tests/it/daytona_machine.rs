@@ -351,8 +351,8 @@ async fn a_deleted_machine_is_gone() {
     let setup = Setup::new(DaemonVersion::Hosted).await;
     let sandbox = setup.sandbox().await;
     setup.daytona.befall(&sandbox.id().0, Mischief::Delete).await.unwrap();
-    assert!(matches!(sandbox.read("x", 0, 1).await, Err(SandboxError::NotFound(_))));
+    assert!(matches!(sandbox.read("x", 0, 1).await, Err(SandboxError::Gone(_))));
     let gone = sandbox.exec(shell("true"), &CancellationToken::new()).await;
-    assert!(matches!(gone, Err(SandboxError::NotFound(_))), "{gone:?}");
+    assert!(matches!(gone, Err(SandboxError::Gone(_))), "{gone:?}");
     setup.end().await;
 }

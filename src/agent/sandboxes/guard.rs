@@ -61,7 +61,7 @@ impl Guarded {
     /// Decides whether an error means that the sandbox is dead, and heals it. `about` is the path when the error may be about that.
     async fn heal(&self, failed: &Arc<dyn Sandbox>, error: &SandboxError, about: Option<&str>) -> Result<Healed, SandboxError> {
         let dead = match error {
-            SandboxError::Unavailable(_) => true,
+            SandboxError::Unavailable(_) | SandboxError::Gone(_) => true,
             // A workspace is never missing in a sandbox that lives.
             SandboxError::NotFound(_) => about.is_none_or(|path| matches!(path.trim_matches('/'), "" | "." | "workspace")),
             SandboxError::Invalid(_) | SandboxError::Refused(_) | SandboxError::NoIsolation(_) => false,
@@ -97,6 +97,11 @@ impl Guarded {
 impl Healed {
     /// What is said of something that may or may not have been done before.
     fn unknown(&self, error: &SandboxError) -> SandboxError {
+        let error = match error {
+            // It says so itself.
+            SandboxError::Unavailable(why) => why.clone(),
+            other => other.to_string(),
+        };
         SandboxError::Unavailable(match self {
             Self::Woken(_) => format!(
                 "{error}. It answers again, but the outcome of this call is unknown: look at the present state before you repeat it"
@@ -170,7 +175,7 @@ macro_rules! once {
     ($guard:ident, $sandbox:ident => $operation:expr) => {{
         let $sandbox = $guard.current();
         match $operation.await {
-            Err(error @ SandboxError::Unavailable(_)) => Err($guard.unknown(&$sandbox, error).await),
+            Err(error @ (SandboxError::Unavailable(_) | SandboxError::Gone(_))) => Err($guard.unknown(&$sandbox, error).await),
             done => done,
         }
     }};
@@ -198,7 +203,7 @@ impl Sandbox for Guarded {
         self.thread.touched();
         let sandbox = self.current();
         let error = match sandbox.exec(exec.clone(), cancel).await {
-            Err(error @ SandboxError::Unavailable(_)) => error,
+            Err(error @ (SandboxError::Unavailable(_) | SandboxError::Gone(_))) => error,
             done => return done,
         };
         if sandbox.rejoins() && exec.key.is_some() {

@@ -12,6 +12,9 @@ use crate::sandbox::checkpoint::Checkpoint;
 use crate::sandbox::workspace::WorkspaceSnapshot;
 use crate::sandbox::{Sandbox, SandboxError, SandboxId, SandboxSpec};
 
+/// How often a sandbox is prepared that goes meanwhile.
+const MOST_ATTEMPTS: u32 = 3;
+
 /// How a run finds a workspace that was prepared before.
 struct Found<'a> {
     /// Of the row.
@@ -39,7 +42,17 @@ impl Thread {
         if let Some(own) = own.as_ref() {
             return Ok(own.clone());
         }
-        let opened = self.establish().await?;
+        let mut attempts = 1;
+        let opened = loop {
+            match self.establish().await {
+                // It went while it was prepared. The row says what the next attempt begins with.
+                Err(error @ (SandboxError::Gone(_) | SandboxError::NotFound(_))) if attempts < MOST_ATTEMPTS => {
+                    tracing::info!(run.id = %self.with.run, %error, "the sandbox went while it was prepared");
+                    attempts += 1;
+                }
+                opened => break opened?,
+            }
+        };
         Ok(own.insert(opened).clone())
     }
 

@@ -217,6 +217,7 @@ impl Plan<'_> {
                 error @ (SandboxError::NotFound(_)
                 | SandboxError::Refused(_)
                 | SandboxError::Unavailable(_)
+                | SandboxError::Gone(_)
                 | SandboxError::NoIsolation(_)),
             ) => {
                 return Err(Problem::Sandbox(error));
@@ -265,6 +266,7 @@ impl Plan<'_> {
         };
         match error {
             SandboxError::Unavailable(why) => SandboxError::Unavailable(format!("{failed}: {why}. {outcome}")),
+            SandboxError::Gone(why) => SandboxError::Gone(format!("{failed}: {why}. {outcome}")),
             error @ (SandboxError::NotFound(_)
             | SandboxError::Invalid(_)
             | SandboxError::Refused(_)

@@ -49,6 +49,7 @@ impl Typed for CheckFileExists {
                 | SandboxError::Invalid(_)
                 | SandboxError::Refused(_)
                 | SandboxError::Unavailable(_)
+                | SandboxError::Gone(_)
                 | SandboxError::NoIsolation(_)),
             ) => Err(error),
         }

@@ -228,7 +228,7 @@ impl DaytonaSandbox {
                     Some(Fetched::Part { .. }) | None => match self.read_file(path, 0, limit).await {
                         Ok((bytes, size)) if size > bytes.len() as u64 => Err(too_big(path, size, limit)),
                         Ok((bytes, _)) => Ok(bytes),
-                        Err(error @ SandboxError::Unavailable(_)) => return Err(error),
+                        Err(error @ (SandboxError::Unavailable(_) | SandboxError::Gone(_))) => return Err(error),
                         Err(error) => Err(error),
                     },
                 },

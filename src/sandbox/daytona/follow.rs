@@ -132,7 +132,7 @@ impl<'a> Watch<'a> {
         };
         match tokio::time::timeout(CANCEL, end).await {
             Ok(Ok(ended)) => Ok(ended),
-            Ok(Err(error @ SandboxError::NotFound(_))) => Err(error),
+            Ok(Err(error @ SandboxError::Gone(_))) => Err(error),
             Ok(Err(error)) => {
                 tracing::warn!(%error, "a cancelled command is left to its time limit");
                 Ok((BY_KILL, Why::Cancelled))

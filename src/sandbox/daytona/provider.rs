@@ -37,7 +37,11 @@ impl DaytonaProvider {
 
     async fn open(&self, sandbox: wire::Sandbox) -> Result<Arc<dyn Sandbox>, SandboxError> {
         let revive: Arc<dyn Revive> = Arc::<Control>::clone(&self.control);
-        Ok(Arc::new(DaytonaSandbox::open(self.control.client().clone(), revive, &sandbox, &self.helper).await?))
+        match DaytonaSandbox::open(self.control.client().clone(), revive, &sandbox, &self.helper).await {
+            Ok(sandbox) => Ok(Arc::new(sandbox)),
+            Err(SandboxError::Gone(what)) => Err(SandboxError::NotFound(what)),
+            Err(error) => Err(error),
+        }
     }
 }
 

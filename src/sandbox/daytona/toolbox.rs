@@ -132,7 +132,11 @@ impl Toolbox {
             }
             revived += 1;
             tracing::info!(sandbox.id = self.id, %error, "the machine does not answer and is looked after");
-            let sandbox = self.revive.revive(&self.id).await.map_err(Trouble::Machine)?;
+            let sandbox = self.revive.revive(&self.id).await.map_err(|error| match error {
+                // Not a file that is missing, as it would seem to whoever asked for one.
+                SandboxError::NotFound(what) => Trouble::Machine(SandboxError::Gone(what)),
+                error => Trouble::Machine(error),
+            })?;
             let base = address(&self.client, &sandbox).await.map_err(Trouble::Machine)?;
             *self.base.lock().unwrap_or_else(PoisonError::into_inner) = base;
         }

@@ -134,7 +134,7 @@ async fn between_two_runs() {
         assert_eq!(told.iter().any(|text| is_told_of_loss(text)), is_lost, "{mischief:?}: {told:#?}");
         // What the first run did is there in each case, from the disk or from the checkpoint; the second one did its part once.
         let log = place.on_disk(&case, "log.txt");
-        assert!(log.is_some_and(|log| log.starts_with("ran\n") && log.len() <= 8), "{mischief:?}: {told:#?}");
+        assert!(log.as_ref().is_some_and(|log| log.starts_with("ran\n") && log.len() <= 8), "{mischief:?}: {told:#?}");
         assert!(place.on_disk(&case, "a note.txt") == Some(super::script::note()), "{mischief:?}: {told:#?}");
     };
     for mischief in

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use threadbox::secret::ExposeSecret;
-use threadbox::standin::daytona::{Daytona, Fault, Options, RequestRecord};
+use threadbox::standin::daytona::{Daytona, Fault, Options, RequestRecord, State};
 use threadbox::standin::github::{Expects, IssueRef, Options as GithubOptions};
 use uuid::Uuid;
 
@@ -130,11 +130,11 @@ impl Place {
         self.daytona.requests().into_iter().filter(about).collect()
     }
 
-    /// Ids of the sandboxes of a case that exist.
+    /// Ids of the sandboxes of a case that exist, but for those that failed for good: they are removed later.
     pub fn ids(&self, case: &Case) -> impl Iterator<Item = String> + use<> {
         let thread = case.thread.to_string();
         let of_case = |sandbox: &&threadbox::standin::daytona::Sandbox| {
-            sandbox.labels.get("threadbox-thread").is_some_and(|of| *of == thread)
+            sandbox.state != State::Error && sandbox.labels.get("threadbox-thread").is_some_and(|of| *of == thread)
         };
         let ids: Vec<_> =
             self.daytona.world(|world| world.sandboxes().filter(of_case).map(|sandbox| sandbox.id.clone()).collect());

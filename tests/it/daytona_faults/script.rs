@@ -37,7 +37,7 @@ pub fn case(request: &RecordedRequest) -> Option<(String, Vec<&SeenResult>)> {
     // What follows may quote earlier requests.
     let marked = |text: &str| text.split_once("case-").map(|(_, rest)| rest.split_whitespace().next().unwrap().to_owned());
     let marks = request.messages.iter().enumerate().filter(|(_, message)| message.role == Role::User);
-    let (at, name) = marks.filter_map(|(at, message)| Some((at, marked(&message.text)?))).last()?;
+    let (at, name) = marks.rev().find_map(|(at, message)| Some((at, marked(&message.text)?)))?;
     Some((name, request.messages[at..].iter().flat_map(|message| &message.results).collect()))
 }
 

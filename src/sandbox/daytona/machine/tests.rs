@@ -355,7 +355,7 @@ async fn a_machine_that_went_away_is_brought_back_and_lost_answers_repeat_nothin
 
     toolbox.is_gone.store(true, Ordering::SeqCst);
     toolbox.fail("/files/download", Fault::Away);
-    assert!(matches!(sandbox.read("new", 0, 1).await, Err(SandboxError::NotFound(what)) if what == "sandbox m1"));
+    assert!(matches!(sandbox.read("new", 0, 1).await, Err(SandboxError::Gone(what)) if what == "sandbox m1"));
 }
 
 #[tokio::test]
