@@ -8,9 +8,10 @@
 //! 4. [`jobs`] carries the wake-up to a worker. The *gate* looks up who may, acknowledges (👀 and the live comment) or says
 //!    why not, and turns the message into a run, a steering message or the effect of a command.
 //! 5. [`agent`] executes the run: model answer, tool calls, snapshot, and again, until it ends by name.
-//!    It talks to a [`model`], acts in a [`sandbox`], and remembers through [`memory`] and [`thread`].
+//!    It talks to a [`model`], acts in a [`sandbox`] (on this machine, or at Daytona), and remembers through [`memory`] and [`thread`].
+//!    Each thread has one sandbox with the repository in it, recorded before it is made and rebuilt from a checkpoint when it is gone.
 //! 6. [`reply`] says what happened: run events become the live comment and then the answer, each a post with a key, so that
-//!    it happens once in effect however often the code runs.
+//!    it happens once in effect however often the code runs. Files that belong to an answer are an [`attachment`] each.
 //!
 //! Imports point one way: surfaces → intake → jobs; jobs → agent → model, sandbox, memory, thread; reply → github. Only [`app`]
 //! sees everything. SQL stands in the `store.rs` beside the feature that owns the table.
