@@ -135,9 +135,9 @@ async fn calls(stand_in: &mut StandIn, daytona: &Arc<dyn Provider>, local: &Arc<
     let remote = daytona.create(SandboxSpec::default()).await.unwrap();
     let near = local.create(SandboxSpec::default()).await.unwrap();
     for (name, arguments) in [
-        ("writeFile", json!({ "path": "a.txt", "content": "hello\n" })),
+        ("writeFile", json!({ "path": "a.txt", "content": "a: hello\n" })),
         ("readFile", json!({ "path": "a.txt" })),
-        ("editFile", json!({ "path": "a.txt", "old": "hello", "new": "hello" })),
+        ("editFile", json!({ "path": "a.txt", "oldText": "a:", "newText": "a: x" })),
         ("listFiles", json!({ "path": "." })),
         ("getFileInfo", json!({ "path": "a.txt" })),
         ("runCommand", json!({ "command": "echo hi" })),
