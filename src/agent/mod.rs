@@ -4,6 +4,7 @@
 //! happened is told as [`RunEvent`]s, from which the live comment, the answer and later replays are made. The agent knows no surface:
 //! it is given a request and context as data and shows its progress as a [`crate::reply::LiveView`].
 
+mod calls;
 mod code;
 pub mod event;
 pub mod limits;

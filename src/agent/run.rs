@@ -1,6 +1,5 @@
 //! The loop: ask the model, carry out what it asks for, save, until the run ends by name.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +9,7 @@ use sqlx::PgPool;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use super::calls::{Caller, groups, within};
 use super::code;
 use super::event::RunEvent;
 use super::live_output::LiveOutput;
@@ -17,7 +17,7 @@ use super::sandboxes::ThreadSandboxes;
 use super::snapshot::{Next, Snapshot, unfinished};
 use super::spending::Spending;
 use super::store::{self, Ending, Save, Signals, Spent, Taken};
-use super::tools::{Access, Attachment, Sandboxes, ToolContext, ToolLimits, ToolOutput, Toolbox};
+use super::tools::{Access, Attachment, Sandboxes, ToolLimits, ToolOutput, Toolbox};
 use super::{CodeBlock, Task};
 use super::{limits, prompt};
 use crate::attachment::{self, NewAttachment};
@@ -25,7 +25,7 @@ use crate::clock::Clock;
 use crate::id::{LeaseEpoch, MessageId, RunId};
 use crate::memory::history;
 use crate::model::{Answer, Delta, Message, Model, ModelError, Part, Request, ToolCall, ToolResult, price};
-use crate::reply::{LimitKind, LiveState, LiveStep, LiveView, Outcome, Redactor, StepState};
+use crate::reply::{LimitKind, LiveState, LiveView, Outcome, Redactor, StepState};
 use crate::settings::Limits;
 use crate::storable;
 
@@ -500,74 +500,6 @@ impl<'a> Run<'a> {
         });
         self.unsaved.push(event);
     }
-}
-
-/// Makes the calls of one answer.
-struct Caller<'a> {
-    kit: &'a Kit,
-    sandboxes: &'a ThreadSandboxes,
-    stop: CancellationToken,
-    limits: ToolLimits,
-    key: String,
-    printed: &'a LiveOutput,
-    view: watch::Sender<LiveView>,
-}
-
-impl Caller<'_> {
-    async fn call(&self, call: &ToolCall) -> ToolOutput {
-        let label = self.kit.toolbox.label(call);
-        self.view.send_modify(|view| view.steps.push(LiveStep { label, state: StepState::Running }));
-        let cancel = self.stop.child_token();
-        let context = ToolContext {
-            sandboxes: self.sandboxes,
-            cancel: &cancel,
-            clock: self.kit.clock.as_ref(),
-            limits: self.limits,
-            key: &format!("{}-{}", self.key, call.id),
-            listener: Some(&self.printed.listener(&call.id, self.view.clone())),
-        };
-        let mut output = self.kit.toolbox.call(&context, call).await;
-        redact(&self.kit.redactor, &mut output.attachments).await;
-        output
-    }
-}
-
-/// Secrets leave in no text, attached ones included.
-async fn redact(redactor: &Arc<Redactor>, attachments: &mut [Attachment]) {
-    for attachment in attachments {
-        let (redactor, content) = (redactor.clone(), attachment.content.clone());
-        let redacting = move || match redactor.redact(std::str::from_utf8(&content).ok()?) {
-            Cow::Borrowed(_) => None,
-            Cow::Owned(redacted) => Some(redacted),
-        };
-        // Large texts take their time.
-        if let Ok(Some(redacted)) = tokio::task::spawn_blocking(redacting).await {
-            attachment.content = redacted.into();
-        }
-    }
-}
-
-/// No call outlasts its run.
-fn within(remaining: Duration) -> ToolLimits {
-    let limits = ToolLimits::default();
-    ToolLimits {
-        default_timeout: limits.default_timeout.min(remaining),
-        max_timeout: limits.max_timeout.min(remaining),
-        ..limits
-    }
-}
-
-/// Neighbouring reads go together, every write alone.
-fn groups(toolbox: &Toolbox, calls: Vec<ToolCall>) -> Vec<Vec<ToolCall>> {
-    let mut groups: Vec<(Access, Vec<ToolCall>)> = Vec::new();
-    for call in calls {
-        let access = toolbox.access(&call);
-        match groups.last_mut() {
-            Some((Access::Reads, group)) if access == Access::Reads => group.push(call),
-            _ => groups.push((access, vec![call])),
-        }
-    }
-    groups.into_iter().map(|(_, group)| group).collect()
 }
 
 fn failed(run: RunId, error: &ModelError) -> Outcome {
