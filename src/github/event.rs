@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use super::MARKER;
 use super::payload::{Account, Changes, Comment, Envelope, Issue, Payload};
 use crate::intake::command::mentions;
-use crate::intake::{Author, Delivery, Event, Inbound, Installation, ObjectVersion, Place, Request, Surface, Trigger};
+use crate::intake::{Asks, Author, Delivery, Event, Inbound, Installation, ObjectVersion, Place, Request, Surface, Trigger};
 
 /// Why a body is not a webhook of ours. Answered 400.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -87,6 +87,9 @@ fn object(event: &Event, issue_id: Option<i64>) -> Option<ObjectVersion> {
     let object = match request.trigger {
         Trigger::Comment(id) => format!("issue_comment:{id}"),
         Trigger::Body => format!("issue:{}", issue_id?),
+        Trigger::Review(id) => format!("review:{id}"),
+        Trigger::ReviewComment(id) => format!("review_comment:{id}"),
+        Trigger::Event => return None,
     };
     Some(ObjectVersion { object, edited_at: request.written_at })
 }
@@ -207,6 +210,9 @@ fn request(written: Written, adds: &Adds, handle: &str) -> Event {
         body: written.body,
         url: written.url,
         written_at,
+        asks: Asks::Words,
+        head: None,
+        review_thread: None,
     };
     request.make_storable();
     Event::Request(Box::new(request))
@@ -303,6 +309,9 @@ mod tests {
             body: Some("Here is how.".into()),
             url: "https://example.org/c/42".into(),
             written_at: "2026-11-01T10:00:05Z".parse().unwrap(),
+            asks: Asks::Words,
+            head: None,
+            review_thread: None,
         };
         assert_eq!(*request, expected);
     }

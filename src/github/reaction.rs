@@ -40,6 +40,9 @@ impl Github {
         let path = match trigger {
             Trigger::Body => format!("{}/issues/{number}/reactions", repo.path()?),
             Trigger::Comment(id) => format!("{}/issues/comments/{id}/reactions", repo.path()?),
+            Trigger::ReviewComment(id) => format!("{}/pulls/comments/{id}/reactions", repo.path()?),
+            // There is nothing that could carry one.
+            Trigger::Review(_) | Trigger::Event => return Ok(()),
         };
         let call = Call::post(path, json!({"content": reaction.as_str()}), Effect::Change);
         self.within(Effect::Change, self.call(As::Repository(repo, Needs::Conversation), &call)).await?;

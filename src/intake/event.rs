@@ -128,6 +128,61 @@ pub enum Trigger {
     Body,
     /// A comment in the conversation.
     Comment(i64),
+    /// The text of a review.
+    Review(i64),
+    /// A comment in a review thread.
+    ReviewComment(i64),
+    /// Nothing that was written: a label, a request for review, a push, a check.
+    Event,
+}
+
+/// Why somebody's request is one.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "by", rename_all = "snake_case")]
+pub enum Asks {
+    /// The text mentions us and says what is wanted.
+    #[default]
+    Words,
+    /// Our label was added: do what the conversation is about.
+    Label,
+    /// Our review was requested.
+    ReviewRequest,
+    /// A pull request was opened, or pushed to; counts where the repository wants reviews.
+    Pushed,
+    /// A check failed; counts where the repository wants it fixed.
+    CheckFailed {
+        /// GitHub's number of the check run.
+        check_run: i64,
+        /// Its name.
+        name: String,
+    },
+}
+
+impl Asks {
+    /// True when nobody addressed us: who may not is not told so, and nothing is done where the repository does not want it.
+    pub fn is_automatic(&self) -> bool {
+        match self {
+            Self::Words | Self::Label | Self::ReviewRequest => false,
+            Self::Pushed | Self::CheckFailed { .. } => true,
+        }
+    }
+}
+
+/// The review thread a comment stands in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReviewThread {
+    /// GitHub's number of its first comment; answers name it.
+    pub root: i64,
+    /// The file.
+    pub path: String,
+    /// The last line it is about, on the side of `is_old`; none when it is about the file, or outdated.
+    pub line: Option<i64>,
+    /// The first line, when it is about several.
+    pub start_line: Option<i64>,
+    /// True when the lines are those of before the change.
+    pub is_old: bool,
+    /// The hunk as GitHub shows it above the thread.
+    pub diff_hunk: String,
 }
 
 /// Somebody addressed us. Holds everything as it stood when it was written; nothing is looked up again later.
@@ -149,6 +204,19 @@ pub struct Request {
     pub url: String,
     /// When it was written or edited.
     pub written_at: DateTime<Utc>,
+    /// Why it is a request.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub asks: Asks,
+    /// The head of the pull request at that moment, where the notification named it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub head: Option<String>,
+    /// The review thread it stands in; the answer goes there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub review_thread: Option<ReviewThread>,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 impl Request {
@@ -158,6 +226,13 @@ impl Request {
             storable::text(text);
         }
         self.body.as_mut().map(storable::text);
+        if let Some(thread) = &mut self.review_thread {
+            storable::text(&mut thread.path);
+            storable::text(&mut thread.diff_hunk);
+        }
+        if let Asks::CheckFailed { name, .. } = &mut self.asks {
+            storable::text(name);
+        }
     }
 }
 
