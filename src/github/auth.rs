@@ -35,6 +35,16 @@ pub(super) enum Needs {
     Members,
     /// Read commits, files and archives.
     Contents,
+    /// Write commits and branches, open pull requests.
+    Landing,
+    /// The same where files of GitHub's own workflows change.
+    LandingWorkflows,
+    /// Write reviews, resolve their threads.
+    Reviews,
+    /// Write check runs, read those of others.
+    Checks,
+    /// Read the logs of GitHub's workflows.
+    Logs,
 }
 
 impl Needs {
@@ -50,6 +60,13 @@ impl Needs {
                 json!({"contents": "read", "pull_requests": "read", "metadata": "read"}),
                 json!({"contents": "read", "metadata": "read"}),
             ],
+            Self::Landing => vec![json!({"contents": "write", "pull_requests": "write", "metadata": "read"})],
+            Self::LandingWorkflows => {
+                vec![json!({"contents": "write", "pull_requests": "write", "workflows": "write", "metadata": "read"})]
+            }
+            Self::Reviews => vec![json!({"pull_requests": "write", "contents": "read", "metadata": "read"})],
+            Self::Checks => vec![json!({"checks": "write", "metadata": "read"})],
+            Self::Logs => vec![json!({"actions": "read", "checks": "read", "metadata": "read"})],
         }
     }
 }
@@ -243,7 +260,13 @@ fn lacking(permissions: &Value, needs: Needs) -> GithubError {
     let wanted = permissions.as_object().into_iter().flatten();
     let wanted = wanted.map(|(name, level)| format!("{name}: {}", level.as_str().unwrap_or_default())).collect::<Vec<_>>();
     let place = match needs {
-        Needs::Conversation | Needs::Contents => "repository",
+        Needs::Conversation
+        | Needs::Contents
+        | Needs::Landing
+        | Needs::LandingWorkflows
+        | Needs::Reviews
+        | Needs::Checks
+        | Needs::Logs => "repository",
         Needs::Members => "organization",
     };
     GithubError::Forbidden {

@@ -206,6 +206,14 @@ impl Call {
         Self { method: Method::PATCH, path: path.into(), body: Some(body), effect: Effect::Change }
     }
 
+    pub fn put(path: impl Into<String>, body: Value) -> Self {
+        Self { method: Method::PUT, path: path.into(), body: Some(body), effect: Effect::Change }
+    }
+
+    pub fn delete(path: impl Into<String>) -> Self {
+        Self { method: Method::DELETE, path: path.into(), body: None, effect: Effect::Change }
+    }
+
     pub fn path(&self) -> &str {
         &self.path
     }
