@@ -19,7 +19,7 @@ use crate::db;
 use crate::github::{Github, Pace};
 use crate::http::{self, Http};
 use crate::intake::Intake;
-use crate::jobs::{self, Bells, Engine, Origins, Services, Stops};
+use crate::jobs::{self, Bells, Engine, Origins, Repositories, Services, Stops};
 use crate::model::{self, Model, ModelName, Patience};
 use crate::reply::{Poster, Redactor};
 use crate::sandbox::Provider;
@@ -198,7 +198,10 @@ fn services(settings: &Arc<Settings>, pool: &PgPool, parts: &Parts, shutdown: &C
         None => None,
     };
     let archives = settings.data_dir.join("cache").join("archives");
-    let origins = github.clone().map(|github| Origins::new(github, archives)).transpose()?.map(Arc::new);
+    let repositories = github.clone().map(Repositories::new).map(Arc::new);
+    let origins =
+        github.clone().zip(repositories.clone()).map(|(github, repositories)| Origins::new(github, repositories, archives));
+    let origins = origins.transpose()?.map(Arc::new);
     let redactor = Arc::new(Redactor::new(settings.secrets()));
     let http = model::Http::new()?;
     let title = if settings.models.title.is_empty() { &settings.models.chain } else { &settings.models.title };
@@ -220,6 +223,7 @@ fn services(settings: &Arc<Settings>, pool: &PgPool, parts: &Parts, shutdown: &C
         title_model: model_of(settings, title, &http, &parts.patience),
         sandboxes: sandboxes(settings, parts)?,
         origins,
+        repositories,
         clock,
         instructions: instructions(settings)?,
         holder: format!("{}-{}", std::process::id(), uuid::Uuid::now_v7().simple()).into(),

@@ -30,7 +30,10 @@ pub use gate::Pace;
 pub use identity::Identity;
 pub use reaction::Reaction;
 pub use repository::PullHead;
-pub use repository_file::{FileProblem, PATH as REPOSITORY_FILE, RepositoryFile, SandboxSection};
+pub use repository_file::{
+    AgentSection, AllowSection, FileProblem, LimitsSection, PATH as REPOSITORY_FILE, PullRequestMode, PullRequestSection,
+    RepositoryFile, SandboxSection, TriggersSection,
+};
 pub use verify::{Check, Problem};
 
 use crate::intake::Place;

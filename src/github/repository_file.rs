@@ -3,6 +3,8 @@
 
 use toml::de::{DeTable, DeValue};
 
+use crate::settings::Permission;
+
 /// Where it lies.
 pub const PATH: &str = ".github/threadbox.toml";
 /// Nobody writes a longer one.
@@ -10,12 +12,100 @@ const LARGEST: usize = 64 << 10;
 const LONGEST_COMMAND: usize = 16 << 10;
 
 /// What the file says, as far as it is understood; the defaults elsewhere.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct RepositoryFile {
+    /// `[agent]`.
+    pub agent: AgentSection,
+    /// `[triggers]`.
+    pub triggers: TriggersSection,
+    /// `[allow]`.
+    pub allow: AllowSection,
     /// `[sandbox]`.
     pub sandbox: SandboxSection,
+    /// `[pull_request]`.
+    pub pull_request: PullRequestSection,
+    /// `[limits]`.
+    pub limits: LimitsSection,
     /// What is wrong with it, in the order of the lines.
     pub problems: Vec<FileProblem>,
+}
+
+/// `[agent]`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AgentSection {
+    /// `provider/model`; a comma-separated list is a fallback chain.
+    pub model: Option<String>,
+    /// Added to what the agent is told.
+    pub instructions: Option<String>,
+    /// Steps of a run; never more than the service allows.
+    pub max_steps: Option<u32>,
+}
+
+/// `[triggers]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TriggersSection {
+    /// Whether a mention counts.
+    pub mention: bool,
+    /// The label that counts; none for no label.
+    pub label: Option<String>,
+    /// True when pull requests are reviewed as they are opened and pushed to.
+    pub reviews_pull_requests: bool,
+    /// True when failed checks of pull requests are worked on.
+    pub fixes_checks: bool,
+}
+
+impl Default for TriggersSection {
+    fn default() -> Self {
+        Self { mention: true, label: Some("threadbox".to_owned()), reviews_pull_requests: false, fixes_checks: false }
+    }
+}
+
+/// `[allow]`: who may beside those the service allows, or instead of them where `permission` is stricter.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AllowSection {
+    /// Logins.
+    pub users: Vec<String>,
+    /// Slugs of teams of the owning organisation.
+    pub teams: Vec<String>,
+    /// The permission it takes.
+    pub permission: Option<Permission>,
+}
+
+/// `[pull_request]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PullRequestSection {
+    /// How they are opened.
+    pub mode: PullRequestMode,
+    /// What the names of our branches begin with, such as `threadbox/`.
+    pub branch_prefix: String,
+}
+
+impl Default for PullRequestSection {
+    fn default() -> Self {
+        Self { mode: PullRequestMode::Draft, branch_prefix: "threadbox/".to_owned() }
+    }
+}
+
+/// How pull requests are opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PullRequestMode {
+    /// As drafts.
+    Draft,
+    /// Ready for review.
+    Ready,
+    /// Not at all; the answer carries a patch.
+    None,
+}
+
+/// `[limits]`: ceilings below those of the service.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct LimitsSection {
+    /// Dollars of a run.
+    pub run_budget_usd: Option<f64>,
+    /// Dollars of a day, for this repository.
+    pub daily_budget_usd: Option<f64>,
+    /// Runs a person may start in an hour here.
+    pub user_runs_per_hour: Option<u32>,
 }
 
 /// `[sandbox]`.
@@ -27,6 +117,8 @@ pub struct SandboxSection {
     pub setup: Option<String>,
     /// How the repository is tested.
     pub test: Option<String>,
+    /// How its files are formatted, in place.
+    pub format: Option<String>,
     /// `none`, `allow:host,…` or `full`; carried, not yet used.
     pub network: Option<String>,
 }
@@ -43,7 +135,7 @@ pub struct FileProblem {
 
 /// Sections that mean something, also those that are not read here.
 const SECTIONS: [&str; 6] = ["agent", "triggers", "allow", "sandbox", "pull_request", "limits"];
-const SANDBOX: [&str; 4] = ["snapshot", "setup", "test", "network"];
+const SANDBOX: [&str; 5] = ["snapshot", "setup", "test", "format", "network"];
 
 impl RepositoryFile {
     /// Reads the file. What is wrong is noted and has no effect; where it is no TOML at all, nothing has.
@@ -99,6 +191,7 @@ impl RepositoryFile {
                 "snapshot" => self.sandbox.snapshot = value,
                 "setup" => self.sandbox.setup = value,
                 "test" => self.sandbox.test = value,
+                "format" => self.sandbox.format = value,
                 "network" => self.sandbox.network = value,
                 unknown => self.problem(line, unknown_name("entry of `[sandbox]`", unknown, &SANDBOX)),
             }
@@ -149,8 +242,9 @@ mod tests {
             setup: Some("npm ci\nnpm run build".into()),
             test: Some("npm test".into()),
             network: Some("none".into()),
+            ..SandboxSection::default()
         };
-        assert_eq!(file, RepositoryFile { sandbox, problems: Vec::new() });
+        assert_eq!(file, RepositoryFile { sandbox, ..RepositoryFile::default() });
         assert_eq!(RepositoryFile::parse(b""), RepositoryFile::default());
     }
 

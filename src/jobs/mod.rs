@@ -4,9 +4,11 @@
 //! left that anybody waits for, so a lost, doubled or late wake-up costs time at most, and a `sweep` rings for those that got lost.
 
 mod gate;
+mod hands;
 mod migrate;
 mod origin;
 pub mod pool;
+mod repository;
 mod run;
 mod services;
 mod store;
@@ -16,6 +18,7 @@ mod wake;
 
 pub use migrate::{SCHEMA, migrate};
 pub use origin::Origins;
+pub use repository::{Repositories, RepositoryFacts};
 pub use services::{Bells, Services, Stops};
 
 use std::time::Duration;

@@ -1,36 +1,30 @@
 //! Where the repository of a conversation comes from: the commit is looked up on GitHub, its archive fetched by the service.
 
-use std::collections::VecDeque;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
-use crate::github::{ArchiveError, Archives, Github, GithubError, REPOSITORY_FILE, RepoRef, RepositoryFile};
+use super::repository::Repositories;
+use crate::github::{ArchiveError, Archives, Github, GithubError, RepoRef};
 use crate::intake::{Place, Request};
 use crate::sandbox::checkout::{Origin, OriginError, Wanted};
-
-/// Repository files that are remembered.
-const MOST_FILES: usize = 256;
 
 /// Makes the origins of conversations.
 pub struct Origins {
     github: Arc<Github>,
     archives: Archives,
-    /// By repository and commit, the newest last.
-    files: Mutex<KnownFiles>,
+    repositories: Arc<Repositories>,
 }
-
-type KnownFiles = VecDeque<((i64, String), Arc<RepositoryFile>)>;
 
 impl Origins {
     /// Archives are kept in `directory`.
     ///
     /// # Errors
     /// When no HTTP client can be made.
-    pub fn new(github: Arc<Github>, directory: PathBuf) -> reqwest::Result<Self> {
-        Ok(Self { github, archives: Archives::new(directory)?, files: Mutex::default() })
+    pub fn new(github: Arc<Github>, repositories: Arc<Repositories>, directory: PathBuf) -> reqwest::Result<Self> {
+        Ok(Self { github, archives: Archives::new(directory)?, repositories })
     }
 
     /// Where the repository of a request's conversation comes from.
@@ -40,26 +34,6 @@ impl Origins {
             Place::Github { is_pull_request, .. } => *is_pull_request,
         };
         Some(Arc::new(GithubOrigin { origins: self.clone(), repo, number, is_pull_request, written_at: request.written_at }))
-    }
-
-    /// The repository file at a commit of the default branch.
-    async fn file(&self, repo: &RepoRef, commit: &str) -> Result<Arc<RepositoryFile>, GithubError> {
-        let key = (repo.id, commit.to_owned());
-        if let Some((_, file)) = self.known().iter().find(|(known, _)| *known == key) {
-            return Ok(Arc::clone(file));
-        }
-        let content = self.github.small_file(repo, commit, REPOSITORY_FILE).await?;
-        let file = Arc::new(content.map(|content| RepositoryFile::parse(&content)).unwrap_or_default());
-        let mut known = self.known();
-        if known.len() == MOST_FILES {
-            known.pop_front();
-        }
-        known.push_back((key, Arc::clone(&file)));
-        Ok(file)
-    }
-
-    fn known(&self) -> std::sync::MutexGuard<'_, KnownFiles> {
-        self.files.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -84,8 +58,9 @@ impl Origin for GithubOrigin {
         let github = &self.origins.github;
         let refused = |error: GithubError| origin_error(&error);
         let mut wanted = Wanted { repository: self.repo.full_name.clone(), ..Wanted::default() };
-        let Some(default) = github.default_head(&self.repo).await.map_err(refused)? else { return Ok(wanted) };
-        let file = self.origins.file(&self.repo, &default).await.map_err(refused)?;
+        let facts = self.origins.repositories.of(&self.repo).await.map_err(refused)?;
+        let Some(default) = facts.commit.clone() else { return Ok(wanted) };
+        let file = &facts.file;
         wanted.notes.extend(file.problems.iter().map(|problem| format!("{problem}. This has no effect.")));
         let sandbox = &file.sandbox;
         (wanted.snapshot, wanted.setup, wanted.test) = (sandbox.snapshot.clone(), sandbox.setup.clone(), sandbox.test.clone());

@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use super::origin::Origins;
 use super::pool::Bell;
+use super::repository::Repositories;
 use super::store;
 use crate::agent::Kit;
 use crate::clock::Clock;
@@ -45,6 +46,8 @@ pub struct Services {
     pub sandboxes: Arc<dyn Provider>,
     /// Finds the repositories of conversations; none when GitHub is off.
     pub origins: Option<Arc<Origins>>,
+    /// What repositories say about themselves; none when GitHub is off.
+    pub repositories: Option<Arc<Repositories>>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// The agent's instructions, when they are replaced.
