@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
-use threadbox::agent::tools::{Readings, Sandboxes, ToolContext, ToolLimits, Toolbox};
+use threadbox::agent::Powers;
+use threadbox::agent::tools::{Hands, Readings, Sandboxes, ToolContext, ToolLimits, Toolbox};
 use threadbox::app;
 use threadbox::clock::SystemClock;
 use threadbox::model::{Arguments, ToolCall};
@@ -166,7 +167,10 @@ async fn calls(stand_in: &mut StandIn, daytona: &Arc<dyn Provider>, local: &Arc<
 async fn call(sandbox: &Arc<dyn Sandbox>, name: &str, arguments: &Value, number: u32) {
     let sandboxes = One(sandbox.clone(), Readings::default());
     let key = format!("{name}-{number}");
+    let hands = Hands::default();
     let context = ToolContext {
+        powers: Powers::Everything,
+        hands: &hands,
         sandboxes: &sandboxes,
         cancel: &CancellationToken::new(),
         clock: &SystemClock,

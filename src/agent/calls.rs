@@ -7,10 +7,11 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use super::Powers;
 use super::live_output::LiveOutput;
 use super::run::Kit;
 use super::sandboxes::ThreadSandboxes;
-use super::tools::{Access, Attachment, ToolContext, ToolLimits, ToolOutput, Toolbox};
+use super::tools::{Access, Attachment, Hands, ToolContext, ToolLimits, ToolOutput, Toolbox};
 use crate::model::ToolCall;
 use crate::reply::{LiveStep, LiveView, Redactor, StepState};
 
@@ -18,6 +19,8 @@ use crate::reply::{LiveStep, LiveView, Redactor, StepState};
 pub(super) struct Caller<'a> {
     pub kit: &'a Kit,
     pub sandboxes: &'a ThreadSandboxes,
+    pub powers: Powers,
+    pub hands: Hands,
     pub stop: CancellationToken,
     pub limits: ToolLimits,
     pub key: String,
@@ -32,6 +35,8 @@ impl Caller<'_> {
         self.view.send_modify(|view| view.steps.push(LiveStep { label, state: StepState::Running }));
         let cancel = self.stop.child_token();
         let context = ToolContext {
+            powers: self.powers,
+            hands: &self.hands,
             sandboxes: self.sandboxes,
             cancel: &cancel,
             clock: self.kit.clock.as_ref(),

@@ -40,6 +40,42 @@ pub enum Task {
         /// The fenced blocks of the request, in order; at least one.
         blocks: Vec<CodeBlock>,
     },
+    /// Review the pull request, with verified suggestions.
+    Review {
+        /// What they wrote beside the command; may be empty.
+        text: String,
+    },
+    /// Do what is missing, then land the work: a pull request, or commits on the branch of one.
+    Land {
+        /// What they wrote beside the command; may be empty.
+        text: String,
+    },
+    /// Propose a plan; nothing changes.
+    Plan {
+        /// What to plan; empty means the conversation.
+        text: String,
+    },
+    /// Carry out a plan as it was approved.
+    CarryOut {
+        /// The plan, word by word.
+        plan: String,
+    },
+    /// Take the changes of the thread's last run back.
+    Undo,
+}
+
+/// How much a run may do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, sqlx::Type)]
+#[serde(rename_all = "snake_case")]
+#[sqlx(type_name = "text", rename_all = "snake_case")]
+pub enum Powers {
+    /// Everything its tools can.
+    #[default]
+    Everything,
+    /// Work in the sandbox, but nothing of it lands: for people without permission whose request somebody else approved.
+    NothingLands,
+    /// Only look.
+    OnlyReads,
 }
 
 /// Where a run is in its life; it only moves forward.

@@ -17,8 +17,8 @@ use super::sandboxes::ThreadSandboxes;
 use super::snapshot::{Next, Snapshot, unfinished};
 use super::spending::Spending;
 use super::store::{self, Ending, Save, Signals, Spent, Taken};
-use super::tools::{Access, Attachment, Sandboxes, ToolLimits, ToolOutput, Toolbox};
-use super::{CodeBlock, Task};
+use super::tools::{Access, Attachment, Hands, Sandboxes, ToolLimits, ToolOutput, Toolbox};
+use super::{CodeBlock, Powers, Task};
 use super::{limits, prompt};
 use crate::attachment::{self, NewAttachment};
 use crate::clock::Clock;
@@ -79,6 +79,8 @@ pub struct Run<'a> {
     system: String,
     history: Vec<Message>,
     sandboxes: &'a ThreadSandboxes,
+    powers: Powers,
+    hands: Hands,
     snapshot: Snapshot,
     /// Events that are not saved yet.
     unsaved: Vec<RunEvent>,
@@ -117,6 +119,7 @@ impl<'a> Run<'a> {
         system: String,
         history: Vec<Message>,
         sandboxes: &'a ThreadSandboxes,
+        hands: Hands,
         view: watch::Sender<LiveView>,
         stop: CancellationToken,
     ) -> Self {
@@ -131,6 +134,8 @@ impl<'a> Run<'a> {
             system,
             history,
             sandboxes,
+            powers: taken.powers,
+            hands,
             resumed: taken.snapshot.is_some(),
             snapshot,
             unsaved: vec![RunEvent::Started { attempt: taken.attempt }],
@@ -147,7 +152,12 @@ impl<'a> Run<'a> {
     /// Drives the run to its end and stores it.
     pub async fn drive(mut self, task: &Task) -> Result<Outcome, Halt> {
         match task {
-            Task::Ask { .. } => self.converse().await,
+            Task::Ask { .. }
+            | Task::Review { .. }
+            | Task::Land { .. }
+            | Task::Plan { .. }
+            | Task::CarryOut { .. }
+            | Task::Undo => self.converse().await,
             Task::Code { blocks } => self.run_blocks(blocks).await,
         }
     }
@@ -258,7 +268,7 @@ impl<'a> Run<'a> {
         let request = Request {
             system: self.system.clone(),
             messages: self.messages(),
-            tools: self.kit.toolbox.specs(),
+            tools: self.kit.toolbox.specs(self.powers, &self.hands),
             max_output_tokens: Some(MAX_OUTPUT_TOKENS),
         };
         let remaining = limits::remaining(&self.kit.limits, self.started, self.kit.clock.now());
@@ -317,7 +327,7 @@ impl<'a> Run<'a> {
         // What was interrupted may have done something, too.
         self.snapshot.acted = true;
         for group in groups(&self.kit.toolbox, calls) {
-            let unknown = resumed && self.kit.toolbox.access(&group[0]) == Access::Writes;
+            let unknown = resumed && self.kit.toolbox.access(&group[0]) == Access::Writes && !self.kit.toolbox.repeats(&group[0]);
             if unknown && !self.goes_on(&group[0]).await {
                 // The call may have run before the restart; doing it again could do it twice.
                 self.snapshot.add_results(group.iter().map(|call| unfinished(call, INTERRUPTED)));
@@ -350,6 +360,8 @@ impl<'a> Run<'a> {
         let caller = Caller {
             kit: self.kit,
             sandboxes: self.sandboxes,
+            powers: self.powers,
+            hands: self.hands.clone(),
             stop: self.stop.clone(),
             limits: ToolLimits {
                 attachments: self.snapshot.attachable,
@@ -390,6 +402,7 @@ impl<'a> Run<'a> {
             execution: output.execution,
         });
         self.attach(output.attachments);
+        output.events.into_iter().for_each(|event| self.tell(event));
         let result =
             ToolResult { id: call.id.clone(), name: call.name.clone(), content: output.content, is_error: output.is_error };
         self.snapshot.add_results([result]);

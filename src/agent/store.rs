@@ -12,7 +12,7 @@ use sqlx::types::Json;
 
 use super::event::RunEvent;
 use super::snapshot::Snapshot;
-use super::{RunState, Task};
+use super::{Powers, RunState, Task};
 use crate::attachment::NewAttachment;
 use crate::id::{LeaseEpoch, MessageId, RunId, ThreadId};
 use crate::intake::Request;
@@ -38,6 +38,7 @@ pub struct Taken {
     pub stop_requested_by: Option<String>,
     pub requester: String,
     pub repository: String,
+    pub powers: Powers,
     pub accepted_at: DateTime<Utc>,
     /// When the thread's run before this one was asked for; what was said until then is in its history.
     pub previous_at: Option<DateTime<Utc>>,
@@ -83,9 +84,9 @@ pub async fn take(pool: &PgPool, holder: &str, hold: Duration, now: DateTime<Utc
             runs.message_id as "message: MessageId", runs.request as "request: Json<Request>", runs.task as "task: Json<Task>",
             runs.state as "state: RunState", runs.outcome as "outcome: Json<Outcome>", runs.attempt,
             runs.snapshot as "snapshot: Json<Snapshot>", runs.arrivals, runs.stop_requested_by, runs.requester,
-            runs.repository, runs.created_at,
+            runs.repository, runs.powers as "powers: Powers", runs.created_at,
             (select max(e.created_at) from runs e
-             where e.thread_id = runs.thread_id and e.id < runs.id and e.task->>'task' = 'ask') as previous_at,
+             where e.thread_id = runs.thread_id and e.id < runs.id and e.task->>'task' <> 'code') as previous_at,
             (select array[s.provider, s.id] from sandboxes s
              where s.thread_id = runs.thread_id and s.role = 'own' and s.state = 'ready' and s.id is not null
              order by s.used_at desc limit 1) as "sandbox: Vec<String>"
@@ -111,6 +112,7 @@ pub async fn take(pool: &PgPool, holder: &str, hold: Duration, now: DateTime<Utc
         stop_requested_by: row.stop_requested_by,
         requester: row.requester,
         repository: row.repository,
+        powers: row.powers,
         accepted_at: row.created_at,
         previous_at: row.previous_at,
         sandbox: row.sandbox.and_then(|sandbox| <[String; 2]>::try_from(sandbox).ok()).map(Into::into),

@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-use super::Services;
+use super::{Services, hands};
 use crate::agent::sandboxes::{SandboxesOf, ThreadSandboxes};
 use crate::agent::store::{self, Record, Renewed, Taken};
 use crate::agent::{Halt, Run, RunEvent, RunState, Snapshot, Task, prompt};
@@ -119,11 +119,14 @@ async fn execute(services: &Services, taken: &Taken) -> Result<Outcome, Failure>
         None => begin(services, taken).await,
     };
     let history = match &taken.task {
-        Task::Ask { .. } => history::fit(thread::history(&services.pool, taken.thread, taken.id).await?, history::TOKENS),
         Task::Code { .. } => Vec::new(),
+        Task::Ask { .. } | Task::Review { .. } | Task::Land { .. } | Task::Plan { .. } | Task::CarryOut { .. } | Task::Undo => {
+            history::fit(thread::history(&services.pool, taken.thread, taken.id).await?, history::TOKENS)
+        }
     };
     let system = prompt::system(services.instructions.as_deref(), &facts(services, &taken.request.place));
-    let run = Run::resume(&services.kit, taken, snapshot, system, history, &sandboxes, view, stop.token.clone());
+    let hands = hands::of(services, taken, &sandboxes);
+    let run = Run::resume(&services.kit, taken, snapshot, system, history, &sandboxes, hands, view, stop.token.clone());
     if taken.attempt > MAX_ATTEMPTS {
         return Ok(run.give_up(MAX_ATTEMPTS).await?);
     }
@@ -157,7 +160,11 @@ fn sandboxes(services: &Services, taken: &Taken, stop: CancellationToken) -> Thr
 
 async fn begin(services: &Services, taken: &Taken) -> Snapshot {
     let opening = match &taken.task {
-        Task::Ask { text } => prompt::opening(&taken.request, text, &surroundings(services, taken).await),
+        Task::Ask { text } | Task::Review { text } | Task::Land { text } | Task::Plan { text } => {
+            prompt::opening(&taken.request, text, &surroundings(services, taken).await)
+        }
+        Task::CarryOut { plan } => prompt::opening(&taken.request, plan, &surroundings(services, taken).await),
+        Task::Undo => prompt::opening(&taken.request, "Take the changes of your last run back.", &[]),
         Task::Code { .. } => Message::text(crate::model::Role::User, taken.request.text.as_str()),
     };
     Snapshot::begin(taken.message, opening)
@@ -277,7 +284,7 @@ fn view(taken: &Taken, record: &Record, public_url: &Url) -> AnswerView {
             RunEvent::Changed { diff: changed } => diff = Some(changed.clone()),
             RunEvent::Attached { name, media_type, size, token, text } => {
                 // What the agent made anew replaces what it had before; blocks that are run as they are stand for themselves.
-                if matches!(taken.task, Task::Ask { .. }) {
+                if !matches!(taken.task, Task::Code { .. }) {
                     attachments.retain(|known: &Attached| known.name != *name);
                 }
                 let shown = match text {

@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used)]
 
 use serde_json::{Value, json};
+use threadbox::agent::Powers;
+use threadbox::agent::tools::Hands;
 use threadbox::agent::tools::{Access, Toolbox};
 use threadbox::model::{Arguments, ToolCall};
 
@@ -13,7 +15,7 @@ fn call(name: &str, arguments: Value) -> ToolCall {
 
 #[test]
 fn the_toolbox_has_every_tool_with_a_plain_schema() {
-    let specs = Toolbox::standard().specs();
+    let specs = Toolbox::standard().specs(Powers::Everything, &Hands::default());
     let names: Vec<_> = specs.iter().map(|spec| spec.name.as_str()).collect();
     assert_eq!(
         names,

@@ -74,7 +74,8 @@ pub struct SandboxesOf {
     pub stop: CancellationToken,
 }
 
-/// The sandboxes a run may use.
+/// The sandboxes a run may use; clones share them.
+#[derive(Clone)]
 pub struct ThreadSandboxes {
     thread: Arc<Thread>,
 }

@@ -95,6 +95,7 @@ impl Problems {
             is_error: true,
             execution: None,
             attachments: Vec::new(),
+            events: Vec::new(),
             summary: format!("Wrong arguments for {}", spec.name),
         }
     }

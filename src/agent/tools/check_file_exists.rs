@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{Access, ToolContext, ToolOutput, Typed, text};
+use super::{Access, Kind, ToolContext, ToolOutput, Typed, text};
 use crate::sandbox::SandboxError;
 
 pub(super) struct CheckFileExists;
@@ -22,6 +22,7 @@ impl Typed for CheckFileExists {
     type Arguments = Arguments;
     const NAME: &'static str = "checkFileExists";
     const DESCRIPTION: &'static str = include_str!("check_file_exists.md");
+    const KIND: Kind = Kind::Looks;
 
     fn access(_: &Arguments) -> Access {
         Access::Reads

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::json;
 use similar::TextDiff;
 
-use super::{Access, ToolContext, ToolOutput, Typed, text};
+use super::{Access, Kind, ToolContext, ToolOutput, Typed, text};
 use crate::sandbox::SandboxError;
 pub(super) use crate::sandbox::workspace::SKIPPED;
 use crate::sandbox::workspace::{Content, FileState, WorkspaceSnapshot};
@@ -82,6 +82,7 @@ impl Typed for Diff {
     type Arguments = Arguments;
     const NAME: &'static str = "diff";
     const DESCRIPTION: &'static str = include_str!("diff.md");
+    const KIND: Kind = Kind::Looks;
 
     fn access(_: &Arguments) -> Access {
         Access::Reads

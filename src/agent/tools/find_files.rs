@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{Access, ToolContext, ToolOutput, Typed, diff, glob::glob, text};
+use super::{Access, Kind, ToolContext, ToolOutput, Typed, diff, glob::glob, text};
 use crate::sandbox::{SandboxError, WalkBounds};
 
 pub(super) struct FindFiles;
@@ -34,6 +34,7 @@ impl Typed for FindFiles {
     type Arguments = Arguments;
     const NAME: &'static str = "findFiles";
     const DESCRIPTION: &'static str = include_str!("find_files.md");
+    const KIND: Kind = Kind::Looks;
 
     fn access(_: &Arguments) -> Access {
         Access::Reads

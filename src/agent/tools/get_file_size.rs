@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{Access, ToolContext, ToolOutput, Typed, text};
+use super::{Access, Kind, ToolContext, ToolOutput, Typed, text};
 use crate::sandbox::SandboxError;
 
 pub(super) struct GetFileSize;
@@ -25,6 +25,7 @@ impl Typed for GetFileSize {
     type Arguments = Arguments;
     const NAME: &'static str = "getFileSize";
     const DESCRIPTION: &'static str = include_str!("get_file_size.md");
+    const KIND: Kind = Kind::Looks;
 
     fn access(_: &Arguments) -> Access {
         Access::Reads

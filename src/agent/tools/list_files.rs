@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Access, ToolContext, ToolOutput, Typed, text};
+use super::{Access, Kind, ToolContext, ToolOutput, Typed, text};
 use crate::sandbox::SandboxError;
 
 pub(super) struct ListFiles;
@@ -27,6 +27,7 @@ impl Typed for ListFiles {
     type Arguments = Arguments;
     const NAME: &'static str = "listFiles";
     const DESCRIPTION: &'static str = include_str!("list_files.md");
+    const KIND: Kind = Kind::Looks;
 
     fn access(_: &Arguments) -> Access {
         Access::Reads

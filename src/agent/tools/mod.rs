@@ -17,6 +17,7 @@ mod find_files;
 mod get_file_info;
 mod get_file_size;
 mod glob;
+mod hands;
 mod list_files;
 mod nearby;
 mod patch;
@@ -43,8 +44,10 @@ use async_trait::async_trait;
 use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
 
+pub use self::hands::{Finding, HandError, Hands, Lander, Proposal, Reader, Reviewer};
 pub use self::processes::Readings;
 pub use self::tool::{Tool, Typed, tool};
+use super::{Powers, RunEvent};
 use crate::attachment::Allowance;
 use crate::clock::Clock;
 use crate::model::{Arguments, ToolCall, ToolSpec};
@@ -60,8 +63,40 @@ pub enum Access {
     Writes,
 }
 
+/// What a tool needs to be offered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Looks at the sandbox.
+    Looks,
+    /// Works in the sandbox.
+    Works,
+    /// Reads where the conversation is.
+    Reads,
+    /// Lands work.
+    Lands,
+    /// Reviews.
+    Reviews,
+}
+
+impl Kind {
+    /// Whether a run with these powers and hands has it.
+    fn is_offered(self, powers: Powers, hands: &Hands) -> bool {
+        match self {
+            Self::Looks => true,
+            Self::Works => powers != Powers::OnlyReads,
+            Self::Reads => hands.reader.is_some(),
+            Self::Lands => powers == Powers::Everything && hands.lander.is_some(),
+            Self::Reviews => powers == Powers::Everything && hands.reviewer.is_some(),
+        }
+    }
+}
+
 /// What a call may use.
 pub struct ToolContext<'a> {
+    /// What the run may do.
+    pub powers: Powers,
+    /// What it can do where the conversation is.
+    pub hands: &'a Hands,
     /// The sandboxes of the thread.
     pub sandboxes: &'a dyn Sandboxes,
     /// Ends the call at once; partial output is kept.
@@ -179,6 +214,8 @@ pub struct ToolOutput {
     pub execution: Option<crate::reply::Execution>,
     /// Files for the answer: pictures a program made, and what the agent attaches.
     pub attachments: Vec<Attachment>,
+    /// What else happened, for the record of the run.
+    pub events: Vec<RunEvent>,
     /// One plain line for the checklist, such as `Ran Python (exit 0)`.
     pub summary: String,
 }
@@ -186,7 +223,7 @@ pub struct ToolOutput {
 impl ToolOutput {
     /// A success.
     pub fn success(content: Value, summary: impl Into<String>) -> Self {
-        Self { content, is_error: false, execution: None, attachments: Vec::new(), summary: summary.into() }
+        Self { content, is_error: false, execution: None, attachments: Vec::new(), events: Vec::new(), summary: summary.into() }
     }
 
     /// A failure with a text that says what to do.
@@ -196,6 +233,7 @@ impl ToolOutput {
             is_error: true,
             execution: None,
             attachments: Vec::new(),
+            events: Vec::new(),
             summary: summary.into(),
         }
     }
@@ -245,9 +283,10 @@ impl Toolbox {
         self
     }
 
-    /// What a model is told, in a stable order.
-    pub fn specs(&self) -> Vec<ToolSpec> {
-        self.tools.iter().map(|tool| tool.spec().clone()).collect()
+    /// What a model is told in a run with these powers and hands, in a stable order.
+    pub fn specs(&self, powers: Powers, hands: &Hands) -> Vec<ToolSpec> {
+        let offered = self.tools.iter().filter(|tool| tool.kind().is_offered(powers, hands));
+        offered.map(|tool| tool.spec().clone()).collect()
     }
 
     /// Whether this call changes anything. Calls that cannot be carried out read: they only produce an error.
@@ -263,6 +302,11 @@ impl Toolbox {
         self.find(&call.name).is_some_and(Tool::is_one_command)
     }
 
+    /// True when the call, made again after a restart, finds what it did.
+    pub fn repeats(&self, call: &ToolCall) -> bool {
+        self.find(&call.name).is_some_and(Tool::repeats)
+    }
+
     /// One plain line to show while the call runs, such as `Running Python`.
     pub fn label(&self, call: &ToolCall) -> String {
         match (self.find(&call.name), &call.arguments) {
@@ -273,8 +317,9 @@ impl Toolbox {
 
     /// Carries out a call. Never fails: what went wrong is told to the model.
     pub async fn call(&self, ctx: &ToolContext<'_>, call: &ToolCall) -> ToolOutput {
-        let Some(tool) = self.find(&call.name) else {
-            return self.unknown(&call.name);
+        let offered = |tool: &&dyn Tool| tool.kind().is_offered(ctx.powers, ctx.hands);
+        let Some(tool) = self.find(&call.name).filter(offered) else {
+            return self.unknown(ctx, &call.name);
         };
         let mut output = match &call.arguments {
             Arguments::Object(arguments) => tool.call(ctx, arguments).await,
@@ -292,8 +337,9 @@ impl Toolbox {
         self.tools.iter().find(|tool| tool.spec().name == name).map(Box::as_ref)
     }
 
-    fn unknown(&self, name: &str) -> ToolOutput {
-        let names: Vec<_> = self.tools.iter().map(|tool| tool.spec().name.as_str()).collect();
+    fn unknown(&self, ctx: &ToolContext<'_>, name: &str) -> ToolOutput {
+        let offered = self.tools.iter().filter(|tool| tool.kind().is_offered(ctx.powers, ctx.hands));
+        let names: Vec<_> = offered.map(|tool| tool.spec().name.as_str()).collect();
         let hint = text::closest(name, names.iter().copied()).map(|near| format!(" Did you mean `{near}`?")).unwrap_or_default();
         let error = format!("There is no tool `{}`.{hint}", text::short(name));
         ToolOutput {
@@ -301,6 +347,7 @@ impl Toolbox {
             is_error: true,
             execution: None,
             attachments: Vec::new(),
+            events: Vec::new(),
             summary: format!("Unknown tool {}", text::short(name)),
         }
     }
@@ -316,6 +363,7 @@ fn broken(spec: &ToolSpec, text: &str) -> ToolOutput {
         is_error: true,
         execution: None,
         attachments: Vec::new(),
+        events: Vec::new(),
         summary: format!("Unreadable arguments for {}", spec.name),
     }
 }

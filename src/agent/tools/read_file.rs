@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Access, ToolContext, ToolOutput, Typed, text};
+use super::{Access, Kind, ToolContext, ToolOutput, Typed, text};
 use crate::sandbox::SandboxError;
 
 pub(super) struct ReadFile;
@@ -29,6 +29,7 @@ impl Typed for ReadFile {
     type Arguments = Arguments;
     const NAME: &'static str = "readFile";
     const DESCRIPTION: &'static str = include_str!("read_file.md");
+    const KIND: Kind = Kind::Looks;
 
     fn access(_: &Arguments) -> Access {
         Access::Reads

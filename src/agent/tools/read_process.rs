@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::processes::{self, From, Patience};
-use super::{Access, ToolContext, ToolOutput, Typed, text};
+use super::{Access, Kind, ToolContext, ToolOutput, Typed, text};
 use crate::sandbox::{Offsets, SandboxError};
 
 pub(super) struct ReadProcess;
@@ -30,6 +30,7 @@ impl Typed for ReadProcess {
     type Arguments = Arguments;
     const NAME: &'static str = "readProcess";
     const DESCRIPTION: &'static str = include_str!("read_process.md");
+    const KIND: Kind = Kind::Looks;
 
     fn access(_: &Arguments) -> Access {
         Access::Reads

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Access, ToolContext, ToolOutput, Typed, diff, glob::glob, read_file::is_binary, text};
+use super::{Access, Kind, ToolContext, ToolOutput, Typed, diff, glob::glob, read_file::is_binary, text};
 use crate::sandbox::{FileInfo, SandboxError, WalkBounds};
 
 pub(super) struct SearchFiles;
@@ -43,6 +43,7 @@ impl Typed for SearchFiles {
     type Arguments = Arguments;
     const NAME: &'static str = "searchFiles";
     const DESCRIPTION: &'static str = include_str!("search_files.md");
+    const KIND: Kind = Kind::Looks;
 
     fn access(_: &Arguments) -> Access {
         Access::Reads

@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use super::{Access, ToolContext, ToolOutput, arguments, nearby};
+use super::{Access, Kind, ToolContext, ToolOutput, arguments, nearby};
 use crate::model::ToolSpec;
 use crate::sandbox::SandboxError;
 
@@ -24,6 +24,12 @@ pub trait Tool: Send + Sync {
     /// True when all it does is one command under the key of the call, so that the command is found again after a restart where
     /// the sandbox can do that.
     fn is_one_command(&self) -> bool;
+
+    /// What it needs to be offered.
+    fn kind(&self) -> Kind;
+
+    /// True when a call that is made again after a restart finds what it did.
+    fn repeats(&self) -> bool;
 
     /// One plain line to show while it runs.
     fn label(&self, arguments: &Map<String, Value>) -> String;
@@ -45,6 +51,12 @@ pub trait Typed: Send + Sync + 'static {
 
     /// True when all it does is one command made by `ToolContext::exec`.
     const IS_ONE_COMMAND: bool = false;
+
+    /// What it needs to be offered.
+    const KIND: Kind = Kind::Works;
+
+    /// True when a call that is made again after a restart finds what it did.
+    const REPEATS: bool = false;
 
     /// Whether a call changes anything.
     fn access(arguments: &Self::Arguments) -> Access;
@@ -84,6 +96,14 @@ impl<T: Typed> Tool for Adapter<T> {
 
     fn is_one_command(&self) -> bool {
         T::IS_ONE_COMMAND
+    }
+
+    fn kind(&self) -> Kind {
+        T::KIND
+    }
+
+    fn repeats(&self) -> bool {
+        T::REPEATS
     }
 
     fn label(&self, given: &Map<String, Value>) -> String {

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
-use super::{Access, ToolContext, ToolOutput, Typed, diff, execution, text};
+use super::{Access, Kind, ToolContext, ToolOutput, Typed, diff, execution, text};
 use crate::sandbox::{Exec, Executed, Sandbox, SandboxError, WalkBounds};
 
 pub(super) struct WatchDirectory;
@@ -43,6 +43,7 @@ impl Typed for WatchDirectory {
     type Arguments = Arguments;
     const NAME: &'static str = "watchDirectory";
     const DESCRIPTION: &'static str = include_str!("watch_directory.md");
+    const KIND: Kind = Kind::Looks;
 
     fn access(arguments: &Arguments) -> Access {
         if arguments.command.is_some() { Access::Writes } else { Access::Reads }

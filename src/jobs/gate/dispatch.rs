@@ -15,7 +15,19 @@ use crate::reply::{self, Activity, Card, CommentPost, LiveState, LiveView, PostE
 use crate::settings::{Allow, Permission};
 
 /// The words that do something in this version.
-const AVAILABLE: [Word; 6] = [Word::Run, Word::Queue, Word::Stop, Word::Retry, Word::Status, Word::Help];
+const AVAILABLE: [Word; 11] = [
+    Word::Run,
+    Word::Review,
+    Word::Fix,
+    Word::Pr,
+    Word::Plan,
+    Word::Undo,
+    Word::Queue,
+    Word::Stop,
+    Word::Retry,
+    Word::Status,
+    Word::Help,
+];
 
 /// A person is told why only once in this time and thread.
 const REFUSAL_PAUSE: TimeDelta = TimeDelta::hours(1);
@@ -55,11 +67,12 @@ pub(super) async fn dispatch(services: &Services, claimed: &Claimed) -> Result<V
             tell(services, claimed, &Card::DidYouMean { handle: handle(), word, suggestion }).await
         }
         Command::Invalid { problem } => tell(services, claimed, &Card::Invalid { handle: handle(), problem }).await,
-        Command::Review => tell(services, claimed, &not_yet(Word::Review)).await,
-        Command::Land { how: Landing::Fix } => tell(services, claimed, &not_yet(Word::Fix)).await,
-        Command::Land { how: Landing::Pr } => tell(services, claimed, &not_yet(Word::Pr)).await,
-        Command::Undo => tell(services, claimed, &not_yet(Word::Undo)).await,
-        Command::Plan { .. } => tell(services, claimed, &not_yet(Word::Plan)).await,
+        Command::Review => start(services, claimed, &standing, request, Task::Review { text: request.text.clone() }).await,
+        Command::Land { how: Landing::Fix | Landing::Pr } => {
+            start(services, claimed, &standing, request, Task::Land { text: request.text.clone() }).await
+        }
+        Command::Undo => start(services, claimed, &standing, request, Task::Undo).await,
+        Command::Plan { text } => start(services, claimed, &standing, request, Task::Plan { text }).await,
         Command::Approve => tell(services, claimed, &not_yet(Word::Approve)).await,
         Command::Remember { .. } => tell(services, claimed, &not_yet(Word::Remember)).await,
         Command::Forget { .. } => tell(services, claimed, &not_yet(Word::Forget)).await,

@@ -111,7 +111,7 @@ pub async fn standing(pool: &PgPool, claimed: &Claimed, since: DateTime<Utc>, li
             (select run_id from messages where id = $2) as "joined: RunId",
             (select id from runs where thread_id = $3 order by id desc limit 1) as "newest: RunId",
             (select id from runs
-             where thread_id = $3 and state in ('queued', 'running') and task->>'task' = 'ask'
+             where thread_id = $3 and state in ('queued', 'running') and task->>'task' <> 'code'
              order by id limit 1) as "active: RunId",
             mine.count as "by_person!", mine.oldest as oldest_by_person,
             (select count(*) from (select 1 from runs where created_at > $5 limit $8) as these) as "by_everyone!",
@@ -187,7 +187,7 @@ pub async fn join_run(pool: &PgPool, claimed: &Claimed) -> Result<Option<RunId>,
             update runs set arrivals = arrivals + 1
             where state in ('queued', 'running') and id = (
                 select id from runs
-                where thread_id = $1 and state in ('queued', 'running') and task->>'task' = 'ask'
+                where thread_id = $1 and state in ('queued', 'running') and task->>'task' <> 'code'
                 order by id limit 1
             )
             returning id

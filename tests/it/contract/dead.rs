@@ -1,6 +1,8 @@
 //! What tools say when their sandbox was removed behind their back.
 
 use serde_json::{Value, json};
+use threadbox::agent::Powers;
+use threadbox::agent::tools::Hands;
 
 use super::place::Thread;
 
@@ -30,7 +32,7 @@ pub fn arguments(tool: &str) -> Value {
 pub async fn every_tool_says_that_the_sandbox_is_gone(thread: &Thread) {
     thread.own.write("a.txt", b"x\n").await.unwrap();
     thread.place.provider.remove(thread.own.id()).await.unwrap();
-    for spec in thread.tools.specs() {
+    for spec in thread.tools.specs(Powers::Everything, &Hands::default()) {
         if spec.name == "createSandbox" {
             continue;
         }

@@ -8,7 +8,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde_json::Value;
 use tempfile::TempDir;
-use threadbox::agent::tools::{Readings, Sandboxes, ToolContext, ToolLimits, ToolOutput, Toolbox};
+use threadbox::agent::Powers;
+use threadbox::agent::tools::{Hands, Readings, Sandboxes, ToolContext, ToolLimits, ToolOutput, Toolbox};
 use threadbox::clock::SystemClock;
 use threadbox::id::ThreadId;
 use threadbox::model::{Arguments, ToolCall};
@@ -188,7 +189,16 @@ impl Thread {
     /// The key says which call it is, also after a restart.
     pub async fn call_as(&self, key: &str, call: &ToolCall) -> ToolOutput {
         let limits = *self.limits.lock().unwrap();
-        let context = ToolContext { sandboxes: self, cancel: &self.cancel, clock: &SystemClock, limits, key, listener: None };
+        let context = ToolContext {
+            powers: Powers::Everything,
+            hands: &Hands::default(),
+            sandboxes: self,
+            cancel: &self.cancel,
+            clock: &SystemClock,
+            limits,
+            key,
+            listener: None,
+        };
         self.tools.call(&context, call).await
     }
 

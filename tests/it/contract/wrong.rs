@@ -1,12 +1,14 @@
 //! Calls that are not as they should be.
 
 use serde_json::{Value, json};
+use threadbox::agent::Powers;
+use threadbox::agent::tools::Hands;
 use threadbox::model::Arguments;
 
 use super::place::{Thread, call};
 
 pub async fn bad_arguments_name_every_field(thread: &Thread) {
-    for spec in thread.tools.specs() {
+    for spec in thread.tools.specs(Powers::Everything, &Hands::default()) {
         let properties = spec.schema["properties"].as_object().unwrap();
         let required: Vec<&str> = spec.schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
         if !required.is_empty() {
@@ -31,7 +33,7 @@ pub async fn bad_arguments_name_every_field(thread: &Thread) {
 }
 
 pub async fn calls_that_cannot_be_made_are_answered_usefully(thread: &Thread) {
-    for spec in thread.tools.specs() {
+    for spec in thread.tools.specs(Powers::Everything, &Hands::default()) {
         let mut broken = call(&spec.name, json!({}));
         broken.arguments = Arguments::Broken("{\"path\": \"a".to_owned());
         let output = thread.call(&broken).await;
@@ -47,5 +49,8 @@ pub async fn calls_that_cannot_be_made_are_answered_usefully(thread: &Thread) {
     }
     let output = thread.run("read_file", json!({})).await;
     assert_eq!(output.content["error"], "There is no tool `read_file`. Did you mean `readFile`?");
-    assert_eq!(output.content["tools"].as_array().unwrap().len(), thread.tools.specs().len());
+    assert_eq!(
+        output.content["tools"].as_array().unwrap().len(),
+        thread.tools.specs(Powers::Everything, &Hands::default()).len()
+    );
 }

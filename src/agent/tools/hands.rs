@@ -1,0 +1,86 @@
+//! What tools may do where the conversation is: they propose, and trusted code outside the sandbox checks and performs.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use serde_json::Value;
+
+use super::ToolOutput;
+
+/// The hands of a run; one that is missing is not offered to the model.
+#[derive(Clone, Default)]
+pub struct Hands {
+    /// Reads issues, pull requests and logs.
+    pub reader: Option<Arc<dyn Reader>>,
+    /// Turns the work in the sandbox into commits and a pull request.
+    pub lander: Option<Arc<dyn Lander>>,
+    /// Proves suggestions and posts them with the review.
+    pub reviewer: Option<Arc<dyn Reviewer>>,
+}
+
+/// Why a hand did not do it. The text is for the model, and names what would help.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum HandError {
+    /// It will not work later either.
+    #[error("{0}")]
+    Refused(String),
+    /// It may work later.
+    #[error("{0}")]
+    Unavailable(String),
+}
+
+/// Reads what people wrote elsewhere, as data: attributed, cleaned, capped, and as it stood when the request was written.
+#[async_trait]
+pub trait Reader: Send + Sync {
+    /// An issue with its comments; the conversation's own when no number is given.
+    async fn issue(&self, number: Option<i64>) -> Result<Value, HandError>;
+
+    /// A pull request with its changed files; the conversation's own when no number is given. `path` asks for the diff of one file.
+    async fn pull_request(&self, number: Option<i64>, path: Option<&str>) -> Result<Value, HandError>;
+
+    /// The failed checks of the pull request and the ends of their logs; `name` asks for one.
+    async fn check_logs(&self, name: Option<&str>) -> Result<Value, HandError>;
+}
+
+/// What should land.
+#[derive(Clone, Debug, Default)]
+pub struct Proposal {
+    /// One line, at most 72 characters are used.
+    pub title: String,
+    /// What, why and how it was verified; Markdown.
+    pub body: String,
+}
+
+/// Lands the work of a thread. Asked twice it finds what it did.
+#[async_trait]
+pub trait Lander: Send + Sync {
+    /// Makes commits of what differs from the base, and a pull request where there is none yet. The output tells the model where it is.
+    async fn land(&self, proposal: Proposal) -> Result<ToolOutput, HandError>;
+}
+
+/// One finding of a review, as the model proposes it.
+#[derive(Clone, Debug, Default)]
+pub struct Finding {
+    /// Path in the repository.
+    pub path: String,
+    /// The exact lines of the reviewed file it is about, as they stand there.
+    pub original: String,
+    /// What they should become; none for a remark.
+    pub replacement: Option<String>,
+    /// What is wrong and why; Markdown.
+    pub body: String,
+    /// A short stable name of the kind of problem, such as `sql-injection`.
+    pub rule: String,
+    /// `blocking`, `important`, `minor`.
+    pub severity: String,
+    /// Line the passage begins at, where it stands more than once.
+    pub line: Option<i64>,
+}
+
+/// Collects the findings of a review and proves its suggestions.
+#[async_trait]
+pub trait Reviewer: Send + Sync {
+    /// Anchors and proves each finding, and keeps it for the one review at the end. The output tells the model which were proved, which
+    /// were demoted and why.
+    async fn suggest(&self, findings: Vec<Finding>) -> Result<ToolOutput, HandError>;
+}
