@@ -19,7 +19,7 @@ use crate::db;
 use crate::github::{Github, Pace};
 use crate::http::{self, Http};
 use crate::intake::Intake;
-use crate::jobs::{self, Bells, Engine, Origins, Repositories, Services, Stops};
+use crate::jobs::{self, Bells, Engine, Origins, Repositories, Services, Stops, Waker};
 use crate::model::{self, Model, ModelName, Patience};
 use crate::reply::{Poster, Redactor};
 use crate::sandbox::Provider;
@@ -115,15 +115,16 @@ impl App {
     pub async fn start(settings: Settings, role: Role, pool: PgPool, parts: Parts) -> anyhow::Result<Self> {
         let settings = Arc::new(settings);
         let shutdown = CancellationToken::new();
-        let engine = if role.works() {
+        let (engine, waker) = if role.works() {
             let services = services(&settings, &pool, &parts, &shutdown)?;
-            Some(Engine::start(services).await.context("Cannot start the workers")?)
+            let waker = Waker::Here(services.bells.clone());
+            (Some(Engine::start(services).await.context("Cannot start the workers")?), waker)
         } else {
-            None
+            (None, Waker::Elsewhere(pool.clone()))
         };
         let mut app = Self { address: None, shutdown, server: None, writer: None, engine };
         if role.serves()
-            && let Err(error) = app.serve(&settings, pool, &parts).await
+            && let Err(error) = app.serve(&settings, pool, &parts, waker).await
         {
             // The workers may have taken something already.
             app.shut_down().await;
@@ -132,13 +133,13 @@ impl App {
         Ok(app)
     }
 
-    async fn serve(&mut self, settings: &Settings, pool: PgPool, parts: &Parts) -> anyhow::Result<()> {
+    async fn serve(&mut self, settings: &Settings, pool: PgPool, parts: &Parts, waker: Waker) -> anyhow::Result<()> {
         let listener = TcpListener::bind(settings.listen)
             .await
             .with_context(|| format!("Cannot listen on {}; set THREADBOX_LISTEN to a free address", settings.listen))?;
         self.address = Some(listener.local_addr()?);
         let secrets = settings.github.as_ref().map(|github| github.webhook_secrets.clone()).unwrap_or_default();
-        let (intake, writer) = Intake::start(pool.clone(), parts.clock.clone());
+        let (intake, writer) = Intake::start(pool.clone(), parts.clock.clone(), waker);
         self.writer = Some(writer);
         let http = Http {
             pool,

@@ -4,7 +4,7 @@
 //!
 //! 1. [`http`] receives a signed GitHub webhook; nothing is parsed before the signature of the raw body was checked.
 //! 2. [`github`] translates it into a surface-neutral [`intake::Inbound`]; foreign payloads go no further than this.
-//! 3. [`intake`] commits delivery, thread, message, inbox row and wake-up in one statement; only then is it answered 2xx.
+//! 3. [`intake`] commits delivery, thread, message and inbox row in one statement; only then is it answered 2xx, and a worker woken.
 //! 4. [`jobs`] carries the wake-up to a worker. The *gate* looks up who may, acknowledges (👀 and the live comment) or says
 //!    why not, and turns the message into a run, a steering message or the effect of a command.
 //! 5. [`agent`] executes the run: model answer, tool calls, snapshot, and again, until it ends by name.

@@ -1,7 +1,7 @@
 //! Intake: what arrived, in the words of no particular surface, and the one statement that makes it ours.
 //!
 //! [`Intake::accept`] is called before a webhook is answered: when it says `Stored`, the delivery, its thread, the message, the
-//! inbox row and the wake-up of a worker are committed. It makes no call to any surface and may be repeated with the same delivery.
+//! inbox row are committed; a worker is woken after it. It makes no call to any surface and may be repeated with the same delivery.
 //! Deliveries that come at the same moment share a statement and a commit.
 
 pub mod command;

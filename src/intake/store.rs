@@ -58,7 +58,7 @@ impl Row {
 
 /// One statement, one round trip, one commit: a delivery that is already there stops everything behind it. Rows of one thread get
 /// consecutive sequences in the order given; threads are locked in the order of their keys, so that two writers cannot block each
-/// other. One wake-up is enough for all, because whoever gets it works until nothing is due. The answers are in the order of the rows.
+/// other. The answers are in the order of the rows.
 pub(super) async fn accept(pool: &PgPool, rows: &[Row], now: DateTime<Utc>) -> Result<Vec<Accepted>, sqlx::Error> {
     let stored = sqlx::query!(
         r#"
@@ -101,15 +101,8 @@ pub(super) async fn accept(pool: &PgPool, rows: &[Row], now: DateTime<Utc>) -> R
         ), inbox as (
             insert into inbox (id, thread_id, sequence, delivery_id, message_id, request, next_try_at, created_at)
             select inbox_id, thread, sequence, delivery_id, message_id, request, $2, $2 from placed
-        ), first as (
-            select thread from placed order by number limit 1
         )
-        select placed.number as "number!", placed.thread as "thread!: ThreadId", placed.sequence as "sequence!", wake.id as wake
-        from placed left join (
-            first cross join lateral jobs.add_job(
-                'wake_thread', json_build_object('thread_id', first.thread), job_key := 'wake:' || first.thread
-            ) as wake
-        ) on first.thread = placed.thread
+        select number as "number!", thread as "thread!: ThreadId", sequence as "sequence!" from placed
         "#,
         Json(rows) as _,
         now,

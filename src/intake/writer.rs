@@ -9,6 +9,7 @@ use tokio::task::JoinHandle;
 use super::store::{self, Row};
 use super::{Accepted, Event, Inbound};
 use crate::clock::Clock;
+use crate::jobs::Waker;
 
 /// Requests that wait for the writer; beyond it callers wait to hand theirs over.
 const WAITING: usize = 1_024;
@@ -42,9 +43,9 @@ struct Waiting {
 
 impl Intake {
     /// Starts the writer. The task ends when the last `Intake` is gone and everything handed over is answered.
-    pub fn start(pool: PgPool, clock: Arc<dyn Clock>) -> (Self, JoinHandle<()>) {
+    pub fn start(pool: PgPool, clock: Arc<dyn Clock>, waker: Waker) -> (Self, JoinHandle<()>) {
         let (writer, waiting) = mpsc::channel(WAITING);
-        let task = tokio::spawn(write(pool.clone(), clock.clone(), waiting));
+        let task = tokio::spawn(write(pool.clone(), clock.clone(), waker, waiting));
         (Self { pool, clock, writer }, task)
     }
 
@@ -72,13 +73,18 @@ impl Intake {
     }
 }
 
-async fn write(pool: PgPool, clock: Arc<dyn Clock>, mut waiting: mpsc::Receiver<Waiting>) {
+async fn write(pool: PgPool, clock: Arc<dyn Clock>, waker: Waker, mut waiting: mpsc::Receiver<Waiting>) {
     let mut batch = Vec::new();
     while waiting.recv_many(&mut batch, BATCH).await > 0 {
         let (rows, told): (Vec<Row>, Vec<_>) = batch.drain(..).map(|waiting| (waiting.row, waiting.told)).unzip();
-        for (told, answer) in told.into_iter().zip(commit(&pool, clock.as_ref(), &rows).await) {
+        let answers = commit(&pool, clock.as_ref(), &rows).await;
+        let stored = answers.iter().any(|answer| matches!(answer, Ok(Accepted::Stored { .. })));
+        for (told, answer) in told.into_iter().zip(answers) {
             // A caller that gave up does not listen any more; its delivery is stored all the same.
             let _ = told.send(answer);
+        }
+        if stored {
+            waker.wake().await;
         }
     }
 }

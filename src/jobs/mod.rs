@@ -19,7 +19,7 @@ mod wake;
 pub use migrate::{SCHEMA, migrate};
 pub use origin::Origins;
 pub use repository::{Repositories, RepositoryFacts};
-pub use services::{Bells, Services, Stops};
+pub use services::{Bells, Services, Stops, Waker};
 
 use std::time::Duration;
 

@@ -26,6 +26,8 @@ use crate::settings::Settings;
 const STOP_CHANNEL: &str = "threadbox_stop";
 /// The channel on which a process says that runs wait and all its own workers are busy.
 pub(super) const WORK_CHANNEL: &str = "threadbox_work";
+/// The channel on which a process without workers says that something arrived.
+const GATE_CHANNEL: &str = "threadbox_gate";
 
 /// What jobs work with.
 #[derive(Clone)]
@@ -69,6 +71,32 @@ pub struct Bells {
     pub gate: Bell,
     /// For runs to be worked on.
     pub runs: Bell,
+}
+
+/// Tells a worker that something is stored for it. A wake-up that gets lost is made up for by the next sweep, within seconds: the
+/// stored row is what counts.
+#[derive(Clone, Debug)]
+pub enum Waker {
+    /// The workers are in this process.
+    Here(Bells),
+    /// They are in others.
+    Elsewhere(PgPool),
+}
+
+impl Waker {
+    /// Wakes one, who wakes others when there is more to do.
+    pub async fn wake(&self) {
+        match self {
+            Self::Here(bells) => {
+                bells.gate.ring();
+            }
+            Self::Elsewhere(pool) => {
+                if let Err(error) = store::tell_others(pool, GATE_CHANNEL).await {
+                    tracing::warn!(%error, "the workers find out with their next sweep");
+                }
+            }
+        }
+    }
 }
 
 impl Services {
@@ -143,11 +171,13 @@ pub(super) async fn listen(services: Services) {
 
 async fn listen_once(services: &Services) -> Result<(), sqlx::Error> {
     let mut listener = PgListener::connect_with(&services.pool).await?;
-    listener.listen_all([STOP_CHANNEL, WORK_CHANNEL]).await?;
+    listener.listen_all([STOP_CHANNEL, WORK_CHANNEL, GATE_CHANNEL]).await?;
     loop {
         let notification = listener.recv().await?;
         if notification.channel() == WORK_CHANNEL {
             services.bells.runs.ring();
+        } else if notification.channel() == GATE_CHANNEL {
+            services.bells.gate.ring();
         } else if let Ok(run) = notification.payload().parse::<Uuid>() {
             services.stops.stop(RunId(run));
         }
