@@ -11,6 +11,7 @@ mod auth;
 mod codeload;
 mod conversation;
 mod deliver;
+mod diff;
 mod fault;
 mod git;
 mod people;
