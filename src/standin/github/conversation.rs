@@ -38,12 +38,15 @@ pub(super) struct Since {
 
 impl World {
     /// The issue, when the actor may read or write its conversation.
-    fn conversation(&self, actor: &Actor, Path((owner, repo, number)): &Place, level: Level) -> Result<Key, Refuse> {
+    pub(super) fn conversation(&self, actor: &Actor, Path((owner, repo, number)): &Place, level: Level) -> Result<Key, Refuse> {
         let repository = self.repository(&format!("{owner}/{repo}")).ok_or_else(Refuse::not_found)?;
         let key = (repository.id, *number);
         let on_pull_request = self.issues.get(&key).is_some_and(|issue| issue.is_pull_request);
         let accepted = [("issues", level), ("pull_requests", level)];
         actor.may(self, repository, if on_pull_request { &accepted } else { &accepted[..1] })?;
+        if level == Level::Write {
+            super::git::read::not_archived(repository)?;
+        }
         self.issues.contains_key(&key).then_some(key).ok_or_else(Refuse::not_found)
     }
 
