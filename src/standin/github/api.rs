@@ -64,6 +64,7 @@ fn routes() -> Router<Arc<Shared>> {
             "/repos/{owner}/{repo}/issues/comments/{id}/reactions",
             get(conversation::comment_reactions).post(conversation::react_to_comment),
         )
+        .merge(super::review::routes())
         .fallback(async || Refuse::not_found())
 }
 

@@ -8,6 +8,7 @@
 mod act;
 mod api;
 mod auth;
+mod body;
 mod codeload;
 mod conversation;
 mod deliver;
@@ -16,6 +17,7 @@ mod fault;
 mod git;
 mod people;
 mod refuse;
+mod review;
 mod shape;
 mod world;
 
@@ -32,6 +34,7 @@ pub use self::act::Commented;
 pub use self::deliver::{Delivery, Sent};
 pub use self::fault::{Fault, Limit};
 pub use self::git::{Archive, Node};
+pub use self::review::{Anchor, NewComment, Review, ReviewComment, ReviewState, Reviewed, Side};
 pub use self::world::{Comment, Issue, IssueRef, Reaction, RequestRecord, User, UserKind, Version, Visibility, World};
 use crate::clock::{Clock, SystemClock};
 use crate::secret::{SecretString, secret};

@@ -10,6 +10,7 @@ use super::auth::Grant;
 use super::deliver::Delivery;
 use super::fault::{Fault, Limit};
 use super::git::Git;
+use super::review::Reviews;
 use super::{Expects, Options};
 use crate::clock::Clock;
 use crate::settings::Permission;
@@ -41,6 +42,7 @@ pub struct World {
     pub(super) comments: BTreeMap<i64, Comment>,
     pub(super) conversations: BTreeMap<Key, Vec<i64>>,
     pub(super) reactions: BTreeMap<Target, Vec<Reaction>>,
+    pub(super) review: Reviews,
     pub(super) tokens: BTreeMap<String, Grant>,
     pub(super) hook: Option<String>,
     pub(super) deliveries: VecDeque<Delivery>,
@@ -235,6 +237,7 @@ impl World {
             comments: BTreeMap::new(),
             conversations: BTreeMap::new(),
             reactions: BTreeMap::new(),
+            review: Reviews::default(),
             tokens: BTreeMap::new(),
             hook: None,
             deliveries: VecDeque::new(),
@@ -357,6 +360,7 @@ impl World {
         self.comments.clear();
         self.conversations.clear();
         self.reactions.clear();
+        self.review.clear();
         self.deliveries.clear();
         self.requests.clear();
     }
