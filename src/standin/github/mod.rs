@@ -12,16 +12,19 @@ mod body;
 mod codeload;
 mod conversation;
 mod deliver;
+mod deliveries;
 mod diff;
 mod fault;
 mod git;
 mod people;
+mod record;
 mod refuse;
 mod review;
 mod shape;
 mod world;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -54,6 +57,8 @@ pub struct Options {
     pub webhook_secret: SecretString,
     /// True: what the service itself writes comes back to it as webhooks, as on GitHub.
     pub echo: bool,
+    /// Where every request and its answer is appended as a line of JSON; none for nowhere.
+    pub record: Option<PathBuf>,
     /// Where time comes from: timestamps, expiry of tokens and limits.
     pub clock: Arc<dyn Clock>,
 }
@@ -78,6 +83,7 @@ impl Default for Options {
             permissions: granted.map(|(name, level)| (name.into(), level.into())).into(),
             webhook_secret: secret("a secret between GitHub and us"),
             echo: true,
+            record: None,
             clock: Arc::new(SystemClock),
         }
     }
@@ -102,6 +108,7 @@ struct Shared {
     token: SecretString,
     webhook_secret: SecretString,
     echo: bool,
+    recorder: Option<record::Recorder>,
     client: reqwest::Client,
     clock: Arc<dyn Clock>,
 }
@@ -130,7 +137,7 @@ impl GithubStandin {
     /// Starts one on a free loopback port.
     ///
     /// # Errors
-    /// When no port can be bound or no key made.
+    /// When no port can be bound, no key made, or the record not be written.
     pub async fn start(options: Options) -> anyhow::Result<Self> {
         if options.expects == Expects::App {
             tokio::task::spawn_blocking(auth::app_key).await?;
@@ -150,6 +157,7 @@ impl GithubStandin {
             token: secret(format!("ghp_{}", auth::random())),
             webhook_secret: options.webhook_secret,
             echo: options.echo,
+            recorder: options.record.as_deref().map(record::Recorder::open).transpose()?,
             client: deliver::client()?,
             clock: options.clock,
         });

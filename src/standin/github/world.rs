@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::auth::Grant;
 use super::deliver::Delivery;
+use super::deliveries::{Attempt, Lose};
 use super::fault::{Fault, Limit};
 use super::git::Git;
 use super::review::Reviews;
@@ -17,7 +18,7 @@ use crate::settings::Permission;
 
 pub(super) const APP_ID: i64 = 414_243;
 const MOST_REQUESTS: usize = 2_000;
-const MOST_DELIVERIES: usize = 1_000;
+const MOST_DELIVERIES: usize = 12_000;
 
 /// Repository and number of an issue.
 pub(super) type Key = (i64, i64);
@@ -46,6 +47,8 @@ pub struct World {
     pub(super) tokens: BTreeMap<String, Grant>,
     pub(super) hook: Option<String>,
     pub(super) deliveries: VecDeque<Delivery>,
+    pub(super) attempts: VecDeque<Attempt>,
+    pub(super) lose: Option<Lose>,
     pub(super) in_flight: usize,
     pub(super) faults: VecDeque<Fault>,
     pub(super) limit: Limit,
@@ -241,6 +244,8 @@ impl World {
             tokens: BTreeMap::new(),
             hook: None,
             deliveries: VecDeque::new(),
+            attempts: VecDeque::new(),
+            lose: None,
             in_flight: 0,
             faults: VecDeque::new(),
             limit: Limit::Off,
@@ -337,7 +342,7 @@ impl World {
         self.requests.iter()
     }
 
-    /// The webhooks that were made, oldest first; the last 1,000.
+    /// The webhooks that were made, oldest first; the last 12,000.
     pub fn deliveries(&self) -> impl Iterator<Item = &Delivery> {
         self.deliveries.iter()
     }
@@ -362,6 +367,7 @@ impl World {
         self.reactions.clear();
         self.review.clear();
         self.deliveries.clear();
+        self.attempts.clear();
         self.requests.clear();
     }
 
