@@ -67,6 +67,7 @@ fn routes() -> Router<Arc<Shared>> {
             get(conversation::comment_reactions).post(conversation::react_to_comment),
         )
         .merge(super::review::routes())
+        .merge(super::graphql::routes())
         .fallback(async || Refuse::not_found())
 }
 
@@ -126,6 +127,15 @@ async fn hang(shared: &Shared, record: RequestRecord) -> Response {
 }
 
 fn below_base(uri: &Uri, base_path: &str) -> Option<String> {
+    // Enterprise Server keeps GraphQL beside the REST API, not below it.
+    if let Some(above) = base_path.strip_suffix("/v3") {
+        if uri.path() == format!("{above}/graphql") {
+            return Some("/graphql".into());
+        }
+        if uri.path() == format!("{base_path}/graphql") {
+            return None;
+        }
+    }
     let path = uri.path_and_query()?.as_str().strip_prefix(base_path)?;
     path.starts_with('/').then(|| path.to_owned())
 }

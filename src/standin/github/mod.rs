@@ -16,6 +16,7 @@ mod deliveries;
 mod diff;
 mod fault;
 mod git;
+mod graphql;
 mod people;
 mod record;
 mod refuse;

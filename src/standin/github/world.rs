@@ -44,6 +44,8 @@ pub struct World {
     pub(super) conversations: BTreeMap<Key, Vec<i64>>,
     pub(super) reactions: BTreeMap<Target, Vec<Reaction>>,
     pub(super) review: Reviews,
+    /// Why comments on issues were folded away.
+    pub(super) minimized: BTreeMap<i64, String>,
     pub(super) tokens: BTreeMap<String, Grant>,
     pub(super) hook: Option<String>,
     pub(super) deliveries: VecDeque<Delivery>,
@@ -241,6 +243,7 @@ impl World {
             conversations: BTreeMap::new(),
             reactions: BTreeMap::new(),
             review: Reviews::default(),
+            minimized: BTreeMap::new(),
             tokens: BTreeMap::new(),
             hook: None,
             deliveries: VecDeque::new(),
@@ -366,6 +369,7 @@ impl World {
         self.conversations.clear();
         self.reactions.clear();
         self.review.clear();
+        self.minimized.clear();
         self.deliveries.clear();
         self.attempts.clear();
         self.requests.clear();

@@ -56,6 +56,8 @@ pub struct Review {
     pub state: ReviewState,
     /// The commit that was reviewed.
     pub commit: String,
+    /// Why it was folded away, when it was.
+    pub minimized: Option<String>,
     /// When it was submitted; none while it is pending.
     pub submitted_at: Option<DateTime<Utc>>,
 }
@@ -77,7 +79,7 @@ pub enum ReviewState {
 
 impl ReviewState {
     /// GitHub's word in REST and GraphQL.
-    pub(super) fn as_str(self) -> &'static str {
+    pub(in crate::standin::github) fn as_str(self) -> &'static str {
         match self {
             Self::Pending => "PENDING",
             Self::Commented => "COMMENTED",

@@ -112,7 +112,8 @@ impl World {
         let Checked { key, author, state, body, commit, comments } = checked;
         let (id, now, is_ours) = (self.id(), self.now(), author == self.our_login());
         let submitted_at = (state != ReviewState::Pending).then_some(now);
-        let review = Review { id, pull: key, author: author.clone(), is_ours, body, state, commit: commit.clone(), submitted_at };
+        let (commit_id, by) = (commit.clone(), author.clone());
+        let review = Review { id, pull: key, author: by, is_ours, body, state, commit: commit_id, minimized: None, submitted_at };
         self.review.all.insert(id, review);
         for Placed { path, body, anchor, diff_hunk } in comments {
             let comment = ReviewComment {
