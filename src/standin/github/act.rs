@@ -277,7 +277,7 @@ impl GithubStandin {
         Ok(sent)
     }
 
-    async fn send_now(&self, delivery: Option<u64>) -> anyhow::Result<Sent> {
+    pub(super) async fn send_now(&self, delivery: Option<u64>) -> anyhow::Result<Sent> {
         self.shared.notify();
         let shared = Arc::clone(&self.shared);
         shared.send(delivery.context("there is nothing to deliver")?).await.context("the delivery is no longer kept")

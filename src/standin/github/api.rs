@@ -9,7 +9,9 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
 use axum::{Json, Router};
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 use super::super::wire::{Cut, CuttableListener};
@@ -18,7 +20,7 @@ use super::fault::Fate;
 use super::refuse::Refuse;
 use super::unchanged::unless_changed;
 use super::world::{RequestRecord, World};
-use super::{Shared, conversation, git, issues, people, pulls, repos};
+use super::{Shared, conversation, deliveries, git, issues, people, pulls, repos};
 
 /// Blobs come in base64.
 const LARGEST_REQUEST: usize = 64 * 1024 * 1024;
@@ -34,8 +36,9 @@ fn routes() -> Router<Arc<Shared>> {
     Router::new()
         .route("/app", get(people::app))
         .route("/app/hook/config", get(people::hook))
-        .route("/app/hook/deliveries", get(people::deliveries))
-        .route("/app/hook/deliveries/{id}/attempts", post(people::redeliver))
+        .route("/app/hook/deliveries", get(deliveries::list))
+        .route("/app/hook/deliveries/{id}", get(deliveries::one))
+        .route("/app/hook/deliveries/{id}/attempts", post(deliveries::attempt))
         .route("/app/installations", get(people::installations))
         .route("/app/installations/{id}", get(people::installation))
         .route("/app/installations/{id}/access_tokens", post(people::mint))
@@ -66,6 +69,9 @@ fn routes() -> Router<Arc<Shared>> {
             "/repos/{owner}/{repo}/issues/comments/{id}/reactions",
             get(conversation::comment_reactions).post(conversation::react_to_comment),
         )
+        .merge(super::review::routes())
+        .merge(super::graphql::routes())
+        .merge(super::checks::routes())
         .layer(DefaultBodyLimit::disable())
         .fallback(async || Refuse::not_found())
 }
@@ -133,12 +139,13 @@ async fn gate(State(shared): State<Arc<Shared>>, ConnectInfo(cut): ConnectInfo<C
             }
             match shared.with(|world| route(world, &shared, &parts.method, &path)) {
                 Ok(uri) => {
-                    parts.uri = uri;
+                    parts.uri = uri.clone();
                     parts.extensions.insert(who);
                     let condition = parts.headers.get(header::IF_NONE_MATCH).cloned();
-                    let reads = parts.method == Method::GET;
-                    let answer = next.run(Request::from_parts(parts, Body::from(body))).await;
-                    if reads { unless_changed(answer, condition.as_ref()).await } else { answer }
+                    let method = parts.method.clone();
+                    let answer = next.run(Request::from_parts(parts, Body::from(body.clone()))).await;
+                    let answer = written_down(&shared, &method, &uri, &body, answer).await;
+                    if method == Method::GET { unless_changed(answer, condition.as_ref()).await } else { answer }
                 }
                 Err(moved) => *moved,
             }
@@ -153,6 +160,14 @@ async fn gate(State(shared): State<Arc<Shared>>, ConnectInfo(cut): ConnectInfo<C
     answered
 }
 
+async fn written_down(shared: &Shared, method: &Method, uri: &Uri, body: &Bytes, answer: Response) -> Response {
+    let Some(recorder) = &shared.recorder else { return answer };
+    match recorder.write(method, uri, body, answer).await {
+        Ok(answer) => answer,
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
+    }
+}
+
 async fn hang(shared: &Shared, record: RequestRecord) -> Response {
     shared.with(|world| world.record(record));
     shared.notify();
@@ -160,6 +175,15 @@ async fn hang(shared: &Shared, record: RequestRecord) -> Response {
 }
 
 fn below_base(uri: &Uri, base_path: &str) -> Option<String> {
+    // Enterprise Server keeps GraphQL beside the REST API, not below it.
+    if let Some(above) = base_path.strip_suffix("/v3") {
+        if uri.path() == format!("{above}/graphql") {
+            return Some("/graphql".into());
+        }
+        if uri.path() == format!("{base_path}/graphql") {
+            return None;
+        }
+    }
     let path = uri.path_and_query()?.as_str().strip_prefix(base_path)?;
     path.starts_with('/').then(|| path.to_owned())
 }
@@ -238,8 +262,19 @@ impl Paging {
 
     /// One page of a list, with absolute links to the others as GitHub gives them. `url` is absolute and has no page yet.
     pub fn answer<T: Serialize>(self, all: Vec<T>, url: &str) -> Response {
+        let count = all.len();
+        self.linked(Json(self.cut(all)), count, url)
+    }
+
+    /// The same for lists that come in an object with their count.
+    pub fn counted(self, name: &str, all: Vec<Value>, url: &str) -> Response {
+        let count = all.len();
+        self.linked(Json(json!({"total_count": count, name: self.cut(all)})), count, url)
+    }
+
+    fn linked(self, shown: impl IntoResponse, count: usize, url: &str) -> Response {
         let (page, per_page) = self.place();
-        let last = all.len().div_ceil(per_page).max(1);
+        let last = count.div_ceil(per_page).max(1);
         let mark = if url.contains('?') { '&' } else { '?' };
         let link = |to: usize, relation: &str| format!("<{url}{mark}per_page={per_page}&page={to}>; rel=\"{relation}\"");
         let mut links = Vec::new();
@@ -253,7 +288,7 @@ impl Paging {
         if page > 1 {
             links.push(link(1, "first"));
         }
-        let mut answer = Json(self.cut(all)).into_response();
+        let mut answer = shown.into_response();
         if let (false, Ok(links)) = (links.is_empty(), HeaderValue::from_str(&links.join(", "))) {
             answer.headers_mut().insert(header::LINK, links);
         }

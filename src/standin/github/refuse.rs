@@ -44,6 +44,18 @@ impl Refuse {
         refuse
     }
 
+    /// A refusal whose errors are plain sentences, as those of reviews are.
+    pub fn reasons(reasons: &[String]) -> Self {
+        let mut refuse = Self::unprocessable("Unprocessable Entity");
+        refuse.errors = Some(Box::new(json!(reasons)));
+        refuse
+    }
+
+    /// A refusal about a field, in the words of the thing itself.
+    pub fn custom(resource: &str, field: &str, message: &str) -> Self {
+        Self::validation(resource, "custom", Some(field), Some(message))
+    }
+
     /// The longer kind of `Validation Failed`, in which every part but the code may be missing.
     pub fn validation(resource: &str, code: &str, field: Option<&str>, message: Option<&str>) -> Self {
         let mut error = json!({"resource": resource, "code": code});

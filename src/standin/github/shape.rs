@@ -111,7 +111,7 @@ impl World {
         json
     }
 
-    fn repository_name(&self, id: i64) -> &str {
+    pub(super) fn repository_name(&self, id: i64) -> &str {
         self.repositories.get(&id).map_or("", |repository| &repository.full_name)
     }
 
@@ -170,7 +170,7 @@ impl World {
             "content": reaction.content, "created_at": time(reaction.created_at)})
     }
 
-    fn rollup(&self, url: &str, issue: Key, comment: Option<i64>) -> Value {
+    pub(super) fn rollup(&self, url: &str, issue: Key, comment: Option<i64>) -> Value {
         let on_it = || self.reactions.get(&(issue, comment)).into_iter().flatten();
         let mut rollup = json!({"url": url, "total_count": on_it().count()});
         for content in super::conversation::REACTIONS {

@@ -7,10 +7,13 @@ use chrono::{DateTime, SubsecRound, Utc};
 use serde_json::Value;
 
 use super::auth::Grant;
+use super::checks::Checks;
 use super::deliver::Delivery;
+use super::deliveries::{Attempt, Lose};
 use super::fault::{Fault, Hourly, Limit};
 use super::git::Git;
 use super::pulls::Pull;
+use super::review::Reviews;
 use super::{Expects, Options};
 use crate::clock::Clock;
 use crate::settings::Permission;
@@ -38,7 +41,7 @@ const EVENTS: [&str; 14] = [
     "workflow_run",
 ];
 const MOST_REQUESTS: usize = 2_000;
-const MOST_DELIVERIES: usize = 1_000;
+const MOST_DELIVERIES: usize = 12_000;
 
 /// Repository and number of an issue.
 pub(super) type Key = (i64, i64);
@@ -67,9 +70,15 @@ pub struct World {
     pub(super) comments: BTreeMap<i64, Comment>,
     pub(super) conversations: BTreeMap<Key, Vec<i64>>,
     pub(super) reactions: BTreeMap<Target, Vec<Reaction>>,
+    pub(super) review: Reviews,
+    pub(super) checks: Checks,
+    /// Why comments on issues were folded away.
+    pub(super) minimized: BTreeMap<i64, String>,
     pub(super) tokens: BTreeMap<String, Grant>,
     pub(super) hook: Option<String>,
     pub(super) deliveries: VecDeque<Delivery>,
+    pub(super) attempts: VecDeque<Attempt>,
+    pub(super) lose: Option<Lose>,
     pub(super) in_flight: usize,
     pub(super) faults: VecDeque<Fault>,
     pub(super) limit: Limit,
@@ -280,9 +289,14 @@ impl World {
             comments: BTreeMap::new(),
             conversations: BTreeMap::new(),
             reactions: BTreeMap::new(),
+            review: Reviews::default(),
+            checks: Checks::default(),
+            minimized: BTreeMap::new(),
             tokens: BTreeMap::new(),
             hook: None,
             deliveries: VecDeque::new(),
+            attempts: VecDeque::new(),
+            lose: None,
             in_flight: 0,
             faults: VecDeque::new(),
             limit: Limit::Off,
@@ -383,7 +397,7 @@ impl World {
         self.requests.iter()
     }
 
-    /// The webhooks that were made, oldest first; the last 1,000.
+    /// The webhooks that were made, oldest first; the last 12,000.
     pub fn deliveries(&self) -> impl Iterator<Item = &Delivery> {
         self.deliveries.iter()
     }
@@ -406,7 +420,11 @@ impl World {
         self.comments.clear();
         self.conversations.clear();
         self.reactions.clear();
+        self.review.clear();
+        self.checks = Checks::default();
+        self.minimized.clear();
         self.deliveries.clear();
+        self.attempts.clear();
         self.requests.clear();
     }
 

@@ -59,7 +59,7 @@ impl World {
         json["mergeable_state"] = self.mergeable_state(key, pull, issue, mergeable).into();
         json["merged_by"] = pull.merged_by.as_deref().map_or(Value::Null, |login| self.user_json(login));
         json["comments"] = self.said(key).count().into();
-        json["review_comments"] = 0.into();
+        json["review_comments"] = self.remarks(key).count().into();
         json["maintainer_can_modify"] = pull.maintainer_can_modify.into();
         json["commits"] = self.commits_of(key).len().into();
         json["additions"] = additions.into();
