@@ -8,37 +8,23 @@ use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use serde_json::{Value, json};
-
+use self::project::REPOSITORY;
 use super::output::{Failure, Progress};
 use super::{DemoArgs, DemoSandbox, Outcome};
 use crate::app::{self, App, Parts, Role};
 use crate::db;
 use crate::settings::{DEFAULT_LOG_FILTER, DatabaseSettings, Permission, SandboxKind, Settings, Sources};
 use crate::standin::daytona::{self, Daytona};
-use crate::standin::github::{Comment, GithubStandin, IssueRef, Options, UserKind, Visibility};
-use crate::standin::model::{Gate, ModelStandin, RecordedRequest, Turn, call, gated, say, say_and_call};
+use crate::standin::github::{GithubStandin, Options, UserKind, Visibility};
+use crate::standin::model::{Gate, ModelStandin, gated};
 use crate::telemetry;
 
-const REPOSITORY: &str = "acme/rocket";
+mod project;
+mod scenes;
+mod script;
+
 const PERSON: &str = "maya";
 const PATIENCE: Duration = Duration::from_secs(120);
-
-const ISSUE_TITLE: &str = "How many primes are there below 10,000?";
-const ISSUE_BODY: &str = "We need the number for the hash table sizes in `src/table.rs`.";
-const QUESTION: &str = "@threadbox please count them, and write the last five into `primes.txt`.";
-const PROGRAM: &str = "\
-limit = 10_000
-sieve = bytearray([1]) * limit
-sieve[:2] = b'\\0\\0'
-for n in range(2, int(limit ** 0.5) + 1):
-    if sieve[n]:
-        sieve[n * n :: n] = bytes(len(range(n * n, limit, n)))
-primes = [n for n in range(limit) if sieve[n]]
-with open('primes.txt', 'w') as file:
-    file.write('\\n'.join(map(str, primes[-5:])) + '\\n')
-print(len(primes), 'primes below', limit)
-";
 
 /// Runs the demo, prints what people would see, and succeeds only if the answer arrived.
 pub async fn main(args: DemoArgs, settings: Settings) -> Outcome {
@@ -48,7 +34,7 @@ pub async fn main(args: DemoArgs, settings: Settings) -> Outcome {
     let gate = Gate::closed();
     let held = gate.clone();
     // The first answer comes at once; the others wait until people have seen the run at work.
-    model.rule(move |request| follow_the_script(request).map(|turn| if request.is_first() { turn } else { gated(&held, turn) }));
+    model.rule(move |request| script::follow(request).map(|turn| if request.is_first() { turn } else { gated(&held, turn) }));
     // What had to be fetched serves the next demo too.
     let binaries = Some(settings.data_dir.join("postgres-bin"));
     let mut settings = demo_settings(&settings, &github, &model)?;
@@ -61,7 +47,7 @@ pub async fn main(args: DemoArgs, settings: Settings) -> Outcome {
         DemoSandbox::Local => None,
         DemoSandbox::Daytona => Some(stand_in_daytona(&mut settings).await?),
     };
-    let (name, data_dir) = (settings.name.clone(), settings.data_dir.clone());
+    let data_dir = settings.data_dir.clone();
     let app = App::start(settings, Role::All, database.pool.clone(), Parts::real()?).await?;
     let address = app.address().ok_or_else(|| Failure::new("The demo does not listen.", ""))?;
     github.deliver_to(format!("http://{address}/webhooks/github"));
@@ -70,7 +56,7 @@ pub async fn main(args: DemoArgs, settings: Settings) -> Outcome {
     println!(
         "Threadbox runs on http://{address}, with its own Postgres, a stand-in for GitHub{further} and one for the model.\n"
     );
-    let mut answered = converse(&github, model, &gate, args.kill_model, &name).await;
+    let mut answered = play(&github, model, &gate, args.kill_model).await;
     if args.keep && answered.is_ok() {
         println!("\nStill running; end it with Ctrl-C.");
         let _ = tokio::signal::ctrl_c().await;
@@ -96,59 +82,23 @@ pub fn settings(mut settings: Settings) -> Settings {
     settings
 }
 
-/// One mention and its answer.
-async fn converse(github: &GithubStandin, model: ModelStandin, gate: &Gate, kill_model: bool, name: &str) -> Outcome {
-    let (issue, _) = github.open_issue(REPOSITORY, PERSON, ISSUE_TITLE, ISSUE_BODY).await?;
-    println!("@{PERSON} comments on {REPOSITORY}#{} “{ISSUE_TITLE}”:\n", issue.number);
-    print_indented(QUESTION);
-    let commented = github.comment(&issue, PERSON, QUESTION).await?;
-    let status = commented.sent.status.map_or("no answer".to_owned(), |status| status.to_string());
-    println!("\nThe signed webhook was answered with {status}.");
-    let progress = Progress::spinner("waiting for the answer");
-    let at_work = github.wait_for("the comment at work", PATIENCE, |world| {
-        world.our_comments(&issue).iter().any(|comment| comment.versions.len() > 1).then_some(())
-    });
-    at_work.await?;
-    if kill_model {
-        println!("The model stand-in is shut down now, in the middle of the run.");
-        model.shutdown().await;
-    } else {
-        gate.open();
+/// The scenes, one after the other.
+async fn play(github: &GithubStandin, model: ModelStandin, gate: &Gate, kill_model: bool) -> Outcome {
+    let mut model = Some(model);
+    let played = async {
+        scenes::question(github, &mut model, gate, kill_model).await?;
+        let Some(model) = &model else { return Ok(()) };
+        let pull = scenes::review(github).await?;
+        scenes::review_thread(github, &pull).await?;
+        scenes::fix(github, model).await
+    };
+    match played.await {
+        Ok(()) => Ok(ExitCode::SUCCESS),
+        Err(error) => Err(Failure::new(
+            format!("{error:#}"),
+            "What was posted stands above. If nothing there explains it, please report it.",
+        )),
     }
-    let ended = github.wait_for("the end of the run", PATIENCE, |world| {
-        let ours = |reaction: &&crate::standin::github::Reaction| reaction.user == world.our_login();
-        let reactions = world.reactions(&issue, Some(commented.id));
-        reactions.iter().filter(ours).map(|reaction| reaction.content.clone()).find(|content| content != "eyes")
-    });
-    let ended = ended.await;
-    drop(progress);
-    let comments = github.world(|world| world.our_comments(&issue));
-    show(github, &issue, commented.id, &comments, name);
-    match (ended.as_deref(), comments.as_slice()) {
-        (Ok("rocket"), [_]) => Ok(ExitCode::SUCCESS),
-        (Ok("rocket"), _) => Err(Failure::new("There is not exactly one comment.", "This is a bug; please report it.")),
-        (Ok(_), _) => Err(Failure::new("The run did not end with an answer.", "The comment above says why.")),
-        (Err(error), _) => Err(Failure::new(format!("{error:#}"), "This is a bug; please report it.")),
-    }
-}
-
-/// Prints the stages of the one comment, and the reactions.
-fn show(github: &GithubStandin, issue: &IssueRef, trigger: i64, comments: &[Comment], name: &str) {
-    for comment in comments {
-        let (last, stages) = match comment.versions.split_last() {
-            Some(split) => split,
-            None => continue,
-        };
-        for (number, stage) in stages.iter().enumerate() {
-            println!("\n@{name}'s comment, stage {}:\n", number + 1);
-            print_indented(&stage.body);
-        }
-        println!("\nThe comment became the answer:\n");
-        print_indented(&last.body);
-    }
-    let reactions = github.world(|world| world.reactions(issue, Some(trigger)));
-    let words: Vec<&str> = reactions.iter().map(|reaction| reaction.content.as_str()).collect();
-    println!("\nReactions on @{PERSON}'s comment: {}", words.join(", "));
 }
 
 fn print_indented(text: &str) {
@@ -162,6 +112,7 @@ async fn stand_in_github() -> anyhow::Result<GithubStandin> {
     github.add_repository(REPOSITORY, Visibility::Public);
     github.add_user(PERSON, UserKind::User);
     github.set_permission(REPOSITORY, PERSON, Permission::Write)?;
+    github.push(REPOSITORY, "Fuel, and how long it lasts", &project::files())?;
     Ok(github)
 }
 
@@ -201,31 +152,4 @@ fn demo_settings(own: &Settings, github: &GithubStandin, model: &ModelStandin) -
     settings.models = model.settings("openai/gpt-4.1");
     settings.log = own.log.clone();
     Ok(settings)
-}
-
-/// What the scripted model answers, from what it is told.
-fn follow_the_script(request: &RecordedRequest) -> Option<Turn> {
-    if request.tools.is_empty() {
-        return Some(say("Count the primes below 10,000"));
-    }
-    let results: Vec<&str> =
-        request.messages.iter().flat_map(|message| &message.results).map(|result| result.text.as_str()).collect();
-    Some(match results.as_slice() {
-        [] => say_and_call(
-            "I'll sieve up to 10,000 and keep the last five in a file.",
-            "runCode",
-            json!({ "language": "python", "code": PROGRAM }),
-        ),
-        [_] => call("readFile", json!({ "path": "primes.txt" })),
-        [ran, read, ..] => say(format!(
-            "I counted with a sieve: **{}**.\n\nThe last five are in `primes.txt`: {}.",
-            text_in(ran, "stdout").trim(),
-            text_in(read, "content").split_whitespace().collect::<Vec<_>>().join(", "),
-        )),
-    })
-}
-
-fn text_in(result: &str, field: &str) -> String {
-    let value: Value = serde_json::from_str(result).unwrap_or_default();
-    value.get(field).and_then(Value::as_str).unwrap_or("(no output)").to_owned()
 }
