@@ -5,6 +5,7 @@ mod deliveries;
 mod graphql;
 mod reviews;
 mod suggestions;
+mod teams;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -57,10 +58,9 @@ impl Stage {
     async fn with(granted: &[(&str, &str)], base_path: &str) -> Self {
         let clock = ManualClock::at("2026-11-01T10:00:00Z".parse::<DateTime<Utc>>().unwrap());
         let permissions: BTreeMap<String, String> = granted.iter().map(|(n, l)| ((*n).into(), (*l).into())).collect();
-        let record = std::env::var_os("THREADBOX_RECORD_GITHUB").map(Into::into);
         let base_path = base_path.to_owned();
-        let options = Options { clock: Arc::new(clock.clone()), permissions, base_path, record, ..Options::default() };
-        let github = GithubStandin::start(options).await.unwrap();
+        let options = Options { clock: Arc::new(clock.clone()), permissions, base_path, ..Options::default() };
+        let github = GithubStandin::start(crate::support::bot::recorded(options)).await.unwrap();
         github.add_repository(REPO, Visibility::Public);
         for (login, permission) in [("maya", Permission::Write), ("ada", Permission::Admin), ("eve", Permission::Read)] {
             github.add_user(login, UserKind::User);
