@@ -98,7 +98,7 @@ fn git_routes() -> Router<Arc<Shared>> {
         .route("/repos/{owner}/{repo}/git/refs/{*name}", axum::routing::patch(refs::update).delete(refs::delete))
         .route("/repos/{owner}/{repo}/git/trees", post(trees::create))
         .route("/repos/{owner}/{repo}/git/trees/{sha}", get(trees::tree))
-        .route("/repos/{owner}/{repo}/tarball/{reference}", get(archive::tarball))
+        .route("/repos/{owner}/{repo}/tarball/{*reference}", get(archive::tarball))
 }
 
 fn pull_routes() -> Router<Arc<Shared>> {

@@ -141,7 +141,7 @@ impl Level {
 }
 
 impl Grant {
-    fn covers(&self, repository: &Repository) -> bool {
+    pub fn covers(&self, repository: &Repository) -> bool {
         self.account.eq_ignore_ascii_case(repository.owner())
             && self.repositories.as_ref().is_none_or(|some| some.contains(&repository.id))
     }

@@ -127,10 +127,8 @@ pub(super) async fn labels(
 }
 
 #[derive(Deserialize)]
-#[serde(untagged)]
-pub(super) enum NewLabels {
-    Named { labels: Vec<Label> },
-    Bare(Vec<Label>),
+pub(super) struct NewLabels {
+    labels: Vec<Label>,
 }
 
 #[derive(Deserialize)]
@@ -143,13 +141,12 @@ pub(super) enum Label {
 pub(super) async fn add_labels(
     (State(shared), Extension(actor)): Asked,
     place: Place,
-    Given(new): Given<NewLabels>,
+    Given(NewLabels { labels }): Given<NewLabels>,
 ) -> Result<Json<Value>, Refuse> {
     let (json, sent) = {
         let mut world = shared.lock();
         let key = world.conversation(&actor, &place, Level::Write)?;
         let by = actor.login(&world)?;
-        let (NewLabels::Named { labels } | NewLabels::Bare(labels)) = new;
         let mut sent = Vec::new();
         for label in labels {
             let (Label::Name(name) | Label::Object { name }) = label;

@@ -161,6 +161,11 @@ pub(super) async fn permission(
     let world = shared.lock();
     let repository = world.repository(&format!("{owner}/{repo}")).ok_or_else(Refuse::not_found)?;
     actor.may(&world, repository, &[("metadata", Level::Read)])?;
+    if let Actor::Installation(grant) = &actor
+        && !grant.covers(repository)
+    {
+        return Err(Refuse::not_accessible("metadata=read"));
+    }
     if let Actor::User(me) = &actor
         && world.permission(repository, me) < Permission::Write
     {

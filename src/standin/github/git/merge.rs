@@ -67,3 +67,42 @@ fn edits(old: &[Vec<u8>], new: &[Vec<u8>]) -> Vec<Edit> {
     let changed = ops.into_iter().filter(|op| !matches!(op, DiffOp::Equal { .. }));
     changed.map(|op| (op.old_range().start, op.old_range().end, new[op.new_range()].to_vec())).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn merged(was: &str, our: &str, their: &str) -> Option<String> {
+        let bytes = |text: &str| Bytes::copy_from_slice(text.as_bytes());
+        lines(&bytes(was), &bytes(our), &bytes(their)).map(|text| String::from_utf8(text.to_vec()).unwrap())
+    }
+
+    #[test]
+    fn changes_apart_are_both_kept_and_changes_that_touch_are_not() {
+        let was = "1\n2\n3\n4\n5\n";
+        assert_eq!(merged(was, "1\nII\n3\n4\n5\n", "1\n2\n3\n4\nV\n6\n").as_deref(), Some("1\nII\n3\n4\nV\n6\n"));
+        assert_eq!(merged(was, "1\nII\n3\n4\n5\n", "1\n2\nIII\n4\n5\n"), None);
+        assert_eq!(merged(was, "1\n3\n4\n5\n", "1\n3\n4\n5\n").as_deref(), Some("1\n3\n4\n5\n"));
+    }
+
+    #[test]
+    fn a_file_that_one_removed_and_the_other_changed_is_in_conflict() {
+        let store = Store::default();
+        let files = |text: &str| Files::from([("a".to_owned(), (Mode::File, store.put(Object::Blob(text.to_owned().into()))))]);
+        let (was, changed) = (files("1\n"), files("2\n"));
+        assert_eq!(merge(&store, &was, &Files::new(), &changed), Err(vec!["a".to_owned()]));
+        assert_eq!(merge(&store, &was, &changed, &Files::new()), Err(vec!["a".to_owned()]));
+        assert_eq!(merge(&store, &was, &was, &Files::new()), Ok(Files::new()));
+    }
+
+    proptest! {
+        #[test]
+        fn what_only_one_side_changed_is_that_side(was in "([a-c]\n){0,12}", new in "([a-c]\n){0,12}") {
+            prop_assert_eq!(merged(&was, &new, &was), Some(new.clone()));
+            prop_assert_eq!(merged(&was, &was, &new), Some(new));
+        }
+    }
+}

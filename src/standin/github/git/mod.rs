@@ -150,7 +150,7 @@ impl Git {
     }
 
     pub fn write(&self, commit: Commit) -> Sha {
-        self.store.put(Object::Commit(commit))
+        self.store.put(Object::Commit(Box::new(commit)))
     }
 }
 

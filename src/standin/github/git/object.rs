@@ -126,7 +126,7 @@ fn signature_over(payload: &str) -> String {
 pub(in super::super) enum Object {
     Blob(Bytes),
     Tree(Vec<Entry>),
-    Commit(Commit),
+    Commit(Box<Commit>),
 }
 
 impl Object {

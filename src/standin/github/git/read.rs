@@ -23,11 +23,9 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Given<T> {
     type Rejection = Refuse;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Refuse> {
-        let malformed = || Refuse::new(StatusCode::BAD_REQUEST, "Problems parsing JSON");
-        let body = Bytes::from_request(request, state).await.map_err(|_| malformed())?;
-        let body = if body.is_empty() { &b"{}"[..] } else { &body };
-        let value: serde_json::Value = serde_json::from_slice(body).map_err(|_| malformed())?;
-        serde_json::from_value(value).map(Self).map_err(|error| Refuse::unprocessable(&format!("Invalid request.\n\n{error}")))
+        let body = Bytes::from_request(request, state).await;
+        let body = body.map_err(|_| Refuse::new(StatusCode::BAD_REQUEST, "Problems parsing JSON"))?;
+        super::super::body::read(&body).map(Self)
     }
 }
 

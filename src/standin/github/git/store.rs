@@ -10,6 +10,9 @@ use super::object::{Commit, Entry, Mode, Object, Sha};
 /// All files of a tree: path → what it is.
 pub(in super::super) type Files = BTreeMap<String, (Mode, Sha)>;
 
+/// A file with its path below a directory.
+type Placed<'a> = (&'a str, &'a (Mode, Sha));
+
 #[derive(Clone, Default)]
 pub(in super::super) struct Store(Arc<Mutex<BTreeMap<Sha, Arc<Object>>>>);
 
@@ -38,7 +41,7 @@ impl Store {
 
     pub fn commit(&self, sha: &str) -> Option<Commit> {
         match self.get(sha)?.as_ref() {
-            Object::Commit(commit) => Some(commit.clone()),
+            Object::Commit(commit) => Some(commit.as_ref().clone()),
             Object::Blob(_) | Object::Tree(_) => None,
         }
     }
@@ -52,7 +55,7 @@ impl Store {
         let objects = self.lock();
         let all = objects.range(start.clone()..).take_while(|(sha, _)| sha.starts_with(&start));
         let mut commits = all.filter_map(|(_, object)| match object.as_ref() {
-            Object::Commit(commit) => Some(commit.clone()),
+            Object::Commit(commit) => Some(commit.as_ref().clone()),
             Object::Blob(_) | Object::Tree(_) => None,
         });
         let found = commits.next()?;
@@ -63,7 +66,7 @@ impl Store {
     pub fn put(&self, object: Object) -> Sha {
         let sha = object.id();
         let object = match object {
-            Object::Commit(commit) => Object::Commit(Commit { sha: sha.clone(), ..commit }),
+            Object::Commit(commit) => Object::Commit(Box::new(Commit { sha: sha.clone(), ..*commit })),
             other @ (Object::Blob(_) | Object::Tree(_)) => other,
         };
         self.lock().entry(sha.clone()).or_insert_with(|| Arc::new(object));
@@ -72,13 +75,13 @@ impl Store {
 
     /// Writes the trees of these files. Returns the topmost.
     pub fn write_tree(&self, files: &Files) -> Sha {
-        let files: Vec<(&str, &(Mode, Sha))> = files.iter().map(|(path, leaf)| (path.as_str(), leaf)).collect();
+        let files: Vec<Placed<'_>> = files.iter().map(|(path, leaf)| (path.as_str(), leaf)).collect();
         self.write_directory(&files)
     }
 
-    fn write_directory(&self, files: &[(&str, &(Mode, Sha))]) -> Sha {
+    fn write_directory(&self, files: &[Placed<'_>]) -> Sha {
         let mut entries = Vec::new();
-        let mut below: BTreeMap<&str, Vec<(&str, &(Mode, Sha))>> = BTreeMap::new();
+        let mut below: BTreeMap<&str, Vec<Placed<'_>>> = BTreeMap::new();
         for (path, leaf) in files {
             match path.split_once('/') {
                 Some((directory, rest)) => below.entry(directory).or_default().push((rest, leaf)),
@@ -139,8 +142,8 @@ impl Store {
     pub fn merge_base(&self, one: &str, other: &str) -> Option<Sha> {
         let of_one = self.history(one);
         let common: Vec<Commit> = self.history(other).intersection(&of_one).filter_map(|sha| self.commit(sha)).collect();
-        let inner: BTreeSet<Sha> =
-            common.iter().flat_map(|commit| &commit.parents).flat_map(|parent| self.history(parent)).collect();
+        // What one of them follows is common too, so parents are enough to know all that is not the latest.
+        let inner: BTreeSet<Sha> = common.iter().flat_map(|commit| commit.parents.clone()).collect();
         common.into_iter().filter(|commit| !inner.contains(&commit.sha)).max_by_key(|commit| commit.committer.at).map(|c| c.sha)
     }
 
