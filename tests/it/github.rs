@@ -33,7 +33,7 @@ impl Stage {
         let clock = ManualClock::at(start());
         let mut all = Options { clock: Arc::new(clock.clone()), ..Options::default() };
         options(&mut all);
-        let github = GithubStandin::start(all).await?;
+        let github = GithubStandin::start(crate::support::bot::recorded(all)).await?;
         let id = github.add_repository(REPO, Visibility::Public);
         for (login, permission) in
             [("maya", Permission::Admin), ("mio", Permission::Maintain), ("wes", Permission::Write), ("tess", Permission::Triage)]

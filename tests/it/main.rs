@@ -25,6 +25,7 @@ mod providers;
 mod replicas;
 mod sandbox;
 mod standin_git;
+mod standin_reviews;
 mod steering;
 mod support;
 mod tools;

@@ -134,12 +134,15 @@ impl Shared {
             let delivery = world.deliveries.iter().rev().find(|delivery| delivery.id == id).cloned();
             delivery.map(|delivery| (delivery.clone(), world.hook.clone(), world.loses(&delivery)))
         })?;
+        let sends = hook.is_some();
         let (status, reply) = match hook {
             Some(_) if lost => (None, "it got lost".into()),
             Some(hook) => self.post(&hook, &delivery).await,
             None => (None, "no receiver is set".into()),
         };
-        self.with(|world| world.attempted(id, status, &reply));
+        if sends {
+            self.with(|world| world.attempted(id, status, &reply));
+        }
         self.notify();
         Some(Sent { delivery: id, guid: delivery.guid, status, reply })
     }

@@ -27,6 +27,7 @@ mod refuse;
 mod repos;
 mod review;
 mod shape;
+mod teams;
 mod unchanged;
 mod world;
 

@@ -32,8 +32,11 @@ pub(super) async fn app((State(shared), Extension(actor)): Asked) -> Answer {
 
 pub(super) async fn hook((State(shared), Extension(actor)): Asked) -> Answer {
     actor.app()?;
-    let url = shared.with(|world| world.hook.clone()).unwrap_or_default();
-    Ok(Json(json!({"content_type": "json", "insecure_ssl": "0", "secret": "********", "url": url})))
+    let mut config = json!({"content_type": "json", "insecure_ssl": "0", "secret": "********"});
+    if let Some(url) = shared.with(|world| world.hook.clone()) {
+        config["url"] = url.into();
+    }
+    Ok(Json(config))
 }
 
 pub(super) async fn installations(
@@ -141,7 +144,7 @@ pub(super) async fn rate_limit(State(shared): State<Arc<Shared>>) -> Json<Value>
 pub(super) async fn myself((State(shared), Extension(actor)): Asked) -> Result<Response, Refuse> {
     match actor {
         Actor::User(login) => {
-            let me = shared.with(|world| world.user_json(&login));
+            let me = shared.with(|world| world.profile_json(&login));
             Ok(([("x-oauth-scopes", "repo")], Json(me)).into_response())
         }
         Actor::Installation(_) => Err(Refuse::not_accessible("")),
@@ -151,7 +154,7 @@ pub(super) async fn myself((State(shared), Extension(actor)): Asked) -> Result<R
 
 pub(super) async fn user((State(shared), Extension(_)): Asked, Path(login): Path<String>) -> Answer {
     let world = shared.lock();
-    world.user(&login).map(|user| Json(world.user_json(&user.login))).ok_or_else(Refuse::not_found)
+    world.user(&login).map(|user| Json(world.profile_json(&user.login))).ok_or_else(Refuse::not_found)
 }
 
 pub(super) async fn permission(
@@ -172,8 +175,13 @@ pub(super) async fn permission(
         return Err(Refuse::new(StatusCode::FORBIDDEN, "Must have push access to view collaborator permission."));
     }
     let user = world.user(&login).ok_or_else(Refuse::not_found)?;
-    let (permission, role) = words(world.permission(repository, &login));
-    Ok(Json(json!({"permission": permission, "role_name": role, "user": world.user_json(&user.login)})))
+    let held = world.permission(repository, &login);
+    let (permission, role) = words(held);
+    let mut user = world.user_json(&user.login);
+    user["role_name"] = role.into();
+    user["permissions"] = json!({"pull": held >= Permission::Read, "triage": held >= Permission::Triage,
+        "push": held >= Permission::Write, "maintain": held >= Permission::Maintain, "admin": held >= Permission::Admin});
+    Ok(Json(json!({"permission": permission, "role_name": role, "user": user})))
 }
 
 /// `permission` knows only four levels; `role_name` knows all.

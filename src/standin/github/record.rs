@@ -13,8 +13,8 @@ use serde_json::{Value, json};
 
 const LARGEST_ANSWER: usize = 64 * 1024 * 1024;
 
-/// A file with one JSON object per line: `method`, `path` (without base path, repositories by name), `query`, `request`, `status`
-/// and `answer`. Several stand-ins may append to one file.
+/// A file with one JSON object per line: `method`, `path` (without base path, repositories by name), `query`, `request`, `status`,
+/// `kind` (the media type) and `answer`. Several stand-ins may append to one file.
 pub(super) struct Recorder(File);
 
 impl Recorder {
@@ -27,11 +27,11 @@ impl Recorder {
     pub async fn write(&self, method: &Method, uri: &Uri, request: &Bytes, answer: Response) -> anyhow::Result<Response> {
         let (parts, body) = answer.into_parts();
         let body = to_bytes(body, LARGEST_ANSWER).await?;
-        let is_json =
-            parts.headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"application/json"));
+        let kind = parts.headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default().to_owned();
+        let is_json = kind.starts_with("application/json");
         let value = |bytes: &Bytes| serde_json::from_slice::<Value>(bytes).unwrap_or_default();
         let line = json!({"method": method.as_str(), "path": uri.path(), "query": uri.query(), "request": value(request),
-            "status": parts.status.as_u16(), "answer": if is_json { value(&body) } else { Value::Null }});
+            "status": parts.status.as_u16(), "kind": kind, "answer": if is_json { value(&body) } else { Value::Null }});
         // In one piece, because others append to the same file.
         (&self.0).write_all(format!("{line}\n").as_bytes())?;
         Ok(Response::from_parts(parts, Body::from(body)))

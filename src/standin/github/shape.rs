@@ -77,6 +77,21 @@ impl World {
         })
     }
 
+    /// An account with what its page shows.
+    pub(super) fn profile_json(&self, login: &str) -> Value {
+        let mut json = self.user_json(login);
+        for name in ["name", "company", "location", "email", "hireable", "bio", "twitter_username"] {
+            json[name] = Value::Null;
+        }
+        for name in ["public_repos", "public_gists", "followers", "following"] {
+            json[name] = 0.into();
+        }
+        json["blog"] = "".into();
+        json["created_at"] = "2026-01-01T00:00:00Z".into();
+        json["updated_at"] = "2026-01-01T00:00:00Z".into();
+        json
+    }
+
     pub(super) fn repository_json(&self, repository: &Repository) -> Value {
         let Repository { id, full_name, visibility, created_at, pushed_at, open_issues: open, archived, .. } = repository;
         let forks = self.repositories.values().filter(|other| other.parent.is_some_and(|(parent, _)| parent == *id)).count();

@@ -41,7 +41,7 @@ impl Stage {
 
     pub async fn with(options: Options) -> Self {
         let expects = options.expects;
-        let github = GithubStandin::start(options).await.unwrap();
+        let github = GithubStandin::start(crate::support::bot::recorded(options)).await.unwrap();
         github.add_repository(REPO, Visibility::Public);
         for (login, permission) in [("maya", Permission::Admin), ("wes", Permission::Write)] {
             github.set_permission(REPO, login, permission).unwrap();

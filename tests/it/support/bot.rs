@@ -37,6 +37,12 @@ const DAYTONA_PACE: daytona::Pace = daytona::Pace {
     silence: Duration::from_secs(1),
 };
 
+/// The same, with every request to GitHub and its answer written down where `THREADBOX_RECORD_GITHUB` says, for
+/// `tests/github/openapi.mjs`.
+pub fn recorded(options: Options) -> Options {
+    Options { record: std::env::var_os("THREADBOX_RECORD_GITHUB").map(PathBuf::from), ..options }
+}
+
 /// The service with all that it talks to.
 pub struct Bot {
     pub github: GithubStandin,
@@ -71,7 +77,7 @@ impl Bot {
     /// Everything but the service itself.
     pub async fn prepare(environment: &[(&str, &str)], options: Options) -> Self {
         let expects = options.expects;
-        let github = GithubStandin::start(options).await.unwrap();
+        let github = GithubStandin::start(recorded(options)).await.unwrap();
         github.add_repository(REPOSITORY, Visibility::Public);
         for (login, permission) in [("maya", Permission::Write), ("ada", Permission::Admin), ("eve", Permission::Read)] {
             github.add_user(login, UserKind::User);
