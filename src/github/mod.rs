@@ -18,6 +18,7 @@ mod paging;
 mod payload;
 mod permission;
 mod reaction;
+mod remembered;
 mod repository;
 mod repository_file;
 mod verify;
