@@ -20,7 +20,7 @@ use crate::github::{Github, Pace};
 use crate::http::{self, Http};
 use crate::intake::Intake;
 use crate::jobs::{self, Bells, Engine, Origins, Repositories, Services, Stops};
-use crate::model::{self, Model, ModelName, Patience};
+use crate::model::{self, Model, ModelName, Patience, Shelf};
 use crate::reply::{Poster, Redactor};
 use crate::sandbox::Provider;
 use crate::sandbox::daytona::{self, DaytonaConfig, DaytonaProvider, Origin};
@@ -203,7 +203,7 @@ fn services(settings: &Arc<Settings>, pool: &PgPool, parts: &Parts, shutdown: &C
         None => None,
     };
     let archives = settings.data_dir.join("cache").join("archives");
-    let repositories = github.clone().map(Repositories::new).map(Arc::new);
+    let repositories = github.clone().map(|github| Arc::new(Repositories::new(github, clock.clone())));
     let origins =
         github.clone().zip(repositories.clone()).map(|(github, repositories)| Origins::new(github, repositories, archives));
     let origins = origins.transpose()?.map(Arc::new);
@@ -225,6 +225,7 @@ fn services(settings: &Arc<Settings>, pool: &PgPool, parts: &Parts, shutdown: &C
         poster: Poster::new(pool.clone(), github.clone(), redactor, clock.clone()),
         github,
         kit,
+        models: Shelf::new(settings.models.clone(), http.clone(), parts.patience.clone()),
         title_model: model_of(settings, title, &http, &parts.patience),
         sandboxes: sandboxes(settings, parts)?,
         origins,

@@ -204,6 +204,8 @@ fn limits(reader: &mut Reader<'_>) -> Limits {
         run_timeout: reader.parse("RUN_TIMEOUT", timeout).unwrap_or(Duration::from_secs(30 * 60)),
         run_budget_usd: reader.parse("RUN_BUDGET_USD", value::dollars).unwrap_or(2.0),
         daily_budget_usd: reader.parse("DAILY_BUDGET_USD", value::dollars).unwrap_or(50.0),
+        user_daily_budget_usd: reader.parse("USER_DAILY_BUDGET_USD", value::dollars),
+        repository_daily_budget_usd: reader.parse("REPOSITORY_DAILY_BUDGET_USD", value::dollars),
         user_runs_per_hour: reader.parse("USER_RUNS_PER_HOUR", |text| value::small_number(text, 1..=100_000)).unwrap_or(30),
         max_concurrent_runs: reader.parse("MAX_CONCURRENT_RUNS", |text| value::small_number(text, 1..=1000)).unwrap_or(8),
     }
@@ -339,8 +341,12 @@ pub struct Limits {
     pub run_timeout: Duration,
     /// `RUN_BUDGET_USD`.
     pub run_budget_usd: f64,
-    /// `DAILY_BUDGET_USD`.
+    /// `DAILY_BUDGET_USD`: everybody and everything together.
     pub daily_budget_usd: f64,
+    /// `USER_DAILY_BUDGET_USD`: one person; none for no line of its own.
+    pub user_daily_budget_usd: Option<f64>,
+    /// `REPOSITORY_DAILY_BUDGET_USD`: one repository; none for no line of its own.
+    pub repository_daily_budget_usd: Option<f64>,
     /// `USER_RUNS_PER_HOUR`.
     pub user_runs_per_hour: u32,
     /// `MAX_CONCURRENT_RUNS`, per process.
