@@ -228,7 +228,12 @@ mod tests {
         let limits = narrowed(&service(), &higher, &mut problems);
         assert_eq!((limits.max_steps, limits.run_budget_usd, limits.user_daily_budget_usd), (50, 2.0, Some(10.0)));
         let lines: Vec<String> = problems.iter().map(|problem| format!("{}: {}", problem.line, problem.reason)).collect();
-        insta::assert_snapshot!(lines.join("\n"), @"");
+        insta::assert_snapshot!(lines.join("\n"), @r"
+        2: `max_steps` is 500, more than the 50 of this service, which hold
+        6: `run_timeout` is 300 min, more than the 30 min of this service, which hold
+        4: `run_budget_usd` is $20, more than the $2 of this service, which hold
+        5: `user_daily_budget_usd` is $11.5, more than the $10 of this service, which hold
+        ");
     }
 
     #[test]
@@ -239,7 +244,7 @@ mod tests {
         assert_eq!(network(&Network::None, &wants("none"), &mut problems), None);
         assert!(problems.is_empty());
         assert_eq!(network(&Network::None, &wants("full"), &mut problems), None);
-        insta::assert_snapshot!(problems[0], @"");
+        insta::assert_snapshot!(problems[0], @".github/threadbox.toml, line 2: `network` asks for full, more than this service allows; it is none");
     }
 
     #[test]

@@ -126,11 +126,32 @@ mod tests {
             HouseCard::NotTheirs { login: "wes".into() },
             HouseCard::Model { name: "openai/gpt-4.1".into(), priced: true },
             HouseCard::Model { name: "local/x".into(), priced: false },
-            HouseCard::NoSuchModel { name: "acme/`x".into(), providers: vec!["anthropic".into(), "openai".into()] },
+            HouseCard::NoSuchModel { name: "acme/x".into(), providers: vec!["anthropic".into(), "openai".into()] },
             HouseCard::Budget { milli_usd: 5_000, capped: false },
             HouseCard::Budget { milli_usd: 50_000, capped: true },
         ];
         let all: Vec<String> = cards.iter().map(text).collect();
-        insta::assert_snapshot!(all.join("\n---\n").replace('\u{200b}', "·"), @"");
+        insta::assert_snapshot!(all.join("\n---\n").replace('\u{200b}', "·"), @r"
+        `.github/threadbox.toml` has mistakes. Where it is wrong the defaults hold; what is right in it counts.
+
+        - line 3: unknown section `agnet`; did you mean `agent`?
+        - line 9: @·maya &lt;b>
+        ---
+        This repository's file says that mentions in free words do not count here (`[triggers] mention = false`), so nothing was run. Add the label `robot` instead, or use a command: `@threadbox help`.
+        ---
+        This repository's file says that mentions in free words do not count here (`[triggers] mention = false`), so nothing was run. Use a command instead: `@threadbox help`.
+        ---
+        What runs may cost and which model answers is set by those who maintain this repository, or are named under `[allow]` in its file. wes is not among them, so nothing was changed.
+        ---
+        From now on `openai/gpt-4.1` answers in this conversation.
+        ---
+        From now on `local/x` answers in this conversation. Its price is not known to me, so no ceiling of money can hold its runs; steps and time still do.
+        ---
+        I cannot ask `acme/x`: this service has no key for its provider. Nothing was changed. Providers that work here: `anthropic`, `openai`.
+        ---
+        A run in this conversation may cost $5.00 now.
+        ---
+        A run in this conversation may cost $50.00 now. More than a whole day may cost (`DAILY_BUDGET_USD`) is not possible.
+        ");
     }
 }

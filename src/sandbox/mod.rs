@@ -447,7 +447,7 @@ pub trait Provider: Send + Sync {
     }
 
     /// Makes a sandbox reach this and no more from the next command on, or what the provider gives when it is none. Idempotent. Providers
-    /// whose sandboxes keep what they were made with refuse to widen nothing and do nothing.
+    /// whose sandboxes keep what they were made with do nothing.
     async fn restrict(&self, id: &SandboxId, network: Option<&Network>) -> Result<(), SandboxError> {
         let _ = (id, network);
         Ok(())

@@ -104,8 +104,22 @@ mod tests {
             raise_to_usd: 4,
             doing: Some("Running `cargo test`".into()),
         };
-        insta::assert_snapshot!(header(LimitKind::Cost { max_milli_usd: 2_000 }, Some(&reckoning)), @"");
+        insta::assert_snapshot!(header(LimitKind::Cost { max_milli_usd: 2_000 }, Some(&reckoning)), @r"
+        > [!WARNING]
+        > **Ended at the cost limit of $2.00.** This run has cost $1.87, and its next step would cost about $0.21. What was reached until then is kept.
+        >
+        > The request is not finished. Done last: Running `cargo test`
+        >
+        > It goes on exactly there when somebody who maintains this repository mentions me with `budget 4`: runs of this conversation may then cost $4 each.
+        ");
         let cheap = Reckoning { next_milli_usd: None, doing: None, ..reckoning };
-        insta::assert_snapshot!(header(LimitKind::PersonDailyCost { max_milli_usd: 5_000 }, Some(&cheap)), @"");
+        insta::assert_snapshot!(header(LimitKind::PersonDailyCost { max_milli_usd: 5_000 }, Some(&cheap)), @r"
+        > [!WARNING]
+        > **Ended: your budget of $5.00 for today is used up.** This run has cost $1.87. What was reached until then is kept.
+        >
+        > The request is not finished.
+        >
+        > It starts afresh tomorrow (UTC); whoever runs this service can raise it with `USER_DAILY_BUDGET_USD`. Then it goes on exactly there when somebody who maintains this repository mentions me with `budget 4`.
+        ");
     }
 }
