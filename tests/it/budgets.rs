@@ -1,7 +1,11 @@
 //! Ceilings: a run stops before a line is crossed, says what going on would cost, and goes on when somebody may say so.
 
+use std::time::Duration;
+
 use serde_json::json;
-use threadbox::standin::github::Node;
+use threadbox::clock::{Clock, SystemClock};
+use threadbox::settings::Permission;
+use threadbox::standin::github::{Node, UserKind};
 use threadbox::standin::model::{RecordedRequest, call, say};
 
 use crate::support::bot::{Bot, REPOSITORY};
@@ -30,6 +34,11 @@ async fn a_run_that_a_ceiling_ended_goes_on_where_it_stopped_when_somebody_may_s
     let refusal = bot.our_comment_number(&issue, 2).await;
     assert!(refusal.body().contains("those who maintain this repository"), "{}", refusal.body());
     bot.github.comment(&issue, "eve", "By the way, the notes should be in English.").await.unwrap();
+    // GitHub's times are whole seconds: what was written in the same second may have come later.
+    let then = SystemClock.now().timestamp();
+    while SystemClock.now().timestamp() == then {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
 
     bot.model.script([call("readFile", json!({ "path": "notes.txt" })), say("It says seven.")]);
     let raise = bot.says(&issue, "ada", "@threadbox budget 5").await;
@@ -91,7 +100,9 @@ async fn one_person_and_one_repository_have_lines_of_their_own() {
     bot.github
         .push(REPOSITORY, "Rules", &[(".github/threadbox.toml", Node::from("[limits]\ndaily_budget_usd = 0.002\n"))])
         .unwrap();
-    bot.says(&issue, "ada", "@threadbox hello again").await;
+    bot.github.add_user("mio", UserKind::User);
+    bot.github.set_permission(REPOSITORY, "mio", Permission::Write).unwrap();
+    bot.says(&issue, "mio", "@threadbox me too").await;
     let refusal = bot.our_comment_number(&issue, 4).await;
     assert!(refusal.body().contains("in this repository"), "{}", refusal.body());
     bot.finish().await;
