@@ -20,7 +20,7 @@ use crate::github::{Github, Pace};
 use crate::http::{self, Http};
 use crate::intake::Intake;
 use crate::jobs::{self, Bells, Engine, Origins, Repositories, Services, Stops, Waker};
-use crate::model::{self, Model, ModelName, Patience};
+use crate::model::{self, Model, ModelName, Patience, Shelf};
 use crate::reply::{Poster, Redactor};
 use crate::sandbox::Provider;
 use crate::sandbox::daytona::{self, DaytonaConfig, DaytonaProvider, Origin};
@@ -108,6 +108,8 @@ pub struct App {
     /// Ends after the server, with everything answered that it was handed.
     writer: Option<JoinHandle<()>>,
     engine: Option<Engine>,
+    /// Its tokens are given back at the end.
+    github: Option<Arc<Github>>,
 }
 
 impl App {
@@ -115,14 +117,14 @@ impl App {
     pub async fn start(settings: Settings, role: Role, pool: PgPool, parts: Parts) -> anyhow::Result<Self> {
         let settings = Arc::new(settings);
         let shutdown = CancellationToken::new();
-        let (engine, waker) = if role.works() {
+        let (mut engine, mut github, mut waker) = (None, None, Waker::Elsewhere(pool.clone()));
+        if role.works() {
             let services = services(&settings, &pool, &parts, &shutdown)?;
-            let waker = Waker::Here(services.bells.clone());
-            (Some(Engine::start(services).await.context("Cannot start the workers")?), waker)
-        } else {
-            (None, Waker::Elsewhere(pool.clone()))
-        };
-        let mut app = Self { address: None, shutdown, server: None, writer: None, engine };
+            github = services.github.clone();
+            waker = Waker::Here(services.bells.clone());
+            engine = Some(Engine::start(services).await.context("Cannot start the workers")?);
+        }
+        let mut app = Self { address: None, shutdown, server: None, writer: None, engine, github };
         if role.serves()
             && let Err(error) = app.serve(&settings, pool, &parts, waker).await
         {
@@ -175,6 +177,9 @@ impl App {
         if let Some(engine) = self.engine {
             engine.shut_down().await;
         }
+        if let Some(github) = self.github {
+            github.revoke_tokens().await;
+        }
         if let Some(mut server) = self.server {
             match tokio::time::timeout(LAST_REQUESTS, &mut server).await {
                 Ok(Ok(())) => {}
@@ -199,7 +204,7 @@ fn services(settings: &Arc<Settings>, pool: &PgPool, parts: &Parts, shutdown: &C
         None => None,
     };
     let archives = settings.data_dir.join("cache").join("archives");
-    let repositories = github.clone().map(Repositories::new).map(Arc::new);
+    let repositories = github.clone().map(|github| Arc::new(Repositories::new(github, clock.clone())));
     let origins =
         github.clone().zip(repositories.clone()).map(|(github, repositories)| Origins::new(github, repositories, archives));
     let origins = origins.transpose()?.map(Arc::new);
@@ -221,6 +226,7 @@ fn services(settings: &Arc<Settings>, pool: &PgPool, parts: &Parts, shutdown: &C
         poster: Poster::new(pool.clone(), github.clone(), redactor, clock.clone()),
         github,
         kit,
+        models: Shelf::new(settings.models.clone(), http.clone(), parts.patience.clone()),
         title_model: model_of(settings, title, &http, &parts.patience),
         sandboxes: sandboxes(settings, parts)?,
         origins,

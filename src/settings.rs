@@ -7,6 +7,7 @@ mod finding;
 mod github;
 mod models;
 mod names;
+mod network;
 mod reader;
 mod sources;
 #[cfg(test)]
@@ -16,6 +17,8 @@ mod value;
 pub use daytona::{DaytonaCredential, DaytonaSettings};
 pub use finding::{Finding, OffPart, SettingsError, Warning};
 pub use models::{base_url_variable, key_variables};
+pub(crate) use names::closest;
+pub use network::NotANetwork;
 pub use sources::Sources;
 pub use value::address_of;
 
@@ -201,6 +204,8 @@ fn limits(reader: &mut Reader<'_>) -> Limits {
         run_timeout: reader.parse("RUN_TIMEOUT", timeout).unwrap_or(Duration::from_secs(30 * 60)),
         run_budget_usd: reader.parse("RUN_BUDGET_USD", value::dollars).unwrap_or(2.0),
         daily_budget_usd: reader.parse("DAILY_BUDGET_USD", value::dollars).unwrap_or(50.0),
+        user_daily_budget_usd: reader.parse("USER_DAILY_BUDGET_USD", value::dollars),
+        repository_daily_budget_usd: reader.parse("REPOSITORY_DAILY_BUDGET_USD", value::dollars),
         user_runs_per_hour: reader.parse("USER_RUNS_PER_HOUR", |text| value::small_number(text, 1..=100_000)).unwrap_or(30),
         max_concurrent_runs: reader.parse("MAX_CONCURRENT_RUNS", |text| value::small_number(text, 1..=1000)).unwrap_or(8),
     }
@@ -327,18 +332,6 @@ pub enum Network {
     Full,
 }
 
-impl Network {
-    /// The rules of the proxy of local sandboxes. What was read from settings has passed this already.
-    pub fn egress(&self) -> anyhow::Result<Egress> {
-        let rule = |text: &String| text.parse::<Rule>().map_err(|error| anyhow::anyhow!("SANDBOX_NETWORK: `{text}` {error}"));
-        Ok(match self {
-            Self::None => Egress::None,
-            Self::Allow(hosts) => Egress::Allow(hosts.iter().map(rule).collect::<anyhow::Result<_>>()?),
-            Self::Full => Egress::Full,
-        })
-    }
-}
-
 /// Ceilings. Money is in US dollars.
 #[derive(Clone, Debug)]
 pub struct Limits {
@@ -348,8 +341,12 @@ pub struct Limits {
     pub run_timeout: Duration,
     /// `RUN_BUDGET_USD`.
     pub run_budget_usd: f64,
-    /// `DAILY_BUDGET_USD`.
+    /// `DAILY_BUDGET_USD`: everybody and everything together.
     pub daily_budget_usd: f64,
+    /// `USER_DAILY_BUDGET_USD`: one person; none for no line of its own.
+    pub user_daily_budget_usd: Option<f64>,
+    /// `REPOSITORY_DAILY_BUDGET_USD`: one repository; none for no line of its own.
+    pub repository_daily_budget_usd: Option<f64>,
     /// `USER_RUNS_PER_HOUR`.
     pub user_runs_per_hour: u32,
     /// `MAX_CONCURRENT_RUNS`, per process.

@@ -88,7 +88,6 @@ pub struct Run<'a> {
     attachments: Vec<NewAttachment>,
     signals: Signals,
     resumed: bool,
-    watch_daily: bool,
     /// Cancelled when somebody asks the run to stop.
     stop: CancellationToken,
     view: watch::Sender<LiveView>,
@@ -141,7 +140,6 @@ impl<'a> Run<'a> {
             unsaved: vec![RunEvent::Started { attempt: taken.attempt }],
             attachments: Vec::new(),
             signals: Signals { arrivals: taken.arrivals, stop_requested_by: taken.stop_requested_by.clone() },
-            watch_daily: true,
             stop,
             view,
         };
@@ -172,7 +170,6 @@ impl<'a> Run<'a> {
     }
 
     async fn converse(&mut self) -> Result<Outcome, Halt> {
-        self.look_at_the_day().await?;
         loop {
             if let Some(outcome) = self.must_end().await? {
                 return self.end_with(outcome).await;
@@ -232,16 +229,23 @@ impl<'a> Run<'a> {
         }
         let reached = limits::reached(&self.kit.limits, &self.snapshot, self.started, self.kit.clock.now());
         let reached = match reached {
-            None if self.watch_daily => self.look_at_the_day().await?,
+            None => self.look_at_the_day().await?,
             reached => reached,
         };
-        Ok(reached.map(|limit| Outcome::Limit { limit }))
+        Ok(reached.map(|limit| limits::outcome(limit, &self.snapshot, self.last_done())))
     }
 
-    async fn look_at_the_day(&mut self) -> Result<Option<LimitKind>, Halt> {
-        let spent = self.kit.spending.today(&self.kit.pool, &self.kit.limits, self.kit.clock.now()).await?;
-        self.watch_daily = !limits::far_from_daily(&self.kit.limits, spent);
-        Ok(limits::daily(&self.kit.limits, spent))
+    async fn look_at_the_day(&self) -> Result<Option<LimitKind>, Halt> {
+        let (kit, now) = (self.kit, self.kit.clock.now());
+        let spent = kit.spending.today(&kit.pool, &kit.limits, &self.requester, &self.repository, now).await?;
+        Ok(limits::daily(&kit.limits, &spent, &self.snapshot))
+    }
+
+    /// What was done last, in the words of the checklist.
+    fn last_done(&self) -> Option<String> {
+        let said = self.snapshot.conversation.iter().rev();
+        let call = said.flat_map(|spoken| spoken.message.tool_calls().last()).next()?;
+        Some(self.kit.toolbox.label(call))
     }
 
     /// Messages that arrived join before the next model call.
@@ -282,7 +286,7 @@ impl<'a> Run<'a> {
             () = self.stop.cancelled() => return Ok(None),
             () = tokio::time::sleep(remaining) => {
                 let limit = LimitKind::Time { seconds: self.kit.limits.run_timeout.as_secs() };
-                return self.end_with(Outcome::Limit { limit }).await.map(Some);
+                return self.end_with(Outcome::Limit { limit, reckoning: None }).await.map(Some);
             }
         };
         match answer {
@@ -312,10 +316,7 @@ impl<'a> Run<'a> {
         let cost_usd = price::cost(&answer.model, &answer.usage);
         self.snapshot.steps += 1;
         self.snapshot.model = Some(answer.model.clone());
-        match cost_usd {
-            Some(cost) => *self.snapshot.cost_usd.get_or_insert(0.0) += cost,
-            None => self.snapshot.cost_unknown = true,
-        }
+        self.snapshot.spend(cost_usd);
         Spent { step: self.snapshot.steps, model: answer.model.to_string(), usage: answer.usage, cost_usd }
     }
 

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -32,6 +33,12 @@ pub struct Snapshot {
     pub cost_usd: Option<f64>,
     /// True once an answer came from a model without a known price.
     pub cost_unknown: bool,
+    /// Dollars of the last two steps whose price is known, the latest last.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub recent_usd: Vec<f64>,
+    /// The end from which the run was continued, once it has seen what was said meanwhile.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub caught_up: Option<DateTime<Utc>>,
     /// Sequence of the next event.
     pub next_event: i32,
     /// The model that answered last.
@@ -95,6 +102,24 @@ impl Snapshot {
             }
             _ => self.say(message),
         }
+    }
+
+    /// A step is paid for; none when its price is unknown.
+    pub fn spend(&mut self, cost_usd: Option<f64>) {
+        let Some(cost) = cost_usd else {
+            self.cost_unknown = true;
+            return;
+        };
+        *self.cost_usd.get_or_insert(0.0) += cost;
+        self.recent_usd.push(cost);
+        if self.recent_usd.len() > 2 {
+            self.recent_usd.remove(0);
+        }
+    }
+
+    /// What the next step will cost by our estimate: as much as the dearer of the last two. Nothing where none is known.
+    pub fn next_step_usd(&self) -> f64 {
+        self.recent_usd.iter().copied().fold(0.0, f64::max)
     }
 
     /// The stored messages this run has read.

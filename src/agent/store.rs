@@ -16,6 +16,7 @@ use super::{Powers, RunState, Task};
 use crate::attachment::NewAttachment;
 use crate::id::{LeaseEpoch, MessageId, RunId, ThreadId};
 use crate::intake::Request;
+use crate::intake::policy;
 use crate::model::{Role, Usage};
 use crate::reply::Outcome;
 use crate::storable;
@@ -40,6 +41,12 @@ pub struct Taken {
     pub repository: String,
     pub powers: Powers,
     pub accepted_at: DateTime<Utc>,
+    /// The model people chose for the thread.
+    pub model: Option<String>,
+    /// The ceiling people set for runs of the thread, in dollars.
+    pub budget_usd: Option<f64>,
+    /// When it had ended at a ceiling, and when somebody let it go on.
+    pub continued: Option<(DateTime<Utc>, DateTime<Utc>)>,
     /// When the thread's run before this one was asked for; what was said until then is in its history.
     pub previous_at: Option<DateTime<Utc>>,
     /// The thread's own sandbox, when there is one: the provider's name and id.
@@ -71,7 +78,7 @@ pub async fn take(pool: &PgPool, holder: &str, hold: Duration, now: DateTime<Utc
         ), lease as (
             update threads set lease_epoch = lease_epoch + 1, lease_until = now() + $2::interval, lease_holder = $1
             from next where threads.id = next.thread_id
-            returning threads.id, threads.lease_epoch, next.run_id
+            returning threads.id, threads.lease_epoch, next.run_id, threads.model, threads.budget_usd
         )
         update runs set
             state = case runs.state when 'queued' then 'running' else runs.state end,
@@ -85,6 +92,7 @@ pub async fn take(pool: &PgPool, holder: &str, hold: Duration, now: DateTime<Utc
             runs.state as "state: RunState", runs.outcome as "outcome: Json<Outcome>", runs.attempt,
             runs.snapshot as "snapshot: Json<Snapshot>", runs.arrivals, runs.stop_requested_by, runs.requester,
             runs.repository, runs.powers as "powers: Powers", runs.created_at,
+            lease.model, lease.budget_usd, runs.continued_from, runs.continued_at,
             (select max(e.created_at) from runs e
              where e.thread_id = runs.thread_id and e.id < runs.id and e.task->>'task' <> 'code') as previous_at,
             (select array[s.provider, s.id] from sandboxes s
@@ -114,6 +122,9 @@ pub async fn take(pool: &PgPool, holder: &str, hold: Duration, now: DateTime<Utc
         repository: row.repository,
         powers: row.powers,
         accepted_at: row.created_at,
+        model: row.model,
+        budget_usd: row.budget_usd,
+        continued: row.continued_from.zip(row.continued_at),
         previous_at: row.previous_at,
         sandbox: row.sandbox.and_then(|sandbox| <[String; 2]>::try_from(sandbox).ok()).map(Into::into),
     }))
@@ -422,9 +433,28 @@ pub async fn arrivals(pool: &PgPool, run: RunId, seen: &[MessageId]) -> Result<V
     Ok(rows.into_iter().map(|row| Arrival { id: row.id, request: row.request.0 }).collect())
 }
 
-/// Dollars spent by everybody since `day`.
-pub async fn spent_since(pool: &PgPool, day: DateTime<Utc>) -> Result<f64, sqlx::Error> {
-    sqlx::query_scalar!(r#"select coalesce(sum(cost_usd), 0) as "sum!" from ledger where at >= $1"#, day).fetch_one(pool).await
+/// Dollars spent since `day`, by everybody, by one person, and in one repository.
+pub async fn spent_since(
+    pool: &PgPool,
+    day: DateTime<Utc>,
+    requester: &str,
+    repository: &str,
+) -> Result<policy::Spent, sqlx::Error> {
+    let row = sqlx::query!(
+        r#"
+        select coalesce(sum(cost_usd), 0) as "everybody!",
+               coalesce(sum(cost_usd) filter (where requester = $2), 0) as "person!",
+               coalesce(sum(cost_usd) filter (where repository = $3), 0) as "repository!",
+               (select count(*) from runs where state = 'running') as "running!"
+        from ledger where at >= $1
+        "#,
+        day,
+        requester,
+        repository,
+    )
+    .fetch_one(pool)
+    .await?;
+    Ok(policy::Spent { everybody: row.everybody, person: row.person, repository: row.repository, running: row.running })
 }
 
 struct EventColumns {

@@ -82,13 +82,11 @@ impl Github {
 
     async fn verify_app(&self) -> Result<Vec<Check>, GithubError> {
         let app: App = self.ask("/app").await?;
-        Ok(vec![
-            Check::fine("identity", format!("acts as {}[bot]", app.slug)),
-            permissions(&app),
-            events(&app),
-            self.verify_webhook().await,
-            self.verify_installations().await,
-        ])
+        let mut checks = vec![Check::fine("identity", format!("acts as {}[bot]", app.slug))];
+        checks.extend(permissions(&app));
+        checks.extend(events(&app));
+        checks.extend([self.verify_webhook().await, self.verify_installations().await]);
+        Ok(checks)
     }
 
     async fn verify_webhook(&self) -> Check {
@@ -104,8 +102,14 @@ impl Github {
     }
 
     async fn verify_installations(&self) -> Check {
-        match self.ask::<Vec<Value>>("/app/installations?per_page=1").await {
-            Ok(some) if !some.is_empty() => Check::fine(INSTALLATIONS, "installed"),
+        match self.ask::<Vec<Value>>("/app/installations?per_page=100").await {
+            Ok(some) if some.iter().any(|one| one["suspended_at"].is_null()) => Check::fine(INSTALLATIONS, "installed"),
+            Ok(some) if !some.is_empty() => Check::wrong(
+                INSTALLATIONS,
+                "The App is suspended wherever it is installed.",
+                "Nobody is answered.",
+                "An owner of the account can lift that under Settings > Installed GitHub Apps.",
+            ),
             Ok(_) => Check::wrong(
                 INSTALLATIONS,
                 "The App is not installed anywhere.",
@@ -139,49 +143,77 @@ impl Github {
     }
 }
 
-fn permissions(app: &App) -> Check {
-    let has =
-        |name: &str, levels: &[&str]| app.permissions.get(name).and_then(Value::as_str).is_some_and(|l| levels.contains(&l));
-    let mut missing = Vec::new();
-    if !has("issues", &["write", "admin"]) {
-        missing.push("Issues: Read and write");
-    }
-    if !has("metadata", &["read", "write", "admin"]) {
-        missing.push("Metadata: Read-only");
-    }
-    if !missing.is_empty() {
-        let remedy = format!("Grant it under Permissions in {SETTINGS}, then accept the change where it is installed.");
-        return Check::wrong(
-            PERMISSIONS,
-            format!("Missing: {}.", missing.join(", ")),
-            "Mentions arrive but cannot be answered.",
-            remedy,
-        );
-    }
-    let mut found = String::from("issues");
-    if has("pull_requests", &["write", "admin"]) {
-        found.push_str(" and pull requests");
-    } else {
-        found.push_str("; for pull requests grant Pull requests: Read and write");
-    }
-    if !has("contents", &["read", "write", "admin"]) {
-        found.push_str("; for the code in the sandbox grant Contents: Read-only");
-    }
-    Check::fine(PERMISSIONS, found)
+/// A permission the service works with.
+struct Wanted {
+    name: &'static str,
+    level: &'static str,
+    label: &'static str,
+    /// What does not work without it.
+    means: &'static str,
 }
 
-fn events(app: &App) -> Check {
-    let missing: Vec<_> = [("issue_comment", "Issue comment"), ("issues", "Issues")]
-        .into_iter()
-        .filter(|(event, _)| !app.events.iter().any(|subscribed| subscribed == event))
-        .map(|(_, label)| label)
-        .collect();
-    let wrong = (!missing.is_empty()).then(|| Problem {
-        what: format!("Not subscribed to: {}.", missing.join(", ")),
-        means: "Mentions there are never heard of.".into(),
-        remedy: format!("Tick them under Permissions & events in {SETTINGS}."),
-    });
-    Check::from(EVENTS, wrong, app.events.join(", "))
+const WANTED: [Wanted; 6] = [
+    Wanted { name: "issues", level: "write", label: "Issues: Read and write", means: "Mentions arrive but cannot be answered." },
+    Wanted { name: "metadata", level: "read", label: "Metadata: Read-only", means: "Mentions arrive but cannot be answered." },
+    Wanted {
+        name: "contents",
+        level: "write",
+        label: "Contents: Read and write",
+        means: "No work lands: no branch, no commit, no pull request; with no access at all, sandboxes have no code, and files and limits of repositories are not heeded.",
+    },
+    Wanted {
+        name: "pull_requests",
+        level: "write",
+        label: "Pull requests: Read and write",
+        means: "Pull requests are neither answered, reviewed nor opened.",
+    },
+    Wanted {
+        name: "checks",
+        level: "write",
+        label: "Checks: Read and write",
+        means: "Reviews have no check, and failed checks are not seen.",
+    },
+    Wanted { name: "actions", level: "read", label: "Actions: Read-only", means: "The logs of failed workflows cannot be read." },
+];
+
+/// What the service works without, with what it is for.
+const OPTIONAL: [(&str, &str); 2] = [
+    ("workflows", "without Workflows: Read and write, files of GitHub's own workflows cannot be landed"),
+    ("members", "without the organization permission Members: Read-only, neither members nor teams can be told from others"),
+];
+
+fn permissions(app: &App) -> Vec<Check> {
+    let level = |name: &str| app.permissions.get(name).and_then(Value::as_str).unwrap_or_default();
+    let has = |wanted: &Wanted| matches!((level(wanted.name), wanted.level), ("write" | "admin", _) | ("read", "read"));
+    let remedy = format!("Grant it under Permissions in {SETTINGS}, then accept the change where it is installed.");
+    let missing = WANTED.iter().filter(|wanted| !has(wanted));
+    let missing: Vec<Check> =
+        missing.map(|wanted| Check::wrong(PERMISSIONS, format!("Missing: {}.", wanted.label), wanted.means, &remedy)).collect();
+    if !missing.is_empty() {
+        return missing;
+    }
+    let without = OPTIONAL.iter().filter(|(name, _)| level(name).is_empty()).map(|(_, what)| *what);
+    let names = WANTED.iter().map(|wanted| wanted.name).collect::<Vec<_>>().join(", ");
+    vec![Check::fine(PERMISSIONS, std::iter::once(names.as_str()).chain(without).collect::<Vec<_>>().join("; "))]
+}
+
+/// Events the service hears of things by, as the settings call them, and what is not heard of without them.
+const HEARD: [(&str, &str, &str); 6] = [
+    ("issue_comment", "Issue comment", "Mentions there are never heard of."),
+    ("issues", "Issues", "Mentions in new issues and labels are never heard of."),
+    ("pull_request", "Pull request", "Mentions in new pull requests, requests for review and pushes are never heard of."),
+    ("pull_request_review", "Pull request review", "Mentions in reviews are never heard of."),
+    ("pull_request_review_comment", "Pull request review comment", "Mentions and answers in review threads are never heard of."),
+    ("check_run", "Check run", "Failed checks are never heard of."),
+];
+
+fn events(app: &App) -> Vec<Check> {
+    let is_heard = |event: &str| app.events.iter().any(|subscribed| subscribed == event);
+    let remedy = format!("Tick it under Permissions & events in {SETTINGS}.");
+    let missing = HEARD.iter().filter(|(event, ..)| !is_heard(event));
+    let missing: Vec<Check> =
+        missing.map(|(_, label, means)| Check::wrong(EVENTS, format!("Not subscribed to: {label}."), means, &remedy)).collect();
+    if missing.is_empty() { vec![Check::fine(EVENTS, app.events.join(", "))] } else { missing }
 }
 
 fn webhook(hook: &Hook) -> Check {
@@ -211,10 +243,14 @@ fn webhook(hook: &Hook) -> Check {
     Check::from(WEBHOOK, wrong, url)
 }
 
+/// What cannot be looked up, and what no token of a person can do.
+const FINE_GRAINED: &str = "fine-grained token: needs Issues, Pull requests and Contents: Read and write, Actions: Read-only; Workflows only to land files of \
+workflows. Check runs need a GitHub App";
+
 fn token_scopes(scopes: Option<String>) -> Check {
     // Fine-grained tokens send no scopes: what they may do shows only when it is done.
     let Some(scopes) = scopes.filter(|scopes| !scopes.is_empty()) else {
-        return Check::fine(PERMISSIONS, "fine-grained token: needs Issues: Read and write");
+        return Check::fine(PERMISSIONS, FINE_GRAINED);
     };
     let enough = scopes.split(',').any(|scope| matches!(scope.trim(), "repo" | "public_repo"));
     let wrong = (!enough).then(|| Problem {
@@ -222,5 +258,5 @@ fn token_scopes(scopes: Option<String>) -> Check {
         means: "Mentions arrive but cannot be answered.".into(),
         remedy: "Make a token with the scope `repo` (or `public_repo`).".into(),
     });
-    Check::from(PERMISSIONS, wrong, scopes)
+    Check::from(PERMISSIONS, wrong, format!("{scopes}; check runs need a GitHub App"))
 }

@@ -7,10 +7,11 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
+use super::house::House;
 use super::{Services, hands};
 use crate::agent::sandboxes::{SandboxesOf, ThreadSandboxes};
 use crate::agent::store::{self, Record, Renewed, Taken};
-use crate::agent::{Halt, Run, RunEvent, RunState, Snapshot, Task, prompt};
+use crate::agent::{Halt, Kit, Run, RunEvent, RunState, Snapshot, Task, prompt};
 use crate::attachment;
 use crate::github::{Comment, GithubError, Reaction, RepoRef};
 use crate::intake::Place;
@@ -112,21 +113,24 @@ async fn carry(services: &Services, taken: &Taken) -> Result<(), Failure> {
 /// Drives the run to its stored end.
 async fn execute(services: &Services, taken: &Taken) -> Result<Outcome, Failure> {
     let stop = services.stops.register(taken.id);
-    let sandboxes = sandboxes(services, taken, stop.token.clone());
+    let house = House::of_run(services, taken).await;
+    let kit = house.kit(services, taken);
+    let sandboxes = sandboxes(services, taken, &house, stop.token.clone());
     let (view, views) = watch::channel(LiveView::default());
     let snapshot = match taken.snapshot.clone() {
         Some(snapshot) => snapshot,
         None => begin(services, taken).await,
     };
+    let snapshot = catch_up(services, taken, snapshot).await;
     let history = match &taken.task {
         Task::Code { .. } => Vec::new(),
         Task::Ask { .. } | Task::Review { .. } | Task::Land { .. } | Task::Plan { .. } | Task::CarryOut { .. } | Task::Undo => {
             history::fit(thread::history(&services.pool, taken.thread, taken.id).await?, history::TOKENS)
         }
     };
-    let system = prompt::system(services.instructions.as_deref(), &facts(services, &taken.request.place));
+    let system = prompt::system(services.instructions.as_deref(), &facts(services, &taken.request.place, &house, &kit));
     let hands = hands::of(services, taken, &sandboxes);
-    let run = Run::resume(&services.kit, taken, snapshot, system, history, &sandboxes, hands, view, stop.token.clone());
+    let run = Run::resume(&kit, taken, snapshot, system, history, &sandboxes, hands, view, stop.token.clone());
     if taken.attempt > MAX_ATTEMPTS {
         return Ok(run.give_up(MAX_ATTEMPTS).await?);
     }
@@ -142,7 +146,18 @@ async fn execute(services: &Services, taken: &Taken) -> Result<Outcome, Failure>
     Ok(outcome?)
 }
 
-fn sandboxes(services: &Services, taken: &Taken, stop: CancellationToken) -> ThreadSandboxes {
+/// What was said between the end of a run and the moment somebody let it go on.
+async fn catch_up(services: &Services, taken: &Taken, mut snapshot: Snapshot) -> Snapshot {
+    let Some((since, until)) = taken.continued.filter(|(since, _)| snapshot.caught_up != Some(*since)) else { return snapshot };
+    let said = comments(services, taken, Some(since), until).await;
+    if let Some(meanwhile) = prompt::meanwhile(&said) {
+        snapshot.say(meanwhile);
+    }
+    snapshot.caught_up = Some(since);
+    snapshot
+}
+
+fn sandboxes(services: &Services, taken: &Taken, house: &House, stop: CancellationToken) -> ThreadSandboxes {
     ThreadSandboxes::new(SandboxesOf {
         pool: services.pool.clone(),
         provider: services.sandboxes.clone(),
@@ -154,6 +169,7 @@ fn sandboxes(services: &Services, taken: &Taken, stop: CancellationToken) -> Thr
         known: taken.sandbox.clone().filter(|(provider, _)| provider == services.sandboxes.name()).map(|(_, id)| SandboxId(id)),
         origin: services.origins.as_ref().and_then(|origins| origins.of(&taken.request)),
         warm: services.settings.sandbox.warm.size > 0,
+        network: house.network.clone(),
         stop,
     })
 }
@@ -173,10 +189,18 @@ async fn begin(services: &Services, taken: &Taken) -> Snapshot {
 /// What was said in the conversation before the request and after the run before it, whose own words are in the history. Without it
 /// the run goes on with what the request itself brought.
 async fn surroundings(services: &Services, taken: &Taken) -> Vec<prompt::Comment> {
+    comments(services, taken, taken.previous_at, taken.request.written_at).await
+}
+
+async fn comments(
+    services: &Services,
+    taken: &Taken,
+    since: Option<DateTime<Utc>>,
+    horizon: DateTime<Utc>,
+) -> Vec<prompt::Comment> {
     const COMMENTS: usize = 30;
     let Some(github) = &services.github else { return Vec::new() };
     let Some((repo, number)) = RepoRef::of(&taken.request.place) else { return Vec::new() };
-    let (since, horizon) = (taken.previous_at, taken.request.written_at);
     match github.comments_before(&repo, number, since, horizon, COMMENTS).await {
         Ok(comments) => {
             let known = |comment: &Comment| since.is_some() && comment.is_ours;
@@ -196,7 +220,7 @@ fn said(comment: Comment) -> Option<prompt::Comment> {
 }
 
 /// What is true for the whole thread, so that providers can cache the prefix.
-fn facts(services: &Services, place: &Place) -> prompt::Facts {
+fn facts(services: &Services, place: &Place, house: &House, kit: &Kit) -> prompt::Facts {
     let repository = RepoRef::of(place).filter(|_| services.origins.is_some());
     let holds = repository.map(|(repo, _)| {
         format!("the files of {}, put there when a tool first uses it; that result says at which commit", repo.full_name)
@@ -207,14 +231,16 @@ fn facts(services: &Services, place: &Place) -> prompt::Facts {
             format!("{kind} {repository}#{number} on GitHub")
         }
     };
-    let limits = &services.settings.limits;
+    let limits = &kit.limits;
     let surroundings = services.sandboxes.surroundings();
     prompt::Facts {
         handle: services.settings.name.clone(),
         place,
         workspace: surroundings.workspace,
         holds,
-        network: Some(surroundings.network),
+        network: Some(house.network_words(surroundings.network)),
+        wishes: house.facts.file.agent.instructions.clone(),
+        guide: house.facts.guide.clone(),
         limits: Some(format!(
             "{} steps, {} min, ${:.2}",
             limits.max_steps,

@@ -17,7 +17,7 @@ use crate::agent::Kit;
 use crate::clock::Clock;
 use crate::github::Github;
 use crate::id::RunId;
-use crate::model::Model;
+use crate::model::{Model, Shelf};
 use crate::reply::Poster;
 use crate::sandbox::Provider;
 use crate::settings::Settings;
@@ -44,6 +44,8 @@ pub struct Services {
     pub kit: Kit,
     /// Finds titles.
     pub title_model: Arc<dyn Model>,
+    /// Makes models, for repositories and threads that want another.
+    pub models: Shelf,
     /// Makes sandboxes.
     pub sandboxes: Arc<dyn Provider>,
     /// Finds the repositories of conversations; none when GitHub is off.

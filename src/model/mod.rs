@@ -8,11 +8,13 @@ mod message;
 pub mod price;
 pub mod retry;
 pub mod router;
+mod shelf;
 mod unavailable;
 
 pub use message::{Arguments, Message, Part, Role, ToolCall, ToolResult};
 pub use retry::RetryPolicy;
 pub use router::{Http, Patience, RouterError, build};
+pub use shelf::Shelf;
 pub use unavailable::Unavailable;
 
 use std::time::Duration;

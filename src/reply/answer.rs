@@ -1,10 +1,13 @@
 //! The comment at the end of a run: what came of it, the answer, what was run, the diff, and one small line.
 
 mod files;
+mod limit;
 
 use std::time::Duration;
 
-use super::{AnswerView, Attached, Execution, Footer, LimitKind, MAX_BODY, Outcome, clean, cut, fence, inline, marker, safe};
+use super::{AnswerView, Attached, Execution, Footer, MAX_BODY, Outcome, clean, cut, fence, inline, marker, safe};
+
+pub(super) use limit::dollars;
 
 /// How many executions are shown; the latest matter most.
 const MAX_EXECUTIONS: usize = 12;
@@ -58,9 +61,7 @@ fn text(view: &AnswerView, limit: usize, link: Option<&str>, allowed: &[String])
 fn header(outcome: &Outcome) -> String {
     match outcome {
         Outcome::Answered => String::new(),
-        Outcome::Limit { limit } => {
-            format!("> [!WARNING]\n> {} What was reached until then is kept. {}", reached(*limit), go_on(*limit))
-        }
+        Outcome::Limit { limit, reckoning } => limit::header(*limit, reckoning.as_ref()),
         Outcome::Stopped { by } => {
             format!("> [!NOTE]\n> **Stopped by {}.** What was reached until then is kept.", inline::plain(by, 60))
         }
@@ -70,33 +71,6 @@ fn header(outcome: &Outcome) -> String {
             fence::code_span(&cut::cut_end(report, 80)),
         ),
     }
-}
-
-fn reached(limit: LimitKind) -> String {
-    match limit {
-        LimitKind::Steps { max } => format!("**Ended at the limit of {}.**", inline::counted(max.into(), "step")),
-        LimitKind::Time { seconds } => format!("**Ended at the time limit of {}.**", inline::time(Duration::from_secs(seconds))),
-        LimitKind::Cost { max_milli_usd } => format!("**Ended at the cost limit of ${}.**", dollars(max_milli_usd)),
-        LimitKind::DailyCost { max_milli_usd } => {
-            format!("**Ended: the budget of ${} for today is used up.**", dollars(max_milli_usd))
-        }
-    }
-}
-
-fn go_on(limit: LimitKind) -> &'static str {
-    match limit {
-        LimitKind::Steps { .. } | LimitKind::Time { .. } | LimitKind::Cost { .. } => {
-            "Mention me with “continue” to go on from there."
-        }
-        LimitKind::DailyCost { .. } => {
-            "It starts afresh tomorrow (UTC); whoever runs this service can raise it with `DAILY_BUDGET_USD`."
-        }
-    }
-}
-
-fn dollars(milli: u64) -> String {
-    let text = format!("{}.{:03}", milli / 1000, milli % 1000);
-    text.strip_suffix('0').map(str::to_owned).unwrap_or(text)
 }
 
 fn earlier_runs(skipped: usize, link: Option<&str>) -> String {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::house::{self, HouseCard};
 use super::{fence, inline, marker};
 use crate::intake::command::{Problem, Word};
 
@@ -50,6 +51,14 @@ pub enum Card {
         waiting: u32,
         /// The run page, when there is one.
         run_url: Option<String>,
+        /// Model and ceiling of the thread.
+        #[serde(default)]
+        set: Option<String>,
+    },
+    /// What the rules are here.
+    House {
+        /// Which of them.
+        what: HouseCard,
     },
     /// Nearly a command.
     DidYouMean {
@@ -115,6 +124,10 @@ pub enum Scope {
     Everyone,
     /// The money of the day.
     Budget,
+    /// The money one person may spend in a day.
+    PersonBudget,
+    /// The money that may be spent in a repository in a day.
+    RepositoryBudget,
 }
 
 /// What happens in a thread.
@@ -155,7 +168,11 @@ fn text(card: &Card) -> String {
             listed(available),
         ),
         Card::Help { handle, available } => help(handle, available),
-        Card::Status { activity, waiting, run_url } => status(activity, *waiting, run_url.as_deref()),
+        Card::Status { activity, waiting, run_url, set } => {
+            let set = set.as_deref().map(|set| format!(" Here: {}.", inline::plain(set, 200))).unwrap_or_default();
+            status(activity, *waiting, &set, run_url.as_deref())
+        }
+        Card::House { what } => house::text(what),
         Card::DidYouMean { handle, word, suggestion } => did_you_mean(handle, word, *suggestion),
         Card::Invalid { handle, problem } => invalid(handle, problem),
         Card::Stopping => "Stopping. What was reached so far follows.".to_owned(),
@@ -200,6 +217,12 @@ fn rate_limited(scope: Scope, free_at: DateTime<Utc>) -> String {
         Scope::Everyone => {
             format!("Too much is being asked of me at once. Nothing was run. It is free again at {at}; please ask then.")
         }
+        Scope::PersonBudget => format!(
+            "What one person may spend in a day is used up. Nothing was run. It starts afresh at {at}; whoever runs this service can raise it with `USER_DAILY_BUDGET_USD`."
+        ),
+        Scope::RepositoryBudget => format!(
+            "What may be spent in this repository in a day is used up. Nothing was run. It starts afresh at {at}; it is set by `REPOSITORY_DAILY_BUDGET_USD`, or lower by `[limits]` in the repository's file."
+        ),
         Scope::Budget => format!(
             "The budget for today is used up. Nothing was run. It starts afresh at {at}; whoever runs this service can raise it with `DAILY_BUDGET_USD`."
         ),
@@ -252,7 +275,7 @@ fn describe(word: Word) -> (&'static str, &'static str) {
     }
 }
 
-fn status(activity: &Activity, waiting: u32, run_url: Option<&str>) -> String {
+fn status(activity: &Activity, waiting: u32, set: &str, run_url: Option<&str>) -> String {
     let now = match activity {
         Activity::Idle => "Nothing is running here.".to_owned(),
         Activity::Queued { position: 1 } => "Waiting for a free slot: next in line.".to_owned(),
@@ -272,7 +295,7 @@ fn status(activity: &Activity, waiting: u32, run_url: Option<&str>) -> String {
         waiting => format!(" {waiting} requests wait behind it."),
     };
     let run = run_url.filter(|url| url.len() < 1_000).map(|url| format!("\n\n<sub>[run]({})</sub>", inline::target(url)));
-    format!("{now}{behind}{}", run.unwrap_or_default())
+    format!("{now}{behind}{set}{}", run.unwrap_or_default())
 }
 
 fn did_you_mean(handle: &str, word: &str, suggestion: Word) -> String {
@@ -338,12 +361,13 @@ mod tests {
             Card::RateLimited { scope: Scope::Everyone, free_at },
             Card::RateLimited { scope: Scope::Budget, free_at },
             Card::NotYet { word: Word::Review, available: vec![Word::Run, Word::Stop, Word::Help] },
-            Card::Status { activity: Activity::Idle, waiting: 0, run_url: None },
-            Card::Status { activity: Activity::Queued { position: 2 }, waiting: 0, run_url: None },
+            Card::Status { activity: Activity::Idle, waiting: 0, run_url: None, set: None },
+            Card::Status { activity: Activity::Queued { position: 2 }, waiting: 0, run_url: None, set: None },
             Card::Status {
                 activity: Activity::Working { steps: 3, seconds: 75, doing: Some("Running the tests.".into()) },
                 waiting: 2,
                 run_url: Some("https://bot.example/runs/1".into()),
+                set: Some("openai/gpt-4.1, at most $2.00 a run".into()),
             },
             Card::DidYouMean { handle: handle(), word: "stpo".into(), suggestion: Word::Stop },
             Card::Invalid { handle: handle(), problem: Problem::NoCode },
@@ -400,7 +424,7 @@ mod tests {
 
         ---
 
-        Working for 1 min 15 s, 3 steps so far. Now: Running the tests. 2 requests wait behind it.
+        Working for 1 min 15 s, 3 steps so far. Now: Running the tests. 2 requests wait behind it. Here: openai/gpt-4.1, at most $2.00 a run.
 
         <sub>[run](https://bot.example/runs/1)</sub>
 

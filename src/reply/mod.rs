@@ -10,6 +10,7 @@ mod cards;
 pub mod clean;
 pub mod cut;
 pub mod fence;
+mod house;
 pub mod inline;
 mod live;
 mod live_comment;
@@ -23,6 +24,7 @@ mod view;
 
 pub use answer::answer;
 pub use cards::{Activity, Card, Needed, Scope, card};
+pub use house::HouseCard;
 pub use live::live;
 pub use live_comment::{LiveComment, answer_key};
 pub use post::{CommentPost, PostError, Poster, allowed_mentions};

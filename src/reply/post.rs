@@ -92,6 +92,11 @@ impl Poster {
         }
     }
 
+    /// True once a comment with this key is known to be there.
+    pub async fn is_posted(&self, key: &str) -> Result<bool, PostError> {
+        Ok(store::external_id(&self.pool, key).await?.is_some())
+    }
+
     /// Reacts to what was written. GitHub keeps one reaction of a kind per person, so this may be repeated.
     pub async fn react(&self, request: &Request, reaction: Reaction) -> Result<(), PostError> {
         let (github, repo, number) = self.target(&request.place)?;

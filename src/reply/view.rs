@@ -64,6 +64,9 @@ pub enum Outcome {
     Limit {
         /// Which one.
         limit: LimitKind,
+        /// What was spent and what going on would cost, where the limit is one of money.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reckoning: Option<Reckoning>,
     },
     /// A person stopped it.
     Stopped {
@@ -77,6 +80,29 @@ pub enum Outcome {
         /// Names the failure in our log.
         report: String,
     },
+}
+
+/// What people need to decide whether a run that ended at a ceiling goes on.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Reckoning {
+    /// Spent by the run, in thousandths of a dollar.
+    pub spent_milli_usd: u64,
+    /// What the next step would cost by our estimate; none when nothing tells.
+    pub next_milli_usd: Option<u64>,
+    /// A ceiling with room to go on, in dollars.
+    pub raise_to_usd: u64,
+    /// What was done last; plain text that may come from a model.
+    pub doing: Option<String>,
+}
+
+impl LimitKind {
+    /// True for the ceilings of money.
+    pub fn is_money(self) -> bool {
+        match self {
+            Self::Steps { .. } | Self::Time { .. } => false,
+            Self::Cost { .. } | Self::DailyCost { .. } | Self::PersonDailyCost { .. } | Self::RepositoryDailyCost { .. } => true,
+        }
+    }
 }
 
 /// The limits a run has.
@@ -100,6 +126,16 @@ pub enum LimitKind {
     },
     /// `DAILY_BUDGET_USD`, in thousandths of a dollar.
     DailyCost {
+        /// The limit.
+        max_milli_usd: u64,
+    },
+    /// `USER_DAILY_BUDGET_USD` or the repository's own, in thousandths of a dollar.
+    PersonDailyCost {
+        /// The limit.
+        max_milli_usd: u64,
+    },
+    /// `REPOSITORY_DAILY_BUDGET_USD` or the repository's own, in thousandths of a dollar.
+    RepositoryDailyCost {
         /// The limit.
         max_milli_usd: u64,
     },

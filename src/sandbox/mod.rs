@@ -29,6 +29,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::language::Language;
 use crate::id::ThreadId;
+use crate::settings::Network;
 
 /// A provider's name for a sandbox. Stable over restarts of the service.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -421,6 +422,8 @@ pub struct SandboxSpec {
     pub env: BTreeMap<String, String>,
     /// What it is made from, in the provider's words; its default when unset. Providers without such a thing ignore it.
     pub snapshot: Option<String>,
+    /// What it may reach, where that is less than what the provider gives.
+    pub network: Option<Network>,
 }
 
 /// Makes and finds sandboxes. Making one with the name of an existing one finds that one.
@@ -441,6 +444,13 @@ pub trait Provider: Send + Sync {
     /// Makes one ready to use: resumed when it was stopped or archived. `NotFound` when it is provably gone.
     async fn wake(&self, id: &SandboxId) -> Result<(), SandboxError> {
         self.find(id).await.map(drop)
+    }
+
+    /// Makes a sandbox reach this and no more from the next command on, or what the provider gives when it is none. Idempotent. Providers
+    /// whose sandboxes keep what they were made with do nothing.
+    async fn restrict(&self, id: &SandboxId, network: Option<&Network>) -> Result<(), SandboxError> {
+        let _ = (id, network);
+        Ok(())
     }
 
     /// Takes a sandbox that was made without a thread for the thread of `spec`: gives it the thread and the labels of `spec` instead

@@ -3,7 +3,7 @@
 use super::reader::Reader;
 
 /// Every variable with a name of its own. Keys and addresses of providers follow a pattern instead.
-const KNOWN: [&str; 42] = [
+const KNOWN: [&str; 44] = [
     "DAILY_BUDGET_USD",
     "DATABASE_URL",
     "DAYTONA_API_KEY",
@@ -21,6 +21,7 @@ const KNOWN: [&str; 42] = [
     "LOG_FORMAT",
     "MAX_CONCURRENT_RUNS",
     "MODEL",
+    "REPOSITORY_DAILY_BUDGET_USD",
     "RUN_BUDGET_USD",
     "RUN_MAX_STEPS",
     "RUN_TIMEOUT",
@@ -43,6 +44,7 @@ const KNOWN: [&str; 42] = [
     "THREADBOX_POSTGRES_URL",
     "THREADBOX_PUBLIC_URL",
     "TITLE_MODEL",
+    "USER_DAILY_BUDGET_USD",
     "USER_RUNS_PER_HOUR",
     "OPENAI_API_KEY",
     "ANTHROPIC_API_KEY",
@@ -97,7 +99,7 @@ fn is_pattern(name: &str) -> bool {
 }
 
 /// The candidate most like the text, if one is like it at all.
-pub(super) fn closest<'c>(text: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
+pub(crate) fn closest<'c>(text: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
     const LIKE: f64 = 0.7;
     candidates
         .into_iter()

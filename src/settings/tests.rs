@@ -113,6 +113,8 @@ fn everything_has_a_default() {
             run_timeout: 1800s,
             run_budget_usd: 2.0,
             daily_budget_usd: 50.0,
+            user_daily_budget_usd: None,
+            repository_daily_budget_usd: None,
             user_runs_per_hour: 30,
             max_concurrent_runs: 8,
         },

@@ -4,6 +4,8 @@
 
 mod attachments;
 mod attacks;
+mod auth;
+mod budgets;
 mod cli;
 mod contract;
 mod conversation;
@@ -23,6 +25,7 @@ mod model;
 mod processes;
 mod providers;
 mod replicas;
+mod repository_file;
 mod sandbox;
 mod standin_git;
 mod standin_reviews;

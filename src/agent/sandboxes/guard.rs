@@ -126,7 +126,7 @@ impl Thread {
             let same = own.sandbox.id() == failed.id();
             return Ok(if same { Healed::Woken(own.sandbox) } else { Healed::Replaced(own.sandbox) });
         }
-        match wake_and_find(self.with.provider.as_ref(), own.sandbox.id()).await {
+        match wake_and_find(&self.with, own.sandbox.id()).await {
             Ok(sandbox) => {
                 self.tell(WOKEN);
                 *slot = Some(Own { sandbox: Arc::clone(&sandbox), ..own });

@@ -34,6 +34,7 @@ use crate::id::{LeaseEpoch, RunId, ThreadId};
 use crate::sandbox::checkout::Origin;
 use crate::sandbox::workspace::WorkspaceSnapshot;
 use crate::sandbox::{Provider, Sandbox, SandboxError, SandboxId, SandboxSpec};
+use crate::settings::Network;
 
 /// Sandboxes a thread may have beside its own.
 const MOST_EXTRAS: i64 = 4;
@@ -70,6 +71,8 @@ pub struct SandboxesOf {
     pub origin: Option<Arc<dyn Origin>>,
     /// Whether some are held ready.
     pub warm: bool,
+    /// What they may reach, where that is less than the provider gives.
+    pub network: Option<Network>,
     /// Cancelled when the run is to stop.
     pub stop: CancellationToken,
 }
@@ -275,7 +278,8 @@ impl Thread {
         let mut labels = given.labels;
         labels.extend(labels_of(instance));
         labels.insert(THREAD_LABEL.to_owned(), self.with.thread.to_string());
-        SandboxSpec { thread: Some(self.with.thread), name: Some(name), labels, ..given }
+        let network = self.with.network.clone();
+        SandboxSpec { thread: Some(self.with.thread), name: Some(name), labels, network, ..given }
     }
 
     /// Wakes the sandbox that is known to exist. What goes wrong is found again, and told, when it is opened.
@@ -344,7 +348,7 @@ impl Thread {
     }
 
     async fn wake_extra(&self, id: &SandboxId, name: &str) -> Result<Arc<dyn Sandbox>, SandboxError> {
-        match wake_and_find(self.with.provider.as_ref(), id).await {
+        match wake_and_find(&self.with, id).await {
             Ok(sandbox) => {
                 self.extras().insert(id.clone(), Arc::clone(&sandbox));
                 Ok(sandbox)
@@ -360,9 +364,10 @@ impl Thread {
     }
 }
 
-async fn wake_and_find(provider: &dyn Provider, id: &SandboxId) -> Result<Arc<dyn Sandbox>, SandboxError> {
-    provider.wake(id).await?;
-    provider.find(id).await
+async fn wake_and_find(with: &SandboxesOf, id: &SandboxId) -> Result<Arc<dyn Sandbox>, SandboxError> {
+    with.provider.wake(id).await?;
+    with.provider.restrict(id, with.network.as_ref()).await?;
+    with.provider.find(id).await
 }
 
 /// Labels of every sandbox of a deployment.

@@ -60,7 +60,7 @@ impl Thread {
         let now = self.with.clock.now();
         let row = self.holder.own(&self.name(0), now).await.map_err(database)?.ok_or_else(taken_over)?;
         if let (State::Ready, Some(id)) = (row.state, &row.id) {
-            match wake_and_find(self.with.provider.as_ref(), &SandboxId(id.clone())).await {
+            match wake_and_find(&self.with, &SandboxId(id.clone())).await {
                 Ok(sandbox) => return self.resume(row, sandbox).await,
                 Err(SandboxError::NotFound(_)) => {
                     let row = self.lose(row).await?;
@@ -267,7 +267,7 @@ impl Thread {
     /// A warm one for a thread that never had any, or one made under the row's name.
     async fn make_empty(&self, row: &mut Row, checkout: &Checkout) -> Result<Arc<dyn Sandbox>, SandboxError> {
         let given = SandboxSpec { snapshot: checkout.snapshot.clone(), ..SandboxSpec::default() };
-        if self.with.warm && row.state == State::Wanted && row.id.is_none() && row.generation == 0 {
+        if self.is_warm_enough() && row.state == State::Wanted && row.id.is_none() && row.generation == 0 {
             let claimed = self.holder.claim_warm(given.snapshot.as_deref(), self.with.clock.now()).await.map_err(database)?;
             if let Some((name, id)) = claimed {
                 row.name = name;
@@ -286,6 +286,11 @@ impl Thread {
             }
         }
         self.with.provider.create(self.spec(row.instance, row.name.clone(), given)).await
+    }
+
+    /// Whether one that is held ready will do: those were made with all that the provider gives.
+    fn is_warm_enough(&self) -> bool {
+        self.with.warm && self.with.network.is_none()
     }
 
     /// Puts the work of the last checkpoint over a fresh workspace. Returns the workspace as it was when the run began.

@@ -47,7 +47,7 @@ impl Thread {
         let now = match self.save(&own).await {
             // It may have gone to sleep; a lost one cannot tell any more.
             Err(SandboxError::Unavailable(_)) => {
-                let sandbox = wake_and_find(self.with.provider.as_ref(), own.sandbox.id()).await?;
+                let sandbox = wake_and_find(&self.with, own.sandbox.id()).await?;
                 self.save(&Own { sandbox, ..own.clone() }).await?
             }
             saved => saved?,
@@ -92,7 +92,7 @@ impl Thread {
         let row = self.holder.own(&self.name(0), self.with.clock.now()).await.map_err(database)?.ok_or_else(taken_over)?;
         let used = row.state == State::Ready && row.baseline_run == Some(self.with.run);
         let (Some(id), true) = (&row.id, used) else { return Ok(None) };
-        let sandbox = wake_and_find(self.with.provider.as_ref(), &SandboxId(id.clone())).await?;
+        let sandbox = wake_and_find(&self.with, &SandboxId(id.clone())).await?;
         let snapshot =
             |bytes: Option<Vec<u8>>| Arc::new(bytes.and_then(|b| WorkspaceSnapshot::from_bytes(&b)).unwrap_or_default());
         Ok(Some(Own {

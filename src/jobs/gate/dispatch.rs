@@ -3,19 +3,20 @@
 use chrono::{DateTime, NaiveTime, TimeDelta, Utc};
 
 use super::store::{self, Claimed, Standing, Verdict};
-use super::{notice, say};
+use super::{ceilings, notice, repository, say};
 use crate::agent::Task;
-use crate::github::{Reaction, RepoRef};
+use crate::github::Reaction;
 use crate::id::RunId;
 use crate::intake::command::{self, Command, Landing, Word};
-use crate::intake::policy::{self, Needed, Refusal, Use};
+use crate::intake::policy::{self, Line, Needed, Refusal, Use};
 use crate::intake::{Place, Request};
 use crate::jobs::Services;
+use crate::jobs::house::House;
 use crate::reply::{self, Activity, Card, CommentPost, LiveState, LiveView, PostError, Scope, answer_key, live};
-use crate::settings::{Allow, Permission};
+use crate::settings::Allow;
 
 /// The words that do something in this version.
-const AVAILABLE: [Word; 11] = [
+const AVAILABLE: [Word; 13] = [
     Word::Run,
     Word::Review,
     Word::Fix,
@@ -27,6 +28,8 @@ const AVAILABLE: [Word; 11] = [
     Word::Retry,
     Word::Status,
     Word::Help,
+    Word::Model,
+    Word::Budget,
 ];
 
 /// A person is told why only once in this time and thread.
@@ -36,7 +39,12 @@ const RATE_WINDOW: TimeDelta = TimeDelta::hours(1);
 /// Decides about one request and carries the decision out. Safe to repeat: what was done before is found.
 pub(super) async fn dispatch(services: &Services, claimed: &Claimed) -> Result<Verdict, PostError> {
     let request = &claimed.request;
-    if is_ourselves(services, request).await? || (request.author.is_bot && !is_listed(services, request)) {
+    if is_ourselves(services, request).await? {
+        return Ok(done("written by a bot"));
+    }
+    let house = House::now(services, &request.place).await?;
+    let is_named = || is_listed(services, request) || repository::names_bot(services, &house, &request.author.login);
+    if request.author.is_bot && !is_named() {
         return Ok(done("written by a bot"));
     }
     let now = services.clock.now();
@@ -48,12 +56,16 @@ pub(super) async fn dispatch(services: &Services, claimed: &Claimed) -> Result<V
     if standing.joined.is_some() {
         return eyes(services, claimed, "joined the run").await;
     }
-    if let Err(refusal) = may_trigger(services, request).await? {
+    if let Err(refusal) = repository::may_trigger(services, &house, request).await? {
         return refuse(services, claimed, &standing, &refusal).await;
     }
     let Some(command) = command::parse(&request.text, &services.settings.name) else {
         return Ok(done("no mention that counts"));
     };
+    repository::report(services, claimed, &house).await?;
+    if let Some(card) = repository::mentions_off(services, &house, request, &command, &standing) {
+        return refuse_with(services, claimed, &standing, &card).await;
+    }
     let handle = || services.settings.name.clone();
     match command {
         Command::Ask { text } if standing.active.is_some() => steer(services, claimed, &standing, text).await,
@@ -77,8 +89,11 @@ pub(super) async fn dispatch(services: &Services, claimed: &Claimed) -> Result<V
         Command::Remember { .. } => tell(services, claimed, &not_yet(Word::Remember)).await,
         Command::Forget { .. } => tell(services, claimed, &not_yet(Word::Forget)).await,
         Command::Memory => tell(services, claimed, &not_yet(Word::Memory)).await,
-        Command::Model { .. } => tell(services, claimed, &not_yet(Word::Model)).await,
-        Command::Budget { .. } => tell(services, claimed, &not_yet(Word::Budget)).await,
+        Command::Model { name } => ceilings::model(services, claimed, &name).await,
+        Command::Budget { usd } => match ceilings::budget(services, claimed, usd).await? {
+            Ok(verdict) => Ok(verdict),
+            Err(refusal) => refuse(services, claimed, &standing, &refusal).await,
+        },
         Command::Link { .. } => tell(services, claimed, &not_yet(Word::Link)).await,
     }
 }
@@ -105,23 +120,15 @@ fn is_listed(services: &Services, request: &Request) -> bool {
     }
 }
 
-async fn may_trigger(services: &Services, request: &Request) -> Result<Result<(), Refusal>, PostError> {
-    let Some(github) = &services.github else { return Err(PostError::Off) };
-    let login = &request.author.login;
-    let Some((repo, _)) = RepoRef::of(&request.place) else { return Err(PostError::Off) };
-    let mut standing = policy::Standing { permission: Permission::None, member: false };
-    match &services.settings.allow {
-        Allow::Permission(_) => standing.permission = github.permission(&repo, login).await?,
-        Allow::Member => standing.member = github.is_member(&repo, login).await?,
-        Allow::Logins(_) => {}
-    }
-    Ok(policy::may_trigger(&services.settings.allow, login, standing))
+async fn refuse(services: &Services, claimed: &Claimed, standing: &Standing, why: &Refusal) -> Result<Verdict, PostError> {
+    let card = refusal(why, &claimed.request.author.login, services.clock.now());
+    refuse_with(services, claimed, standing, &card).await
 }
 
-async fn refuse(services: &Services, claimed: &Claimed, standing: &Standing, why: &Refusal) -> Result<Verdict, PostError> {
+async fn refuse_with(services: &Services, claimed: &Claimed, standing: &Standing, card: &Card) -> Result<Verdict, PostError> {
     let now = services.clock.now();
     if standing.refused_at.is_none_or(|at| now - at >= REFUSAL_PAUSE) {
-        say(services, claimed, "refusal", &refusal(why, &claimed.request.author.login, now)).await?;
+        say(services, claimed, "refusal", card).await?;
     }
     Ok(done("refused"))
 }
@@ -141,7 +148,14 @@ fn refusal(why: &Refusal, login: &str, now: DateTime<Utc>) -> Card {
         }
         Refusal::PersonLimit { limit, until } => Card::RateLimited { scope: Scope::Person { per_hour: *limit }, free_at: *until },
         Refusal::EverybodyLimit => Card::RateLimited { scope: Scope::Everyone, free_at: now + RATE_WINDOW },
-        Refusal::DailyBudget => Card::RateLimited { scope: Scope::Budget, free_at: tomorrow },
+        Refusal::Budget(line) => {
+            let scope = match line {
+                Line::Everybody => Scope::Budget,
+                Line::Person => Scope::PersonBudget,
+                Line::Repository => Scope::RepositoryBudget,
+            };
+            Card::RateLimited { scope, free_at: tomorrow }
+        }
     }
 }
 
@@ -153,15 +167,16 @@ async fn start(
     request: &Request,
     task: Task,
 ) -> Result<Verdict, PostError> {
-    let (now, limits) = (services.clock.now(), &services.settings.limits);
-    let spent_today = services.kit.spending.today(&services.pool, limits, now).await?;
+    let (now, house) = (services.clock.now(), House::of(services, &request.place).await?);
+    let (limits, place) = (&house.limits, request.place.owner());
+    let spent = services.kit.spending.today(&services.pool, limits, &claimed.request.author.login, &place, now).await?;
     let used = Use {
         by_person: standing.by_person,
         oldest_by_person: standing.oldest_by_person,
         by_everyone: standing.by_everyone,
-        spent_today,
+        spent,
     };
-    if let Err(refusal) = policy::may_run(limits, &used, now) {
+    if let Err(refusal) = policy::may_run(limits, policy::runs_of_everyone(&services.settings.limits), &used, now) {
         return refuse(services, claimed, standing, &refusal).await;
     }
     let run = store::create_run(&services.pool, claimed, standing.newest, request, &task, now).await?;
@@ -234,7 +249,8 @@ async fn status(services: &Services, claimed: &Claimed) -> Result<Verdict, PostE
         Some(_) | None => Activity::Idle,
     };
     let waiting = u32::try_from(status.waiting).unwrap_or(u32::MAX);
-    tell(services, claimed, &Card::Status { activity, waiting, run_url: None }).await
+    let set = Some(ceilings::settings(services, claimed).await?);
+    tell(services, claimed, &Card::Status { activity, waiting, run_url: None, set }).await
 }
 
 async fn tell(services: &Services, claimed: &Claimed, what: &Card) -> Result<Verdict, PostError> {

@@ -4,7 +4,9 @@
 //! comment) or says why not, and turns a row into a run, a message that joins a run, or the effect of a command. A row that
 //! cannot be handled now waits, and those behind it in its thread wait with it; one that never works is given up.
 
+mod ceilings;
 mod dispatch;
+mod repository;
 mod store;
 
 use std::time::Duration;

@@ -5,7 +5,7 @@ use pulldown_cmark::{Event, Tag, TagEnd};
 
 use super::*;
 use crate::markdown::{self, TokenKind};
-use crate::reply::{Attached, Cost, Shown};
+use crate::reply::{Attached, Cost, LimitKind, Shown};
 
 fn execution() -> Execution {
     Execution {
@@ -189,10 +189,10 @@ fn a_run_that_was_cut_short_says_why_and_what_next() {
     view.text = "I got as far as the parser.".into();
     let mut all = String::new();
     for outcome in [
-        Outcome::Limit { limit: LimitKind::Steps { max: 50 } },
-        Outcome::Limit { limit: LimitKind::Time { seconds: 1800 } },
-        Outcome::Limit { limit: LimitKind::Cost { max_milli_usd: 2_000 } },
-        Outcome::Limit { limit: LimitKind::DailyCost { max_milli_usd: 50_125 } },
+        Outcome::Limit { limit: LimitKind::Steps { max: 50 }, reckoning: None },
+        Outcome::Limit { limit: LimitKind::Time { seconds: 1800 }, reckoning: None },
+        Outcome::Limit { limit: LimitKind::Cost { max_milli_usd: 2_000 }, reckoning: None },
+        Outcome::Limit { limit: LimitKind::DailyCost { max_milli_usd: 50_125 }, reckoning: None },
         Outcome::Stopped { by: "alice".into() },
         Outcome::Failed {
             reason: "The model `openai/gpt-4.1` refused the key: 401.\nCheck `OPENAI_API_KEY`. cc @bob <b>".into(),

@@ -61,7 +61,7 @@ pub(super) fn create_body(config: &DaytonaConfig, name: String, spec: &SandboxSp
             (body.cpu, body.memory, body.disk) = (Some(*cpus), Some(*memory_gib), Some(*disk_gib));
         }
     }
-    match &config.network {
+    match spec.network.as_ref().unwrap_or(&config.network) {
         Network::None => body.network_block_all = Some(true),
         Network::Allow(hosts) => body.domain_allow_list = Some(hosts.join(",")),
         // What the organisation's plan gives; a sandbox cannot widen it.

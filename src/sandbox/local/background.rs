@@ -62,7 +62,7 @@ impl LocalSandbox {
         let sandbox = self.clone();
         let network = blocking(move || {
             let config = &sandbox.shared.config;
-            let make = || Network::make(&config.helper, sandbox.files.outside, config.network.proxy(&sandbox.id.0));
+            let make = || Network::make(&config.helper, sandbox.files.outside, sandbox.policy.proxy(&sandbox.id.0));
             sandbox.shared.processes.network_or(&sandbox.id, make)
         });
         let network = match network.await {

@@ -19,6 +19,7 @@ use super::program::{self, CodeFile, Prepared};
 use super::shared_network::Network;
 use super::{LayerName, RECORD, Record, Shared, blocking, host, is_directory_name, make_private_directory};
 use crate::sandbox::language::NodeVersion;
+use crate::sandbox::proxy::Policy;
 use crate::sandbox::typescript;
 use crate::sandbox::{
     Command, Exec, Executed, FileInfo, LANGUAGE_LABEL, Language, Offsets, Preview, ProcessReport, Sandbox, SandboxError,
@@ -33,6 +34,8 @@ pub(super) struct LocalSandbox {
     pub(super) files: Files,
     language: Language,
     env: BTreeMap<String, String>,
+    /// What it may reach.
+    pub(super) policy: Policy,
 }
 
 impl LocalSandbox {
@@ -43,7 +46,11 @@ impl LocalSandbox {
             let path = directory.join(RECORD);
             match std::fs::read(&path) {
                 Ok(json) => match serde_json::from_slice::<Record>(&json)? {
-                    known if known.thread == record.thread => Ok(known),
+                    known if known.thread == record.thread => {
+                        let known = Record { network: record.network.clone(), ..known };
+                        write_record(&directory, &known)?;
+                        Ok(known)
+                    }
                     _ => Err(std::io::Error::other("this name belongs to another conversation; choose another name")),
                 },
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
@@ -80,17 +87,36 @@ impl LocalSandbox {
         Self::with_record(shared, id, record)
     }
 
+    /// Changes what a sandbox may reach, for whoever opens it from now on.
+    pub(super) fn restrict(shared: &Shared, id: &SandboxId, network: Option<String>) -> Result<(), SandboxError> {
+        let directory = shared.config.root.join(&id.0);
+        let change = || -> std::io::Result<()> {
+            let mut record: Record = serde_json::from_slice(&std::fs::read(directory.join(RECORD))?)?;
+            if record.network == network {
+                return Ok(());
+            }
+            record.network = network;
+            write_record(&directory, &record)
+        };
+        match change() {
+            // Whoever finds it next says so.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            changed => changed.map_err(|error| SandboxError::Unavailable(format!("{id}: {error}"))),
+        }
+    }
+
     fn with_record(shared: Arc<Shared>, id: SandboxId, record: Record) -> Result<Self, SandboxError> {
         let outside = host::outside_ids(&id.0);
         let files = Files { directory: shared.config.root.join(&id.0), outside };
         files.prepare().map_err(|error| SandboxError::Unavailable(format!("{id}: {error}")))?;
         let language = record.labels.get(LANGUAGE_LABEL).and_then(|name| name.parse().ok()).unwrap_or_default();
         let mut env = BTreeMap::new();
-        if shared.config.network.is_open() {
+        let policy = policy(&shared, record.network.as_deref());
+        if policy.is_open() {
             env.extend(network::environment());
         }
         env.extend(record.env);
-        Ok(Self { id, shared, files, language, env })
+        Ok(Self { id, shared, files, language, env, policy })
     }
 
     /// Runs without looking at the version of Node when `node` is given.
@@ -103,7 +129,7 @@ impl LocalSandbox {
         // A server that was started here is reached on 127.0.0.1.
         let network = self.shared.processes.network(&self.id);
         let ready = self.prepare(exec, node, if network.is_some() { Wires::Shared } else { Wires::Own }).await?;
-        let proxy = if network.is_some() { None } else { self.shared.config.network.proxy(&self.id.0) };
+        let proxy = if network.is_some() { None } else { self.policy.proxy(&self.id.0) };
         let bounds = Bounds { timeout: exec.timeout, cancel, ask: None, proxy };
         let job = ready.job(&self.shared.config.helper, network.as_deref());
         let finished = exec::run(job, bounds, exec.output_limit, exec.listener.as_ref()).await;
@@ -160,7 +186,7 @@ impl LocalSandbox {
             cgroups: cgroups.directories().to_vec(),
             limits,
             egress: match wires {
-                _ if !self.shared.config.network.is_open() => Egress::None,
+                _ if !self.policy.is_open() => Egress::None,
                 Wires::Own => Egress::Opened,
                 Wires::Shared => Egress::Shared,
             },
@@ -194,6 +220,14 @@ impl LocalSandbox {
         let files = self.files.clone();
         blocking(move || work(&files)).await
     }
+}
+
+/// What the service lets through, narrowed to what a record says. What cannot be read any more reaches nothing.
+fn policy(shared: &Shared, recorded: Option<&str>) -> Policy {
+    let ours = &shared.config.network;
+    let Some(recorded) = recorded else { return ours.clone() };
+    let egress = crate::settings::Network::parse(recorded).ok().and_then(|network| network.egress().ok()).unwrap_or_default();
+    ours.with_egress(egress)
 }
 
 /// Whose network a command runs in.

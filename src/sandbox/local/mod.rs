@@ -91,6 +91,7 @@ use super::language::NodeVersion;
 use super::proxy::Policy;
 use super::{Exec, Listed, Provider, Sandbox, SandboxError, SandboxId, SandboxSpec, Surroundings};
 use crate::id::ThreadId;
+use crate::settings::Network;
 
 /// How local sandboxes are made.
 #[derive(Clone, Debug)]
@@ -136,6 +137,16 @@ struct Record {
     thread: Option<ThreadId>,
     labels: BTreeMap<String, String>,
     env: BTreeMap<String, String>,
+    /// What it may reach, as it is written in settings, where that is less than what the service's proxy lets through.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    network: Option<String>,
+}
+
+impl Record {
+    fn of(spec: SandboxSpec) -> Self {
+        let network = spec.network.map(|network| network.to_string());
+        Self { thread: spec.thread, labels: spec.labels, env: spec.env, network }
+    }
 }
 
 const RECORD: &str = "sandbox.json";
@@ -186,7 +197,7 @@ impl LocalProvider {
 
     async fn open(&self, spec: SandboxSpec) -> Result<LocalSandbox, SandboxError> {
         let name = directory_name(&spec);
-        let record = Record { thread: spec.thread, labels: spec.labels, env: spec.env };
+        let record = Record::of(spec);
         let shared = Arc::clone(&self.shared);
         blocking(move || LocalSandbox::create(shared, name, record)).await
     }
@@ -232,9 +243,14 @@ impl Provider for LocalProvider {
     }
 
     async fn adopt(&self, id: &SandboxId, spec: SandboxSpec) -> Result<Arc<dyn Sandbox>, SandboxError> {
-        let record = Record { thread: spec.thread, labels: spec.labels, env: spec.env };
+        let record = Record::of(spec);
         let (shared, id) = (Arc::clone(&self.shared), id.clone());
         Ok(Arc::new(blocking(move || LocalSandbox::adopt(shared, id, record)).await?))
+    }
+
+    async fn restrict(&self, id: &SandboxId, network: Option<&Network>) -> Result<(), SandboxError> {
+        let (shared, id, network) = (Arc::clone(&self.shared), id.clone(), network.map(ToString::to_string));
+        blocking(move || LocalSandbox::restrict(&shared, &id, network)).await
     }
 
     async fn labelled(&self, labels: &BTreeMap<String, String>, limit: usize) -> Result<Vec<Listed>, SandboxError> {

@@ -68,6 +68,11 @@ impl Policy {
         Self { egress: Arc::new(egress), resolver: Resolver::system(), quota: Quota::default(), places }
     }
 
+    /// The same for sandboxes that may reach something else; the connections are counted together.
+    pub fn with_egress(&self, egress: Egress) -> Self {
+        Self { egress: Arc::new(egress), ..self.clone() }
+    }
+
     /// The same with another resolver.
     pub fn with_resolver(self, resolver: Resolver) -> Self {
         Self { resolver, ..self }

@@ -61,6 +61,8 @@ pub struct World {
     last_id: i64,
     pub(super) users: BTreeMap<String, User>,
     pub(super) members: BTreeSet<(String, String)>,
+    /// Organisation, team and login, in lower case.
+    pub(super) teams: BTreeSet<(String, String, String)>,
     pub(super) repositories: BTreeMap<i64, Repository>,
     pub(super) installations: BTreeMap<i64, Installation>,
     pub(super) issues: BTreeMap<Key, Issue>,
@@ -283,6 +285,7 @@ impl World {
             last_id: 1_000_000,
             users: BTreeMap::new(),
             members: BTreeSet::new(),
+            teams: BTreeSet::new(),
             repositories: BTreeMap::new(),
             installations: BTreeMap::new(),
             issues: BTreeMap::new(),
