@@ -85,13 +85,6 @@ impl GithubStandin {
         });
     }
 
-    /// Puts a person into a team of an organisation, and so into the organisation.
-    pub fn add_to_team(&self, organization: &str, team: &str, login: &str) {
-        self.add_member(organization, login);
-        let key = (organization.to_lowercase(), team.to_lowercase(), login.to_lowercase());
-        self.shared.with(|world| world.teams.insert(key));
-    }
-
     /// How many installation tokens work now.
     pub fn tokens(&self) -> usize {
         let now = self.shared.clock.now();

@@ -45,7 +45,6 @@ fn routes() -> Router<Arc<Shared>> {
         .route("/meta", get(people::meta))
         .route("/installation/token", axum::routing::delete(people::revoke))
         .route("/orgs/{org}/members/{login}", get(people::member))
-        .route("/orgs/{org}/teams/{team}/memberships/{login}", get(people::team_member))
         .route("/rate_limit", get(people::rate_limit))
         .route("/user", get(people::myself))
         .route("/users/{login}", get(people::user))

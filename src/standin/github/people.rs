@@ -211,25 +211,6 @@ pub(super) async fn member(
     if known { Ok(StatusCode::NO_CONTENT) } else { Err(Refuse::not_found()) }
 }
 
-pub(super) async fn team_member(
-    (State(shared), Extension(actor)): Asked,
-    Path((org, team, login)): Path<(String, String, String)>,
-) -> Answer {
-    match &actor {
-        Actor::Installation(grant) if !grant.account.eq_ignore_ascii_case(&org) || !grant.holds("members", Level::Read) => {
-            return Err(Refuse::not_accessible("members=read"));
-        }
-        Actor::Installation(_) | Actor::User(_) => {}
-        Actor::App | Actor::Nobody => return Err(Refuse::unauthorized("Requires authentication")),
-    }
-    let key = (org.to_lowercase(), team.to_lowercase(), login.to_lowercase());
-    let url = format!("{}/orgs/{org}/teams/{team}/memberships/{login}", shared.api());
-    match shared.with(|world| world.teams.contains(&key)) {
-        true => Ok(Json(json!({"url": url, "role": "member", "state": "active"}))),
-        false => Err(Refuse::not_found()),
-    }
-}
-
 /// An installation gives the token back it asks with.
 pub(super) async fn revoke((State(shared), Extension(actor)): Asked, headers: HeaderMap) -> Result<StatusCode, Refuse> {
     let Actor::Installation(_) = actor else { return Err(Refuse::unauthorized("Requires authentication")) };

@@ -72,8 +72,6 @@ pub struct World {
     pub(super) comments: BTreeMap<i64, Comment>,
     pub(super) conversations: BTreeMap<Key, Vec<i64>>,
     pub(super) reactions: BTreeMap<Target, Vec<Reaction>>,
-    /// Organisation, team and member, in small letters.
-    pub(super) teams: BTreeSet<(String, String, String)>,
     pub(super) review: Reviews,
     pub(super) checks: Checks,
     /// Why comments on issues were folded away.
@@ -294,7 +292,6 @@ impl World {
             comments: BTreeMap::new(),
             conversations: BTreeMap::new(),
             reactions: BTreeMap::new(),
-            teams: BTreeSet::new(),
             review: Reviews::default(),
             checks: Checks::default(),
             minimized: BTreeMap::new(),
