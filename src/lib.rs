@@ -13,6 +13,9 @@
 //! 6. [`reply`] says what happened: run events become the live comment and then the answer, each a post with a key, so that
 //!    it happens once in effect however often the code runs. Files that belong to an answer are an [`attachment`] each.
 //!
+//! What needs a yes first (a plan, the words of somebody without permission, workflow files, money) is an [`approval`]: bound to a digest
+//! of exactly what was shown, given by words or a reaction, counted once.
+//!
 //! Imports point one way: surfaces → intake → jobs; jobs → agent → model, sandbox, memory, thread; reply → github. Only [`app`]
 //! sees everything. SQL stands in the `store.rs` beside the feature that owns the table.
 //!
@@ -22,6 +25,7 @@
 
 pub mod agent;
 pub mod app;
+pub mod approval;
 pub mod attachment;
 pub mod cli;
 pub mod clock;
