@@ -156,6 +156,23 @@ pub enum Asks {
         /// Its name.
         name: String,
     },
+    /// Somebody pressed a reaction on a comment of ours that waits for one.
+    Reaction {
+        /// The surface's number of that comment.
+        comment: i64,
+        /// Which.
+        button: Button,
+    },
+}
+
+/// A reaction that means something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Button {
+    /// 👍: go ahead.
+    Yes,
+    /// 👎: do not, or no more.
+    No,
 }
 
 impl Asks {
@@ -163,7 +180,7 @@ impl Asks {
     pub fn is_automatic(&self) -> bool {
         match self {
             Self::Words | Self::Label | Self::ReviewRequest => false,
-            Self::Pushed | Self::CheckFailed { .. } => true,
+            Self::Pushed | Self::CheckFailed { .. } | Self::Reaction { .. } => true,
         }
     }
 }

@@ -246,8 +246,12 @@ async fn publish(services: &Services, taken: &Taken, record: &Record) -> Result<
         posted => drop(posted?),
     }
     let reaction = match record.outcome {
-        Outcome::Answered => Reaction::Rocket,
-        Outcome::Limit { .. } | Outcome::Stopped { .. } | Outcome::Failed { .. } => Reaction::Confused,
+        Outcome::Answered | Outcome::NeedsApproval => Reaction::Rocket,
+        Outcome::NeedsAnswer { .. }
+        | Outcome::Withdrawn { .. }
+        | Outcome::Limit { .. }
+        | Outcome::Stopped { .. }
+        | Outcome::Failed { .. } => Reaction::Confused,
     };
     // The answer is there; a reaction that does not work is not worth doing all of it again.
     if let Err(error) = services.poster.react(&taken.request, reaction).await {
@@ -262,7 +266,12 @@ fn rejected(view: &AnswerView) -> AnswerView {
         "GitHub rejected the text of the answer. The answer itself is kept, and I know it when you ask me to say it differently.";
     let report = match &view.outcome {
         Outcome::Failed { report, .. } => report.clone(),
-        Outcome::Answered | Outcome::Limit { .. } | Outcome::Stopped { .. } => String::from("answer rejected"),
+        Outcome::Answered
+        | Outcome::NeedsApproval
+        | Outcome::NeedsAnswer { .. }
+        | Outcome::Withdrawn { .. }
+        | Outcome::Limit { .. }
+        | Outcome::Stopped { .. } => String::from("answer rejected"),
     };
     AnswerView {
         outcome: Outcome::Failed { reason: reason.to_owned(), report },
@@ -299,6 +308,7 @@ fn view(taken: &Taken, record: &Record, public_url: &Url) -> AnswerView {
             | RunEvent::Started { .. }
             | RunEvent::Answered { .. }
             | RunEvent::Printed { .. }
+            | RunEvent::Asked { .. }
             | RunEvent::Joined { .. } => {}
         }
     }
