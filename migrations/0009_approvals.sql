@@ -28,6 +28,8 @@ create table approvals (
     decided_inbox   uuid,
     -- False while the comment does not say yet how it ended.
     told            boolean not null default false,
+    -- Who asked, by the surface's number, for what one person may ask for.
+    asker_id        bigint,
     -- Somebody may have changed what it covers; to be looked at.
     suspect         boolean not null default false,
     asked_at        timestamptz not null,
@@ -37,6 +39,7 @@ create table approvals (
 create index approvals_thread on approvals (thread_id, asked_at);
 create index approvals_waiting on approvals (expires_at) where state = 'waiting';
 create index approvals_untold on approvals (asked_at) where state <> 'waiting' and not told;
+create index approvals_asker on approvals (asker_id, asked_at) where kind = 'outsider';
 create index approvals_post on approvals (post_key);
 
 -- The approval that let a run begin.
@@ -47,3 +50,8 @@ create index runs_approval on runs (approval_id) where approval_id is not null;
 alter table posts add column look_at timestamptz;
 alter table posts add column looked_etag text;
 create index posts_look on posts (look_at) where look_at is not null;
+
+-- The place in line that people were shown last, and the reaction that a finished run still owes its trigger.
+alter table runs add column shown_position integer;
+alter table runs add column owes_reaction text check (owes_reaction in ('rocket', 'confused'));
+create index runs_owing on runs (id) where owes_reaction is not null;

@@ -83,6 +83,31 @@ pub fn opening(request: &Request, ask: &str, comments: &[Comment]) -> Message {
     Message::text(Role::User, parts.join("\n\n"))
 }
 
+/// The instruction of a run that plans. `ask` is what to plan; empty means the conversation.
+pub fn plan(ask: &str) -> String {
+    let what = match ask.trim() {
+        "" => "what this conversation plainly asks for",
+        _ => "the following",
+    };
+    format!(
+        "Propose a plan for {what}. Change nothing: your tools only look. Your last message is the plan itself and nothing else, because \
+         exactly those words are carried out once somebody approves them: numbered steps, the files they touch, how the result will be \
+         verified, and what could go wrong. Leave no decision open that you can make by looking.\n\n{}",
+        ask.trim()
+    )
+    .trim_end()
+    .to_owned()
+}
+
+/// The instruction of a run that carries out an approved plan.
+pub fn carry_out(plan: &str) -> String {
+    format!(
+        "The plan below was approved, word by word. Carry out exactly this plan and nothing beyond it. Where a step proves impossible or \
+         would need something that is not in it, stop there and say so.\n\n{}",
+        plan.trim()
+    )
+}
+
 /// A later message of a person that joins a running or new run: their words, attributed.
 pub fn follow_up(author: &Author, ask: &str) -> Message {
     spoken(&author.login, ask)

@@ -116,6 +116,8 @@ struct Which<'a> {
     key: Option<&'a str>,
     thread: Option<ThreadId>,
     comment: Option<i64>,
+    run: Option<RunId>,
+    inbox: Option<InboxId>,
     waiting: bool,
     untold: bool,
 }
@@ -133,6 +135,8 @@ async fn read(pool: &PgPool, which: Which<'_>) -> Result<Vec<Approval>, sqlx::Er
         where ($1::uuid is null or a.id = $1) and ($2::text is null or a.key = $2) and ($3::uuid is null or a.thread_id = $3)
           and ($4::text is null or p.external_id = $4) and (not $5 or a.state = 'waiting')
           and (not $6 or (a.state <> 'waiting' and not a.told))
+          and ($8::uuid is null or a.id = (select approval_id from runs where runs.id = $8))
+          and ($9::uuid is null or a.decided_inbox = $9)
         order by a.asked_at, a.id limit $7
         "#,
         which.id as Option<ApprovalId>,
@@ -142,6 +146,8 @@ async fn read(pool: &PgPool, which: Which<'_>) -> Result<Vec<Approval>, sqlx::Er
         which.waiting,
         which.untold,
         MOST,
+        which.run as Option<RunId>,
+        which.inbox as Option<InboxId>,
     )
     .fetch_all(pool)
     .await?;
@@ -157,8 +163,8 @@ pub async fn ask(pool: &PgPool, ask: Ask<'_>, now: DateTime<Utc>) -> Result<Appr
     sqlx::query!(
         r#"
         with asked as (
-            insert into approvals (id, key, thread_id, kind, run_id, covers, digest, continues, asked_at, expires_at)
-            values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+            insert into approvals (id, key, thread_id, kind, run_id, covers, digest, continues, asked_at, expires_at, asker_id)
+            values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $12)
             on conflict (key) do nothing
             returning id, thread_id, kind
         )
@@ -176,6 +182,7 @@ pub async fn ask(pool: &PgPool, ask: Ask<'_>, now: DateTime<Utc>) -> Result<Appr
         now,
         ask.expires_at,
         ask.kind.is_one_at_a_time(),
+        ask.continues.map(|continues| continues.request.author.id),
     )
     .execute(pool)
     .await?;
@@ -231,6 +238,39 @@ pub async fn get(pool: &PgPool, id: ApprovalId) -> Result<Option<Approval>, sqlx
     Ok(read(pool, Which { id: Some(id), ..Which::default() }).await?.pop())
 }
 
+/// The approval that let a run begin; none when it needed none.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn of_run(pool: &PgPool, run: RunId) -> Result<Option<Approval>, sqlx::Error> {
+    Ok(read(pool, Which { run: Some(run), ..Which::default() }).await?.pop())
+}
+
+/// The approval that a request has decided.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn decided_with(pool: &PgPool, inbox: InboxId) -> Result<Option<Approval>, sqlx::Error> {
+    Ok(read(pool, Which { inbox: Some(inbox), ..Which::default() }).await?.pop())
+}
+
+/// The newest approval of a thread, whatever became of it.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn newest(pool: &PgPool, thread: ThreadId) -> Result<Option<Approval>, sqlx::Error> {
+    let id = sqlx::query_scalar!(
+        r#"select id as "id: ApprovalId" from approvals where thread_id = $1 order by asked_at desc, id desc limit 1"#,
+        thread as ThreadId,
+    )
+    .fetch_optional(pool)
+    .await?;
+    match id {
+        Some(id) => get(pool, id).await,
+        None => Ok(None),
+    }
+}
+
 /// What is shown in a comment of ours in a thread; the newest, where there are several.
 ///
 /// # Errors
@@ -262,6 +302,76 @@ pub async fn told(pool: &PgPool, id: ApprovalId) -> Result<(), sqlx::Error> {
 /// When the database does not answer.
 pub async fn state(pool: &PgPool, key: &str) -> Result<Option<State>, sqlx::Error> {
     sqlx::query_scalar!(r#"select state as "state: State" from approvals where key = $1"#, key).fetch_optional(pool).await
+}
+
+/// What somebody without permission has asked for lately.
+#[derive(Clone, Copy, Debug)]
+pub struct OutsiderUse {
+    /// Requests in this thread since `hour` that are not void.
+    pub in_thread: i64,
+    /// All of them in this thread since `hour`.
+    pub all_in_thread: i64,
+    /// Requests anywhere since `day`.
+    pub anywhere: i64,
+}
+
+/// What a person without permission has asked for in this thread since `hour`, and anywhere since `day`.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn outsider_use(
+    pool: &PgPool,
+    person: i64,
+    thread: ThreadId,
+    hour: DateTime<Utc>,
+    day: DateTime<Utc>,
+) -> Result<OutsiderUse, sqlx::Error> {
+    sqlx::query_as!(
+        OutsiderUse,
+        r#"
+        select count(*) filter (where thread_id = $2 and asked_at > $3 and state <> 'void') as "in_thread!",
+               count(*) filter (where thread_id = $2 and asked_at > $3) as "all_in_thread!", count(*) as "anywhere!"
+        from approvals where kind = 'outsider' and asker_id = $1 and asked_at > $4
+        "#,
+        person,
+        thread as ThreadId,
+        hour,
+        day,
+    )
+    .fetch_one(pool)
+    .await
+}
+
+/// What a message that was edited or deleted may be covered by is looked at soon; the notification is only a hint.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn suspect(pool: &PgPool, surface: &str, key: &str, now: DateTime<Utc>) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        r#"
+        with suspected as (
+            update approvals a set suspect = true from surfaces s
+            where s.surface = $1 and s.key = $2 and a.thread_id = s.thread_id and a.state = 'waiting' and a.kind = 'outsider'
+            returning a.post_key
+        )
+        update posts set look_at = $3 from suspected where posts.key = suspected.post_key
+        "#,
+        surface,
+        key,
+        now,
+    )
+    .execute(pool)
+    .await?;
+    Ok(())
+}
+
+/// What was suspected was looked at.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn cleared(pool: &PgPool, id: ApprovalId) -> Result<(), sqlx::Error> {
+    sqlx::query!("update approvals set suspect = false where id = $1", id as ApprovalId).execute(pool).await?;
+    Ok(())
 }
 
 /// Who decides, and with which request.

@@ -81,6 +81,12 @@ impl Wire {
     }
 }
 
+impl Comment {
+    pub(super) fn read(answer: &Answer, us: &Identity) -> Result<Self, GithubError> {
+        Ok(answer.json::<Wire>(Effect::None)?.into_comment(us))
+    }
+}
+
 #[derive(Deserialize)]
 struct Created {
     id: i64,

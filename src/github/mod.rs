@@ -20,6 +20,7 @@ mod reaction;
 mod repository;
 mod repository_file;
 mod verify;
+mod watch;
 
 pub use archive::{ArchiveError, Archives, LARGEST_ARCHIVE};
 pub use client::{CALL_TIMEOUT, Github};
@@ -35,6 +36,7 @@ pub use repository_file::{
     RepositoryFile, SandboxSection, TriggersSection,
 };
 pub use verify::{Check, Problem};
+pub use watch::{Elsewhere, Given};
 
 use crate::intake::Place;
 

@@ -7,12 +7,13 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-use super::{Services, hands};
+use super::{Services, approvals, hands, reactions};
 use crate::agent::sandboxes::{SandboxesOf, ThreadSandboxes};
 use crate::agent::store::{self, Record, Renewed, Taken};
 use crate::agent::{Halt, Run, RunEvent, RunState, Snapshot, Task, prompt};
 use crate::attachment;
 use crate::github::{Comment, GithubError, Reaction, RepoRef};
+use crate::id::ThreadId;
 use crate::intake::Place;
 use crate::memory::history;
 use crate::model::Message;
@@ -48,6 +49,23 @@ async fn take_runs(services: &Services) -> Result<(), Failure> {
         hold(services, &taken).await?;
     }
     Ok(())
+}
+
+/// Ends a run of the thread that was stopped before a worker took it, without waiting for a free slot: no work is left in it.
+pub(super) async fn end_stopped(services: &Services, thread: ThreadId) {
+    let taken = store::take_stopped(&services.pool, &services.holder, LEASE, services.clock.now(), thread).await;
+    let ended = match taken {
+        Ok(Some(taken)) => hold(services, &taken).await,
+        Ok(None) => return,
+        Err(error) => Err(error.into()),
+    };
+    if let Err(error) = ended {
+        // Whoever takes it next ends it.
+        tracing::info!(thread.id = %thread, %error, "a stopped run is not ended yet");
+    }
+    if let Err(error) = services.ring_for_a_run().await {
+        tracing::info!(%error, "nobody was told that a run may wait");
+    }
 }
 
 /// Why a worker put a run down.
@@ -130,6 +148,9 @@ async fn execute(services: &Services, taken: &Taken) -> Result<Outcome, Failure>
     if taken.attempt > MAX_ATTEMPTS {
         return Ok(run.give_up(MAX_ATTEMPTS).await?);
     }
+    if let Some(why) = approvals::withdrawn(services, taken).await? {
+        return Ok(run.withdraw(why).await?);
+    }
     let place = taken.request.place.clone();
     let live = LiveComment::follow(services.poster.clone(), taken.thread, taken.id, place, views);
     let outcome = tokio::select! {
@@ -160,10 +181,13 @@ fn sandboxes(services: &Services, taken: &Taken, stop: CancellationToken) -> Thr
 
 async fn begin(services: &Services, taken: &Taken) -> Snapshot {
     let opening = match &taken.task {
-        Task::Ask { text } | Task::Review { text } | Task::Land { text } | Task::Plan { text } => {
+        Task::Ask { text } | Task::Review { text } | Task::Land { text } => {
             prompt::opening(&taken.request, text, &surroundings(services, taken).await)
         }
-        Task::CarryOut { plan } => prompt::opening(&taken.request, plan, &surroundings(services, taken).await),
+        Task::Plan { text } => prompt::opening(&taken.request, &prompt::plan(text), &surroundings(services, taken).await),
+        Task::CarryOut { plan } => {
+            prompt::opening(&taken.request, &prompt::carry_out(plan), &surroundings(services, taken).await)
+        }
         Task::Undo => prompt::opening(&taken.request, "Take the changes of your last run back.", &[]),
         Task::Code { .. } => Message::text(crate::model::Role::User, taken.request.text.as_str()),
     };
@@ -237,8 +261,13 @@ async fn publish(services: &Services, taken: &Taken, record: &Record) -> Result<
     };
     let mut view = view(taken, record, &services.settings.public_url);
     services.poster.redactor().answer(&mut view);
-    let body = answer(&view, &key, &allowed_mentions(&taken.request));
-    match services.poster.comment(&post, &body).await {
+    let posted = match &record.outcome {
+        Outcome::NeedsApproval if matches!(taken.task, Task::Plan { .. }) => {
+            approvals::show_plan(services, taken, &view, &post).await
+        }
+        _ => services.poster.comment(&post, &answer(&view, &key, &allowed_mentions(&taken.request))).await,
+    };
+    match posted {
         Err(PostError::Github(GithubError::Invalid(why))) => {
             tracing::error!(run.id = %taken.id, why, "the answer was rejected; only that is said");
             services.poster.comment(&post, &answer(&rejected(&view), &key, &[])).await?;
@@ -255,7 +284,10 @@ async fn publish(services: &Services, taken: &Taken, record: &Record) -> Result<
     };
     // The answer is there; a reaction that does not work is not worth doing all of it again.
     if let Err(error) = services.poster.react(&taken.request, reaction).await {
-        tracing::info!(run.id = %taken.id, %error, "no reaction to the trigger");
+        tracing::info!(run.id = %taken.id, %error, "no reaction to the trigger yet");
+        if later(&error, 0, services.clock.now()).is_some() {
+            reactions::owe(&services.pool, taken.id, reaction).await?;
+        }
     }
     Ok(())
 }

@@ -69,6 +69,8 @@ pub struct Bells {
     pub gate: Bell,
     /// For runs to be worked on.
     pub runs: Bell,
+    /// For reactions to be looked for.
+    pub reactions: Bell,
 }
 
 impl Services {

@@ -29,6 +29,7 @@ pub(super) async fn keep_sweeping(services: Services) {
         // Whoever wakes looks for what is due in nobody's hands, whichever process left it behind.
         services.bells.gate.ring();
         services.bells.runs.ring();
+        services.bells.reactions.ring();
         if cleaned.is_due() {
             clean(&services).await;
         }

@@ -22,7 +22,7 @@ mod store;
 mod view;
 
 pub use answer::answer;
-pub use cards::{Activity, Card, Needed, Scope, card};
+pub use cards::{Activity, ApprovalNote, Card, Needed, Scope, approval_body, card, outsider, plan};
 pub use live::live;
 pub use live_comment::{LiveComment, answer_key};
 pub use post::{CommentPost, PostError, Poster, allowed_mentions};

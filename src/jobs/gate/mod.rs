@@ -4,8 +4,13 @@
 //! comment) or says why not, and turns a row into a run, a message that joins a run, or the effect of a command. A row that
 //! cannot be handled now waits, and those behind it in its thread wait with it; one that never works is given up.
 
+mod approve;
 mod dispatch;
+mod link;
+mod outsider;
+mod status;
 mod store;
+mod words;
 
 use std::time::Duration;
 
