@@ -86,8 +86,8 @@ impl Github {
     /// # Errors
     /// As the calls; `NotFound` when the comment was deleted.
     pub async fn reactions(&self, repo: &RepoRef, comment: CommentId, content: &str) -> Result<Vec<Given>, GithubError> {
-        let content = paging::encode(content);
-        let path = format!("{}/issues/comments/{}/reactions?content={content}&per_page=100", repo.path()?, comment.0);
+        let wanted = paging::encode(content);
+        let path = format!("{}/issues/comments/{}/reactions?content={wanted}&per_page=100", repo.path()?, comment.0);
         let operation = async {
             let (mut found, mut next) = (Vec::new(), Some(path));
             for _ in 0..MOST_PAGES {
@@ -96,6 +96,7 @@ impl Github {
                 found.extend(answer.json::<Vec<Wire>>(Effect::None)?.into_iter().map(Given::from));
                 next = self.link(&answer, "next");
             }
+            found.retain(|given: &Given| given.content == content);
             Ok(found)
         };
         self.within(Effect::None, operation).await

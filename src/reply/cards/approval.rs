@@ -110,7 +110,72 @@ mod tests {
             text(&note(Kind::Plan, State::Replaced)),
             text(&note(Kind::Plan, State::Expired)),
         ];
-        insta::assert_snapshot!(all.join("\n\n---\n\n").replace('\u{200b}', "·"), @"");
+        insta::assert_snapshot!(all.join("\n\n---\n\n").replace('\u{200b}', "·"), @r"
+        1. Do it.
+
+        > [!IMPORTANT]
+        > **Nothing has changed yet.** When somebody with permission says yes, I carry out exactly this plan.
+        >
+        > Yes: 👍 on this comment, or `@threadbox approve 0123456789`. No: 👎. Open until 30 November.
+
+        <!-- threadbox:post=run-1 -->
+
+        ---
+
+        **eve asks:**
+
+        ````text
+        @threadbox hi
+        ```
+        <!-- hidden -->
+        ````
+
+        > [!IMPORTANT]
+        > **Nothing was run.** eve may not start runs here. When somebody with write permission says yes, I work on exactly this text, in a sandbox: I answer here, and nothing of it is committed, pushed or opened. An edit of the message, or a new commit, makes this void.
+        >
+        > Yes: 👍 on this comment, or `@threadbox approve 0123456789`. No: 👎. Open until 30 November.
+
+        <!-- threadbox:post=card-1 -->
+
+        ---
+
+        > [!IMPORTANT]
+        > **Nothing has landed yet.** This changes files that GitHub runs by itself. When somebody with write permission says yes, exactly this lands.
+        >
+        > Yes: 👍 on this comment, or `@threadbox approve 0123456789`. No: 👎. Open until 30 November.
+
+        ---
+
+        > [!IMPORTANT]
+        > **I have stopped here.** What was reached is kept. When somebody with write permission says yes, I go on within what is named above.
+        >
+        > Yes: 👍 on this comment, or `@threadbox approve 0123456789`. No: 👎. Open until 30 November.
+
+        ---
+
+        > [!NOTE]
+        > **Approved by maya**, exactly as it stands above (`0123456789`).
+
+        ---
+
+        > [!NOTE]
+        > **Declined by maya.** Nothing of it was run.
+
+        ---
+
+        > [!WARNING]
+        > **No longer open.** The message was edited. Nothing of it was run.
+
+        ---
+
+        > [!NOTE]
+        > **No longer open:** a newer one has taken its place.
+
+        ---
+
+        > [!NOTE]
+        > **No longer open:** nobody decided in time. Nothing of it was run.
+        ");
     }
 
     #[test]

@@ -108,6 +108,12 @@ fn everything_we_say_in_short() {
 
     Working for 1 min 15 s, 3 steps so far. Now: Running the tests. 2 requests wait behind it.
 
+    This waits for a yes:
+
+    - the plan 0123456789
+
+    <sub>model openai/gpt-4.1 · $1.50 of $50.00 spent today</sub>
+
     <sub>[run](https://bot.example/runs/1)</sub>
 
     ---
@@ -165,6 +171,41 @@ fn everything_we_say_in_short() {
     ---
 
     Noted. It joins the current run.
+
+    ---
+
+    Nothing waits for a yes here.
+
+    ---
+
+    Nothing waits for a yes here. The last plan was approved by maya.
+
+    ---
+
+    Several things wait for a yes here, so I need to know which. Nothing was run. Press 👍 on the comment you mean, or write:
+
+    - `@threadbox approve 0123456789` for the plan
+    - `@threadbox approve abcdef0123` for what eve asks
+
+    ---
+
+    That was not approved, and nothing was run. The comment with it was edited. Ask for it again.
+
+    ---
+
+    eve may not start runs here, and the request is too long to be shown to somebody who could approve it. Nothing was run. Say it in fewer words.
+
+    ---
+
+    `review` is for pull requests, and this is an issue. Nothing was run. Mention me in the pull request, or say what you want in your own words.
+
+    ---
+
+    acme/rocket\#7 and this conversation are one now: what is said there I know here, and the other way round. I answer where I am asked.
+
+    ---
+
+    Nothing was linked. Discord is not connected in this version.
     "#);
 }
 

@@ -21,6 +21,7 @@ mod graphql;
 mod issues;
 mod look;
 mod people;
+mod press;
 mod pulls;
 mod record;
 mod refuse;

@@ -224,6 +224,7 @@ impl Bot {
         self.sql(
             "update inbox set next_try_at = now() - interval '1 second' where state = 'new';
              update runs set next_try_at = now() - interval '1 second' where state <> 'posted';
+             update posts set look_at = now() - interval '1 hour' where look_at is not null;
              update jobs._private_jobs set run_at = now() where run_at > now() and attempts = 0;
              select jobs.add_job('wake_thread', json_build_object('thread_id', id)) from threads;
              select jobs.add_job('run_thread', json_build_object('thread_id', id)) from threads;",
