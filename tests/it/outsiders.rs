@@ -155,6 +155,7 @@ async fn whatever_the_order_of_edit_and_yes_only_the_shown_text_ever_runs() {
 #[tokio::test]
 async fn new_commits_make_it_void() {
     let bot = Bot::start().await;
+    bot.github.push(REPOSITORY, "Begin", &[("a.txt", Node::from("zero"))]).unwrap();
     let pull = bot.github.open_pull_request(REPOSITORY, "eve", "Change", "A change.").unwrap();
     let at = SystemClock.now();
     bot.github.push_to_pull_request(&pull, &[("a.txt", Node::from("one"))], at).unwrap();

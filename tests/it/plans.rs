@@ -117,6 +117,7 @@ async fn an_edited_plan_is_void() {
 #[tokio::test]
 async fn a_plan_for_other_commits_is_void() {
     let bot = Bot::start().await;
+    bot.github.push(REPOSITORY, "Begin", &[("a.txt", Node::from("zero"))]).unwrap();
     let pull = bot.github.open_pull_request(REPOSITORY, "maya", "Change", "A change.").unwrap();
     let at = SystemClock.now();
     bot.github.push_to_pull_request(&pull, &[("a.txt", Node::from("one"))], at).unwrap();
@@ -131,6 +132,7 @@ async fn a_plan_for_other_commits_is_void() {
 #[tokio::test]
 async fn commits_between_the_yes_and_the_beginning_keep_it_from_beginning() {
     let bot = Bot::start_with(&[("MAX_CONCURRENT_RUNS", "1")]).await;
+    bot.github.push(REPOSITORY, "Begin", &[("a.txt", Node::from("zero"))]).unwrap();
     let pull = bot.github.open_pull_request(REPOSITORY, "maya", "Change", "A change.").unwrap();
     let at = SystemClock.now();
     bot.github.push_to_pull_request(&pull, &[("a.txt", Node::from("one"))], at).unwrap();

@@ -42,7 +42,8 @@ fn the_toolbox_has_every_tool_with_a_plain_schema() {
             "readProcess",
             "stopProcess",
             "previewUrl",
-            "attachFile"
+            "attachFile",
+            "askPerson"
         ]
     );
     for spec in &specs {
