@@ -8,6 +8,7 @@ mod hands;
 mod migrate;
 mod origin;
 pub mod pool;
+mod reconcile;
 mod repository;
 mod run;
 mod services;
@@ -16,6 +17,7 @@ mod sweep;
 mod title;
 mod wake;
 
+pub use gate::wants_review;
 pub use migrate::{SCHEMA, migrate};
 pub use origin::Origins;
 pub use repository::{Repositories, RepositoryFacts};
@@ -65,6 +67,7 @@ impl Engine {
         tasks.extend(pool::start(runs, &services.bells.runs, &shutdown, move || run::work(run.clone()).boxed()));
         tasks.push(tokio::spawn(sweep::keep_sweeping(services.clone())));
         tasks.push(tokio::spawn(sweep::keep_sandboxes(services.clone())));
+        tasks.push(tokio::spawn(reconcile::keep_looking(services.clone())));
         tasks.push(tokio::spawn(services::listen(services)));
         Ok(Self { shutdown, tasks })
     }

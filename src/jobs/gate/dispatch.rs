@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, NaiveTime, TimeDelta, Utc};
 
+use super::asked::{self, Asked};
 use super::store::{self, Claimed, Standing, Verdict};
 use super::{notice, say};
 use crate::agent::Task;
@@ -11,7 +12,7 @@ use crate::intake::command::{self, Command, Landing, Word};
 use crate::intake::policy::{self, Needed, Refusal, Use};
 use crate::intake::{Place, Request};
 use crate::jobs::Services;
-use crate::reply::{self, Activity, Card, CommentPost, LiveState, LiveView, PostError, Scope, answer_key, live};
+use crate::reply::{self, Activity, Card, CommentPost, LiveState, LiveView, PostError, Scope, Spot, answer_key, live};
 use crate::settings::{Allow, Permission};
 
 /// The words that do something in this version.
@@ -48,8 +49,18 @@ pub(super) async fn dispatch(services: &Services, claimed: &Claimed) -> Result<V
     if standing.joined.is_some() {
         return eyes(services, claimed, "joined the run").await;
     }
-    if let Err(refusal) = may_trigger(services, request).await? {
+    let asked = asked::decide(services, claimed).await?;
+    if let Asked::Nothing(why) = asked {
+        return Ok(done(why));
+    }
+    // What nobody asked for is done because the repository's own file says so.
+    if !request.asks.is_automatic()
+        && let Err(refusal) = may_trigger(services, request).await?
+    {
         return refuse(services, claimed, &standing, &refusal).await;
+    }
+    if let Asked::Task(task) = asked {
+        return start(services, claimed, &standing, request, task).await;
     }
     let Some(command) = command::parse(&request.text, &services.settings.name) else {
         return Ok(done("no mention that counts"));
@@ -119,6 +130,9 @@ async fn may_trigger(services: &Services, request: &Request) -> Result<Result<()
 }
 
 async fn refuse(services: &Services, claimed: &Claimed, standing: &Standing, why: &Refusal) -> Result<Verdict, PostError> {
+    if claimed.request.asks.is_automatic() {
+        return Ok(done("refused without a word: nobody asked"));
+    }
     let now = services.clock.now();
     if standing.refused_at.is_none_or(|at| now - at >= REFUSAL_PAUSE) {
         say(services, claimed, "refusal", &refusal(why, &claimed.request.author.login, now)).await?;
@@ -164,15 +178,16 @@ async fn start(
     if let Err(refusal) = policy::may_run(limits, &used, now) {
         return refuse(services, claimed, standing, &refusal).await;
     }
-    let run = store::create_run(&services.pool, claimed, standing.newest, request, &task, now).await?;
+    let request = &asked::with_head(services, request).await?;
+    let run = store::create_run(&services.pool, claimed, standing.newest, request, &task, asked::powers(request), now).await?;
     acknowledge(services, claimed, standing, run).await
 }
 
 /// 👀 and the comment that will become the answer, both at once.
 async fn acknowledge(services: &Services, claimed: &Claimed, standing: &Standing, run: RunId) -> Result<Verdict, PostError> {
     let key = answer_key(run);
-    let place: &Place = &claimed.request.place;
-    let post = CommentPost { key: &key, thread: claimed.thread, run: Some(run), kind: "answer", about: None, place };
+    let (place, spot): (&Place, Spot) = (&claimed.request.place, Spot::of(&claimed.request));
+    let post = CommentPost { key: &key, thread: claimed.thread, run: Some(run), kind: "answer", about: None, place, spot };
     let body = live(&LiveView { state: position(services, standing), ..LiveView::default() }, &key);
     let (seen, said) =
         tokio::join!(services.poster.react(&claimed.request, Reaction::Eyes), services.poster.comment(&post, &body));
@@ -211,8 +226,14 @@ async fn retry(services: &Services, claimed: &Claimed, standing: &Standing) -> R
         return tell(services, claimed, &Card::NothingToRetry).await;
     };
     let now = &claimed.request;
-    let request =
-        Request { trigger: now.trigger, author: now.author.clone(), place: now.place.clone(), url: now.url.clone(), ..last };
+    let request = Request {
+        trigger: now.trigger,
+        author: now.author.clone(),
+        place: now.place.clone(),
+        url: now.url.clone(),
+        review_thread: now.review_thread.clone(),
+        ..last
+    };
     start(services, claimed, standing, &request, task).await
 }
 

@@ -9,7 +9,7 @@ use sqlx::PgPool;
 use sqlx::postgres::types::PgInterval;
 use sqlx::types::Json;
 
-use crate::agent::Task;
+use crate::agent::{Powers, Task};
 use crate::id::{InboxId, MessageId, RunId, ThreadId};
 use crate::intake::{Request, policy};
 use crate::settings::Limits;
@@ -155,12 +155,14 @@ pub async fn create_run(
     newest: Option<RunId>,
     request: &Request,
     task: &Task,
+    powers: Powers,
     now: DateTime<Utc>,
 ) -> Result<RunId, sqlx::Error> {
     sqlx::query_scalar!(
         r#"
-        insert into runs (id, thread_id, inbox_id, message_id, request, task, next_try_at, requester, requester_id, repository, created_at)
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $7)
+        insert into runs (id, thread_id, inbox_id, message_id, request, task, next_try_at, requester, requester_id, repository, created_at,
+            powers)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $7, $11)
         on conflict (inbox_id) do update set inbox_id = excluded.inbox_id
         returning id as "id: RunId"
         "#,
@@ -174,6 +176,7 @@ pub async fn create_run(
         claimed.request.author.login,
         claimed.request.author.id,
         claimed.request.place.owner(),
+        powers as Powers,
     )
     .fetch_one(pool)
     .await
