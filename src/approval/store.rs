@@ -6,6 +6,7 @@ use sqlx::types::Json;
 
 use super::{Continues, Covers, Decided, Digest, Kind, State};
 use crate::id::{ApprovalId, InboxId, RunId, ThreadId};
+use crate::intake::Trigger;
 
 /// What is asked for.
 #[derive(Clone, Copy, Debug)]
@@ -51,6 +52,8 @@ pub struct Approval {
     pub shown: Option<String>,
     /// The surface's number of that comment.
     pub comment: Option<i64>,
+    /// The first comment of the review thread that comment stands in, if it does.
+    pub review_thread: Option<i64>,
     /// Where it stands.
     pub state: State,
     /// Why it is void.
@@ -65,6 +68,14 @@ pub struct Approval {
     pub expires_at: DateTime<Utc>,
 }
 
+impl Approval {
+    /// The comment that shows it; none until there is one.
+    pub fn stands_at(&self) -> Option<Trigger> {
+        let comment = self.comment?;
+        Some(if self.review_thread.is_some() { Trigger::ReviewComment(comment) } else { Trigger::Comment(comment) })
+    }
+}
+
 struct Row {
     id: ApprovalId,
     key: String,
@@ -77,6 +88,7 @@ struct Row {
     post_key: Option<String>,
     shown: Option<String>,
     comment: Option<String>,
+    review_thread: Option<i64>,
     state: State,
     why: Option<String>,
     decided_by: Option<String>,
@@ -99,6 +111,7 @@ impl From<Row> for Approval {
             post_key: row.post_key,
             shown: row.shown,
             comment: row.comment.and_then(|id| id.parse().ok()),
+            review_thread: row.review_thread,
             state: row.state,
             why: row.why,
             decided_by: row.decided_by,
@@ -129,7 +142,7 @@ async fn read(pool: &PgPool, which: Which<'_>) -> Result<Vec<Approval>, sqlx::Er
         r#"
         select a.id as "id: ApprovalId", a.key, a.thread_id as "thread: ThreadId", a.kind as "kind: Kind", a.run_id as "run: RunId",
                a.covers as "covers: Json<Covers>", a.digest as "digest: Digest", a.continues as "continues: Json<Continues>",
-               a.post_key, a.shown, p.external_id as "comment?", a.state as "state: State", a.why, a.decided_by, a.suspect,
+               a.post_key, a.shown, p.external_id as "comment?", p.review_thread as "review_thread?", a.state as "state: State", a.why, a.decided_by, a.suspect,
                a.asked_at, a.expires_at
         from approvals a left join posts p on p.key = a.post_key
         where ($1::uuid is null or a.id = $1) and ($2::text is null or a.key = $2) and ($3::uuid is null or a.thread_id = $3)

@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use super::auth::{As, Needs};
 use super::client::{Call, Effect, Github};
-use super::comment::{Comment, CommentId};
+use super::comment::Comment;
 use super::error::GithubError;
 use super::{RepoRef, paging};
 use crate::intake::{Author, Trigger};
@@ -85,9 +85,9 @@ impl Github {
     ///
     /// # Errors
     /// As the calls; `NotFound` when the comment was deleted.
-    pub async fn reactions(&self, repo: &RepoRef, comment: CommentId, content: &str) -> Result<Vec<Given>, GithubError> {
-        let wanted = paging::encode(content);
-        let path = format!("{}/issues/comments/{}/reactions?content={wanted}&per_page=100", repo.path()?, comment.0);
+    pub async fn reactions(&self, repo: &RepoRef, comment: Trigger, content: &str) -> Result<Vec<Given>, GithubError> {
+        let Some(at) = comment_path(repo, comment)? else { return Ok(Vec::new()) };
+        let path = format!("{at}/reactions?content={}&per_page=100", paging::encode(content));
         let operation = async {
             let (mut found, mut next) = (Vec::new(), Some(path));
             for _ in 0..MOST_PAGES {
@@ -106,8 +106,9 @@ impl Github {
     ///
     /// # Errors
     /// As the call.
-    pub async fn comment(&self, repo: &RepoRef, comment: CommentId) -> Result<Option<Comment>, GithubError> {
-        let call = Call::get(format!("{}/issues/comments/{}", repo.path()?, comment.0));
+    pub async fn comment(&self, repo: &RepoRef, comment: Trigger) -> Result<Option<Comment>, GithubError> {
+        let Some(at) = comment_path(repo, comment)? else { return Ok(None) };
+        let call = Call::get(at);
         let operation = async {
             let us = self.known_identity().await?;
             match self.call(As::Repository(repo, Needs::Conversation), &call).await {
@@ -184,6 +185,16 @@ impl Github {
         let repo = RepoRef { full_name: repository.full_name, id: repository.id, installation };
         Ok(Elsewhere { repo, is_private: repository.private, is_pull_request: issue.pull_request.is_some() })
     }
+}
+
+/// Where a comment stands; none for what is no comment.
+fn comment_path(repo: &RepoRef, comment: Trigger) -> Result<Option<String>, GithubError> {
+    let base = repo.path()?;
+    Ok(match comment {
+        Trigger::Comment(id) => Some(format!("{base}/issues/comments/{id}")),
+        Trigger::ReviewComment(id) => Some(format!("{base}/pulls/comments/{id}")),
+        Trigger::Body | Trigger::Review(_) | Trigger::Event => None,
+    })
 }
 
 impl From<Wire> for Given {

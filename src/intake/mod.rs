@@ -6,11 +6,13 @@
 
 pub mod command;
 mod event;
+mod noted;
 pub mod policy;
 mod store;
 mod writer;
 
 pub use event::*;
+pub use noted::store::change_of;
 pub use writer::{AcceptError, Intake};
 
 use chrono::{DateTime, Utc};

@@ -8,7 +8,7 @@ use crate::approval::{Continues, Covers, Kind, OPEN_FOR, State};
 use crate::github::{CommentId, GithubError, RepoRef};
 use crate::id::ThreadId;
 use crate::intake::{Place, Request};
-use crate::reply::{self, AnswerView, ApprovalNote, CommentPost, PostError, approval_body};
+use crate::reply::{self, AnswerView, ApprovalNote, CommentPost, PostError, Spot, approval_body};
 use crate::storable;
 
 /// Posts a plan, and lets it be approved from then on. Idempotent, as the post is.
@@ -127,13 +127,13 @@ pub(super) enum Seen {
 
 /// Looks at the comment that shows an approval.
 pub(super) async fn seen(services: &Services, approval: &Approval) -> Result<Seen, PostError> {
-    let (Some(comment), Some(shown), Some(key), Some(place)) =
-        (approval.comment, &approval.shown, &approval.post_key, place(services, approval).await?)
+    let (Some(at), Some(shown), Some(key), Some(place)) =
+        (approval.stands_at(), &approval.shown, &approval.post_key, place(services, approval).await?)
     else {
         return Ok(Seen::Otherwise);
     };
     let (github, (repo, _)) = target(services, &place)?;
-    let found = github.comment(&repo, CommentId(comment)).await?;
+    let found = github.comment(&repo, at).await?;
     let wanted = body(services, approval, shown, key);
     Ok(match found {
         Some(found) if found.is_ours && is_same(&found.body, &wanted) => Seen::AsWritten(found.updated_at),
@@ -195,7 +195,7 @@ async fn tell_end(services: &Services, approval: &Approval) -> Result<(), PostEr
 }
 
 fn post<'a>(key: &'a str, thread: ThreadId, place: &'a Place) -> CommentPost<'a> {
-    CommentPost { key, thread, run: None, kind: "card", about: None, place }
+    CommentPost { key, thread, run: None, kind: "card", about: None, place, spot: Spot::default() }
 }
 
 /// A sentence about how the last approval of a thread ended.

@@ -10,6 +10,7 @@ mod migrate;
 mod origin;
 pub mod pool;
 mod reactions;
+mod reconcile;
 mod repository;
 mod run;
 mod services;
@@ -18,6 +19,7 @@ mod sweep;
 mod title;
 mod wake;
 
+pub use gate::wants_review;
 pub use migrate::{SCHEMA, migrate};
 pub use origin::Origins;
 pub use repository::{Repositories, RepositoryFacts};
@@ -71,6 +73,7 @@ impl Engine {
         tasks.extend(pool::start(LOOKERS, &services.bells.reactions, &shutdown, move || reactions::work(look.clone()).boxed()));
         tasks.push(tokio::spawn(sweep::keep_sweeping(services.clone())));
         tasks.push(tokio::spawn(sweep::keep_sandboxes(services.clone())));
+        tasks.push(tokio::spawn(reconcile::keep_looking(services.clone())));
         tasks.push(tokio::spawn(services::listen(services)));
         Ok(Self { shutdown, tasks })
     }

@@ -10,9 +10,9 @@ pub(super) use self::store::owe;
 use super::{Services, approvals};
 use crate::agent::store as runs;
 use crate::approval;
-use crate::github::{CommentId, GithubError, Given, RepoRef};
+use crate::github::{GithubError, Given, RepoRef};
 use crate::intake::{self, Asks, Button, Delivery, Place, Request, Surface, Trigger};
-use crate::reply::{CommentPost, LiveState, LiveView, PostError, answer_key, live};
+use crate::reply::{CommentPost, LiveState, LiveView, PostError, Spot, answer_key, live};
 
 /// Works until nothing is due.
 pub(super) async fn work(services: Services) {
@@ -63,7 +63,7 @@ async fn look_at(services: &Services, due: &Due) -> Result<(), PostError> {
     // No comes first: whoever pressed both has at least not clearly said yes.
     let buttons = [(Button::No, "-1"), (Button::Yes, "+1")];
     for (button, content) in buttons.into_iter().filter(|(button, _)| *button == Button::No || due.is_approval) {
-        let given = match github.reactions(&repo, CommentId(due.comment), content).await {
+        let given = match github.reactions(&repo, due.at, content).await {
             Ok(given) => given,
             Err(GithubError::NotFound) => return Ok(store::forget(&services.pool, &due.key).await?),
             Err(error) => return Err(error.into()),
@@ -80,7 +80,7 @@ async fn look_at(services: &Services, due: &Due) -> Result<(), PostError> {
 
 fn pressed(due: &Due, button: Button, given: &Given, author: intake::Author) -> (Delivery, Request) {
     let external_id = format!("reaction:{}:{}", due.comment, given.id);
-    let delivery = Delivery { surface: Surface::Github, external_id, kind: "reaction".to_owned(), object: None };
+    let delivery = Delivery { surface: Surface::Github, external_id, kind: "reaction".to_owned(), object: None, was_also: None };
     let text = match button {
         Button::Yes => "👍",
         Button::No => "👎",
@@ -88,6 +88,7 @@ fn pressed(due: &Due, button: Button, given: &Given, author: intake::Author) -> 
     let request = Request {
         place: due.place.clone(),
         trigger: Trigger::Event,
+        from_fork: false,
         author,
         text: text.to_owned(),
         title: String::new(),
@@ -136,7 +137,7 @@ async fn show_place(
     position: i32,
 ) -> Result<(), PostError> {
     let key = answer_key(run);
-    let post = CommentPost { key: &key, thread, run: Some(run), kind: "answer", about: None, place };
+    let post = CommentPost { key: &key, thread, run: Some(run), kind: "answer", about: None, place, spot: Spot::default() };
     let state = LiveState::Queued { position: u32::try_from(position).unwrap_or(1) };
     services.poster.edit(&post, &live(&LiveView { state, ..LiveView::default() }, &key)).await
 }

@@ -12,14 +12,14 @@ use crate::agent::sandboxes::{SandboxesOf, ThreadSandboxes};
 use crate::agent::store::{self, Record, Renewed, Taken};
 use crate::agent::{Halt, Run, RunEvent, RunState, Snapshot, Task, prompt};
 use crate::attachment;
-use crate::github::{Comment, GithubError, Reaction, RepoRef};
+use crate::github::{Comment, Github, GithubError, Reaction, RepoRef};
 use crate::id::ThreadId;
 use crate::intake::Place;
 use crate::memory::history;
 use crate::model::Message;
 use crate::reply::{
-    AnswerView, Attached, CommentPost, Cost, Footer, LiveComment, LiveView, Outcome, PostError, Shown, allowed_mentions, answer,
-    answer_key,
+    AnswerView, Attached, CommentPost, Cost, Footer, LiveComment, LiveView, Outcome, PostError, Shown, Spot, allowed_mentions,
+    answer, answer_key,
 };
 use crate::sandbox::SandboxId;
 use crate::thread;
@@ -151,7 +151,7 @@ async fn execute(services: &Services, taken: &Taken) -> Result<Outcome, Failure>
     if let Some(why) = approvals::withdrawn(services, taken).await? {
         return Ok(run.withdraw(why).await?);
     }
-    let place = taken.request.place.clone();
+    let place = (taken.request.place.clone(), Spot::of(&taken.request));
     let live = LiveComment::follow(services.poster.clone(), taken.thread, taken.id, place, views);
     let outcome = tokio::select! {
         outcome = run.drive(&taken.task) => outcome,
@@ -201,13 +201,29 @@ async fn surroundings(services: &Services, taken: &Taken) -> Vec<prompt::Comment
     let Some(github) = &services.github else { return Vec::new() };
     let Some((repo, number)) = RepoRef::of(&taken.request.place) else { return Vec::new() };
     let (since, horizon) = (taken.previous_at, taken.request.written_at);
+    let in_thread = review_thread(github, taken, COMMENTS).await;
     match github.comments_before(&repo, number, since, horizon, COMMENTS).await {
         Ok(comments) => {
+            let comments = comments.into_iter().chain(in_thread);
             let known = |comment: &Comment| since.is_some() && comment.is_ours;
-            comments.into_iter().filter(|comment| !known(comment)).filter_map(said).collect()
+            comments.filter(|comment| !known(comment)).filter_map(said).collect()
         }
         Err(error) => {
             tracing::warn!(%error, "the earlier comments are not known to the run");
+            Vec::new()
+        }
+    }
+}
+
+/// What was said in the review thread the request stands in.
+async fn review_thread(github: &Github, taken: &Taken, most: usize) -> Vec<Comment> {
+    let (Some(thread), Some((repo, number))) = (&taken.request.review_thread, RepoRef::of(&taken.request.place)) else {
+        return Vec::new();
+    };
+    match github.review_thread_before(&repo, number, thread.root, taken.request.written_at, most).await {
+        Ok(comments) => comments,
+        Err(error) => {
+            tracing::warn!(run.id = %taken.id, %error, "the review thread is not known to the run");
             Vec::new()
         }
     }
@@ -258,6 +274,7 @@ async fn publish(services: &Services, taken: &Taken, record: &Record) -> Result<
         kind: "answer",
         about: None,
         place: &taken.request.place,
+        spot: Spot::of(&taken.request),
     };
     let mut view = view(taken, record, &services.settings.public_url);
     services.poster.redactor().answer(&mut view);

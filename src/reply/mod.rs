@@ -25,7 +25,7 @@ pub use answer::answer;
 pub use cards::{Activity, ApprovalNote, Card, Needed, Scope, approval_body, card, outsider, plan};
 pub use live::live;
 pub use live_comment::{LiveComment, answer_key};
-pub use post::{CommentPost, PostError, Poster, allowed_mentions};
+pub use post::{CommentPost, PostError, Poster, Spot, allowed_mentions};
 pub use redact::Redactor;
 pub use view::*;
 

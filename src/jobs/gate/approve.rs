@@ -204,7 +204,7 @@ async fn begin(
     let said = &claimed.request;
     if approval.kind != Kind::Outsider && said.place == request.place && said.trigger != Trigger::Event {
         // The end is shown on the words that let it begin.
-        request = Request { trigger: said.trigger, url: said.url.clone(), ..request };
+        request = Request { trigger: said.trigger, url: said.url.clone(), review_thread: said.review_thread.clone(), ..request };
     }
     let new = NewRun {
         newest: standing.newest,

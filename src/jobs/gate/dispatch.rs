@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, NaiveTime, TimeDelta, Utc};
 
+use super::asked::{self, Asked};
 use super::store::{self, Claimed, NewRun, Standing, Verdict};
 use super::{approve, link, notice, outsider, say, status::status, words};
 use crate::agent::{Powers, Task};
@@ -11,7 +12,7 @@ use crate::intake::command::{self, Command, Landing, Word};
 use crate::intake::policy::{self, Needed, Refusal, Use};
 use crate::intake::{Asks, Place, Request};
 use crate::jobs::{Services, run};
-use crate::reply::{self, Card, CommentPost, LiveState, LiveView, PostError, Scope, answer_key, live};
+use crate::reply::{self, Card, CommentPost, LiveState, LiveView, PostError, Scope, Spot, answer_key, live};
 use crate::settings::{Allow, Permission};
 
 /// A person is told why only once in this time and thread.
@@ -33,11 +34,21 @@ pub(super) async fn dispatch(services: &Services, claimed: &Claimed) -> Result<V
     if standing.joined.is_some() {
         return eyes(services, claimed, "joined the run").await;
     }
+    let asked = asked::decide(services, claimed).await?;
+    if let Asked::Nothing(why) = asked {
+        return Ok(done(why));
+    }
     if let Asks::Reaction { comment, button } = &request.asks {
         return approve::by_reaction(services, claimed, &standing, *comment, *button).await;
     }
-    if let Err(refusal) = may_trigger(services, request).await? {
+    // What nobody asked for is done because the repository's own file says so.
+    if !request.asks.is_automatic()
+        && let Err(refusal) = may_trigger(services, request).await?
+    {
         return outsider::refuse(services, claimed, &standing, &refusal).await;
+    }
+    if let Asked::Task(task) = asked {
+        return start(services, claimed, &standing, request, task).await;
     }
     let Some(command) = command::parse(&request.text, &services.settings.name) else {
         return Ok(done("no mention that counts"));
@@ -117,6 +128,10 @@ pub(super) async fn refuse(
     standing: &Standing,
     why: &Refusal,
 ) -> Result<Verdict, PostError> {
+    let asks = &claimed.request.asks;
+    if asks.is_automatic() && !matches!(asks, Asks::Reaction { .. }) {
+        return Ok(done("refused without a word: nobody asked"));
+    }
     let now = services.clock.now();
     if standing.refused_at.is_none_or(|at| now - at >= REFUSAL_PAUSE) {
         say(services, claimed, "refusal", &refusal(why, &claimed.request.author.login, now)).await?;
@@ -151,7 +166,12 @@ async fn start(
     request: &Request,
     task: Task,
 ) -> Result<Verdict, PostError> {
-    let new = NewRun { newest: standing.newest, request, task: &task, powers: powers_of(&task), approval: None };
+    let request = &asked::with_head(services, request).await?;
+    let powers = match powers_of(&task) {
+        Powers::Everything => asked::powers(request),
+        less => less,
+    };
+    let new = NewRun { newest: standing.newest, request, task: &task, powers, approval: None };
     start_as(services, claimed, standing, new).await
 }
 
@@ -194,8 +214,8 @@ pub(super) async fn acknowledge(
     run: RunId,
 ) -> Result<Verdict, PostError> {
     let key = answer_key(run);
-    let place: &Place = &claimed.request.place;
-    let post = CommentPost { key: &key, thread: claimed.thread, run: Some(run), kind: "answer", about: None, place };
+    let (place, spot): (&Place, Spot) = (&claimed.request.place, Spot::of(&claimed.request));
+    let post = CommentPost { key: &key, thread: claimed.thread, run: Some(run), kind: "answer", about: None, place, spot };
     let state = position(services, standing);
     let body = live(&LiveView { state: state.clone(), ..LiveView::default() }, &key);
     let (seen, said) =
@@ -246,10 +266,16 @@ async fn retry(services: &Services, claimed: &Claimed, standing: &Standing) -> R
         return tell(services, claimed, &Card::NothingToRetry).await;
     };
     let now = &claimed.request;
-    let (trigger, place, url) = (now.trigger, now.place.clone(), now.url.clone());
     // Whose words an approval covers does not change with who repeats them.
     let author = if last.approval.is_some() { last.request.author.clone() } else { now.author.clone() };
-    let request = Request { trigger, author, place, url, ..last.request };
+    let request = Request {
+        trigger: now.trigger,
+        author,
+        place: now.place.clone(),
+        url: now.url.clone(),
+        review_thread: now.review_thread.clone(),
+        ..last.request
+    };
     let new = NewRun { newest: standing.newest, request: &request, task: &last.task, powers: last.powers, approval: None };
     start_as(services, claimed, standing, new).await
 }

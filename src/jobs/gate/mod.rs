@@ -5,12 +5,16 @@
 //! cannot be handled now waits, and those behind it in its thread wait with it; one that never works is given up.
 
 mod approve;
+mod asked;
 mod dispatch;
 mod link;
 mod outsider;
 mod status;
 mod store;
 mod words;
+
+pub(super) use asked::moved;
+pub use asked::wants_review;
 
 use std::time::Duration;
 
@@ -19,7 +23,7 @@ use chrono::TimeDelta;
 use self::store::{Claimed, Verdict};
 use super::Services;
 use super::run::later;
-use crate::reply::{Card, CommentPost, PostError, card};
+use crate::reply::{Card, CommentPost, PostError, Spot, card};
 
 /// How long a claim holds without renewal; longer than any single call to a surface takes.
 const HOLD: Duration = Duration::from_secs(15);
@@ -107,8 +111,8 @@ async fn notice(services: &Services, claimed: &Claimed, what: &Card) -> Result<(
 async fn say(services: &Services, claimed: &Claimed, kind: &str, what: &Card) -> Result<(), PostError> {
     let key = format!("{kind}-{}", claimed.id);
     let about = claimed.request.author.id.to_string();
-    let post =
-        CommentPost { key: &key, thread: claimed.thread, run: None, kind, about: Some(&about), place: &claimed.request.place };
+    let (place, spot) = (&claimed.request.place, Spot::of(&claimed.request));
+    let post = CommentPost { key: &key, thread: claimed.thread, run: None, kind, about: Some(&about), place, spot };
     services.poster.comment(&post, &card(what, &key)).await?;
     Ok(())
 }

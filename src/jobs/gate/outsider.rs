@@ -2,6 +2,7 @@
 
 use chrono::TimeDelta;
 
+use super::asked;
 use super::dispatch::{self, done, tell};
 use super::store::{Claimed, Standing, Verdict};
 use crate::agent::{Powers, Task};
@@ -11,7 +12,7 @@ use crate::intake::Request;
 use crate::intake::command::{self, Command};
 use crate::intake::policy::Refusal;
 use crate::jobs::{Services, approvals};
-use crate::reply::{self, Card, CommentPost, PostError};
+use crate::reply::{self, Card, CommentPost, PostError, Spot};
 
 /// Requests of one person that are shown in a day, in all conversations together.
 const A_DAY: i64 = 5;
@@ -44,11 +45,8 @@ pub(super) async fn refuse(
 }
 
 async fn show(services: &Services, claimed: &Claimed, key: &str, task: Task, shown: &str) -> Result<Verdict, PostError> {
-    let mut request = claimed.request.clone();
+    let request = asked::with_head(services, &claimed.request).await?;
     let now = services.clock.now();
-    if request.head.is_none() {
-        request.head = approvals::head(services, &request.place).await?;
-    }
     let covers = Covers { text: request.text.clone(), request: request.text.clone(), head: request.head.clone() };
     let continues = Continues { request, task, powers: Powers::NothingLands };
     let ask = Ask {
@@ -74,6 +72,7 @@ async fn show(services: &Services, claimed: &Claimed, key: &str, task: Task, sho
         kind: "refusal",
         about: Some(&about),
         place: &claimed.request.place,
+        spot: Spot::of(&claimed.request),
     };
     approvals::show(services, &approval, &post, shown).await?;
     Ok(done("waits for approval"))

@@ -9,7 +9,7 @@ use sqlx::types::Json;
 
 use crate::github::Reaction;
 use crate::id::{ApprovalId, LeaseEpoch, RunId, ThreadId};
-use crate::intake::{Place, Request};
+use crate::intake::{Place, Request, Trigger};
 
 /// Comments in one go.
 const MOST: i64 = 20;
@@ -22,6 +22,8 @@ pub(super) struct Due {
     pub key: String,
     /// The surface's number of it.
     pub comment: i64,
+    /// Where it stands.
+    pub at: Trigger,
     pub place: Place,
     /// True when it waits for a yes; else it belongs to a run at work.
     pub is_approval: bool,
@@ -51,7 +53,7 @@ pub(super) async fn due(pool: &PgPool, now: DateTime<Utc>) -> Result<Vec<Due>, s
             least(($1 - due.since) / 10, case when due.is_approval then interval '1 hour' else interval '30 seconds' end)
         ) end
         from due where p.key = due.key
-        returning p.key, p.external_id, due.place as "place: Json<Place>", due.is_approval as "is_approval!",
+        returning p.key, p.external_id, p.review_thread, due.place as "place: Json<Place>", due.is_approval as "is_approval!",
                   due.suspected as "suspected: ApprovalId", due.open as "open!"
         "#,
         now,
@@ -62,7 +64,8 @@ pub(super) async fn due(pool: &PgPool, now: DateTime<Utc>) -> Result<Vec<Due>, s
     let open = rows.into_iter().filter(|row| row.open);
     let due = open.filter_map(|row| {
         let comment = row.external_id.and_then(|id| id.parse().ok())?;
-        Some(Due { key: row.key, comment, place: row.place?.0, is_approval: row.is_approval, suspected: row.suspected })
+        let at = if row.review_thread.is_some() { Trigger::ReviewComment(comment) } else { Trigger::Comment(comment) };
+        Some(Due { key: row.key, comment, at, place: row.place?.0, is_approval: row.is_approval, suspected: row.suspected })
     });
     Ok(due.collect())
 }

@@ -23,6 +23,7 @@ mod look;
 mod people;
 mod press;
 mod pulls;
+mod recent;
 mod record;
 mod refuse;
 mod repos;
