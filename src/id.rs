@@ -70,6 +70,10 @@ id! {
     /// One row of a thread's inbox.
     InboxId
 }
+id! {
+    /// Something that waits for a yes.
+    ApprovalId
+}
 
 /// Counts how often a thread was leased. A write that carries an older epoch than the thread's changes nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, sqlx::Type)]

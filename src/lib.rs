@@ -6,12 +6,16 @@
 //! 2. [`github`] translates it into a surface-neutral [`intake::Inbound`]; foreign payloads go no further than this.
 //! 3. [`intake`] commits delivery, thread, message and inbox row in one statement; only then is it answered 2xx, and a worker woken.
 //! 4. [`jobs`] carries the wake-up to a worker. The *gate* looks up who may, acknowledges (👀 and the live comment) or says
-//!    why not, and turns the message into a run, a steering message or the effect of a command.
+//!    why not, and turns the message into a run, a steering message or the effect of a command. Webhooks are hints: a lookout finds
+//!    what never arrived and hands it to [`intake`] under the same keys.
 //! 5. [`agent`] executes the run: model answer, tool calls, snapshot, and again, until it ends by name.
 //!    It talks to a [`model`], acts in a [`sandbox`] (on this machine, or at Daytona), and remembers through [`memory`] and [`thread`].
 //!    Each thread has one sandbox with the repository in it, recorded before it is made and rebuilt from a checkpoint when it is gone.
 //! 6. [`reply`] says what happened: run events become the live comment and then the answer, each a post with a key, so that
 //!    it happens once in effect however often the code runs. Files that belong to an answer are an [`attachment`] each.
+//!
+//! What needs a yes first (a plan, the words of somebody without permission, workflow files, money) is an [`approval`]: bound to a digest
+//! of exactly what was shown, given by words or a reaction, counted once.
 //!
 //! Imports point one way: surfaces → intake → jobs; jobs → agent → model, sandbox, memory, thread; reply → github. Only [`app`]
 //! sees everything. SQL stands in the `store.rs` beside the feature that owns the table.
@@ -22,6 +26,7 @@
 
 pub mod agent;
 pub mod app;
+pub mod approval;
 pub mod attachment;
 pub mod cli;
 pub mod clock;

@@ -64,6 +64,13 @@ pub enum RunEvent {
         /// Who wrote it.
         author: String,
     },
+    /// It asked a person; the run ends with the question.
+    Asked {
+        /// Markdown from the model.
+        question: String,
+        /// Answers it offers.
+        options: Vec<String>,
+    },
     /// What the run changed in the workspace.
     Changed {
         /// Unified diff, capped.
@@ -81,6 +88,7 @@ impl RunEvent {
             Self::Printed { .. } => "printed",
             Self::Attached { .. } => "attached",
             Self::Joined { .. } => "joined",
+            Self::Asked { .. } => "asked",
             Self::Changed { .. } => "changed",
         }
     }
@@ -94,6 +102,7 @@ impl RunEvent {
             | Self::Acted { .. }
             | Self::Attached { .. }
             | Self::Joined { .. }
+            | Self::Asked { .. }
             | Self::Changed { .. } => 0,
         }
     }
@@ -110,6 +119,7 @@ impl RunEvent {
             | Self::Answered { .. }
             | Self::Printed { .. }
             | Self::Attached { .. }
+            | Self::Asked { .. }
             | Self::Changed { .. } => None,
             Self::Started { attempt } => done(format!("Taken up again after an interruption (attempt {attempt})")),
             Self::Acted { summary, ok: true, .. } => done(summary.clone()),

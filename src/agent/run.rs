@@ -14,7 +14,7 @@ use super::code;
 use super::event::RunEvent;
 use super::live_output::LiveOutput;
 use super::sandboxes::ThreadSandboxes;
-use super::snapshot::{Next, Snapshot, unfinished};
+use super::snapshot::{Next, Question, Snapshot, unfinished};
 use super::spending::Spending;
 use super::store::{self, Ending, Save, Signals, Spent, Taken};
 use super::tools::{Access, Attachment, Hands, Sandboxes, ToolLimits, ToolOutput, Toolbox};
@@ -88,6 +88,8 @@ pub struct Run<'a> {
     attachments: Vec<NewAttachment>,
     signals: Signals,
     resumed: bool,
+    /// How it ends when the model has nothing left to do.
+    good_end: Outcome,
     /// Cancelled when somebody asks the run to stop.
     stop: CancellationToken,
     view: watch::Sender<LiveView>,
@@ -140,6 +142,15 @@ impl<'a> Run<'a> {
             unsaved: vec![RunEvent::Started { attempt: taken.attempt }],
             attachments: Vec::new(),
             signals: Signals { arrivals: taken.arrivals, stop_requested_by: taken.stop_requested_by.clone() },
+            good_end: match &taken.task {
+                Task::Plan { .. } => Outcome::NeedsApproval,
+                Task::Ask { .. }
+                | Task::Code { .. }
+                | Task::Review { .. }
+                | Task::Land { .. }
+                | Task::CarryOut { .. }
+                | Task::Undo => Outcome::Answered,
+            },
             stop,
             view,
         };
@@ -169,12 +180,20 @@ impl<'a> Run<'a> {
         self.end_with(Outcome::Failed { reason, report: self.id.to_string() }).await
     }
 
+    /// Ends a run before it began, because what was approved is not what is there any more.
+    pub async fn withdraw(mut self, why: String) -> Result<Outcome, Halt> {
+        self.end_with(Outcome::Withdrawn { why }).await
+    }
+
     async fn converse(&mut self) -> Result<Outcome, Halt> {
         loop {
             if let Some(outcome) = self.must_end().await? {
                 return self.end_with(outcome).await;
             }
             self.join_arrivals().await?;
+            if let Some(outcome) = self.asks_a_person().await? {
+                return Ok(outcome);
+            }
             let ended = match self.snapshot.next() {
                 Next::Ask => self.ask().await?,
                 Next::Act(calls) => self.act(calls).await?,
@@ -233,6 +252,21 @@ impl<'a> Run<'a> {
             reached => reached,
         };
         Ok(reached.map(|limit| limits::outcome(limit, &self.snapshot, self.last_done())))
+    }
+
+    /// The end of a run that asked a person. None when it asked nobody, or somebody wrote meanwhile, which may be the answer.
+    async fn asks_a_person(&mut self) -> Result<Option<Outcome>, Halt> {
+        let Some(question) = self.snapshot.question.clone().filter(|_| self.snapshot.next() == Next::Ask) else {
+            return Ok(None);
+        };
+        let is_answered = self.snapshot.conversation.last().is_some_and(|spoken| spoken.heard.is_some());
+        let outcome = Outcome::NeedsAnswer { question: question.text, options: question.options };
+        if !is_answered && let Some(outcome) = self.finish(&outcome, Some(self.signals.arrivals), None).await? {
+            return Ok(Some(outcome));
+        }
+        self.snapshot.question = None;
+        self.join_arrivals().await?;
+        Ok(None)
     }
 
     async fn look_at_the_day(&self) -> Result<Option<LimitKind>, Halt> {
@@ -306,7 +340,7 @@ impl<'a> Run<'a> {
         self.tell(RunEvent::Answered { step: self.snapshot.steps, model: answer.model.to_string(), text });
         self.snapshot.say(answer.message);
         if self.snapshot.next() == Next::Done {
-            return self.finish(&Outcome::Answered, Some(self.signals.arrivals), Some(&spent)).await;
+            return self.finish(&self.good_end.clone(), Some(self.signals.arrivals), Some(&spent)).await;
         }
         self.save(Some(&spent)).await?;
         Ok(None)
@@ -403,7 +437,12 @@ impl<'a> Run<'a> {
             execution: output.execution,
         });
         self.attach(output.attachments);
-        output.events.into_iter().for_each(|event| self.tell(event));
+        for event in output.events {
+            if let RunEvent::Asked { question, options } = &event {
+                self.snapshot.question = Some(Question { text: question.clone(), options: options.clone() });
+            }
+            self.tell(event);
+        }
         let result =
             ToolResult { id: call.id.clone(), name: call.name.clone(), content: output.content, is_error: output.is_error };
         self.snapshot.add_results([result]);
@@ -429,7 +468,7 @@ impl<'a> Run<'a> {
 
     /// The model is done. A message that came in meanwhile keeps the run going.
     async fn answered(&mut self) -> Result<Option<Outcome>, Halt> {
-        self.finish(&Outcome::Answered, Some(self.signals.arrivals), None).await
+        self.finish(&self.good_end.clone(), Some(self.signals.arrivals), None).await
     }
 
     /// Ends the run whatever arrived; what was said and done is kept, and what nobody answered any more is part of it, so that

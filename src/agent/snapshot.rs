@@ -56,6 +56,18 @@ pub struct Snapshot {
     /// What it may still attach.
     #[serde(default)]
     pub attachable: Allowance,
+    /// What it asked a person; the run ends with it unless somebody writes first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub question: Option<Question>,
+}
+
+/// A question to people.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Question {
+    /// Markdown.
+    pub text: String,
+    /// Answers it offers; may be empty.
+    pub options: Vec<String>,
 }
 
 /// What the loop does next.

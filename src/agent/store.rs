@@ -62,6 +62,27 @@ fn interval(span: Duration) -> PgInterval {
 /// Runs of one thread are taken strictly in order: a later one waits until the earlier one is posted. A run whose request the gate
 /// has not finished with is not taken: the gate may be writing the comment that the run would write to as well.
 pub async fn take(pool: &PgPool, holder: &str, hold: Duration, now: DateTime<Utc>) -> Result<Option<Taken>, sqlx::Error> {
+    take_of(pool, holder, hold, now, None).await
+}
+
+/// As [`take`], but only a run of this thread that somebody stopped before it was taken.
+pub async fn take_stopped(
+    pool: &PgPool,
+    holder: &str,
+    hold: Duration,
+    now: DateTime<Utc>,
+    thread: ThreadId,
+) -> Result<Option<Taken>, sqlx::Error> {
+    take_of(pool, holder, hold, now, Some(thread)).await
+}
+
+async fn take_of(
+    pool: &PgPool,
+    holder: &str,
+    hold: Duration,
+    now: DateTime<Utc>,
+    stopped: Option<ThreadId>,
+) -> Result<Option<Taken>, sqlx::Error> {
     let row = sqlx::query!(
         r#"
         with next as (
@@ -69,6 +90,7 @@ pub async fn take(pool: &PgPool, holder: &str, hold: Duration, now: DateTime<Utc
             from runs r join threads t on t.id = r.thread_id
             where r.state <> 'posted' and r.next_try_at <= $3
               and (t.lease_until is null or t.lease_until < now())
+              and ($4::uuid is null or (t.id = $4 and r.state = 'queued' and r.stop_requested_by is not null))
               and not exists (
                 select 1 from runs e where e.thread_id = r.thread_id and e.id < r.id and e.state <> 'posted'
               )
@@ -102,6 +124,7 @@ pub async fn take(pool: &PgPool, holder: &str, hold: Duration, now: DateTime<Utc
         holder,
         interval(hold),
         now,
+        stopped as Option<ThreadId>,
     )
     .fetch_optional(pool)
     .await?;

@@ -38,7 +38,7 @@ const PER_PAGE: u32 = 100;
 const MOST_PAGES: usize = 30;
 
 #[derive(Deserialize)]
-struct Wire {
+pub(super) struct Wire {
     id: i64,
     body: Option<String>,
     user: Option<WireUser>,
@@ -61,7 +61,7 @@ struct WireApp {
 }
 
 impl Wire {
-    fn into_comment(self, us: &Identity) -> Comment {
+    pub(super) fn into_comment(self, us: &Identity) -> Comment {
         let by_our_app = self.performed_via_github_app.as_ref().is_some_and(|app| app.id.is_some() && app.id == us.app_id);
         let author = self.user.map(|user| Author {
             is_bot: user.kind.as_deref() == Some("Bot") || user.login.ends_with("[bot]"),
@@ -81,9 +81,15 @@ impl Wire {
     }
 }
 
+impl Comment {
+    pub(super) fn read(answer: &Answer, us: &Identity) -> Result<Self, GithubError> {
+        Ok(answer.json::<Wire>(Effect::None)?.into_comment(us))
+    }
+}
+
 #[derive(Deserialize)]
-struct Created {
-    id: i64,
+pub(super) struct Created {
+    pub id: i64,
 }
 
 impl Github {

@@ -9,6 +9,7 @@ mod archive;
 mod auth;
 mod client;
 mod comment;
+mod delivery;
 mod error;
 mod event;
 mod gate;
@@ -18,25 +19,31 @@ mod paging;
 mod payload;
 mod permission;
 mod reaction;
+mod recent;
 mod remembered;
 mod repository;
 mod repository_file;
+mod review_thread;
 mod verify;
+mod watch;
 
 pub use archive::{ArchiveError, Archives, LARGEST_ARCHIVE};
 pub use client::{CALL_TIMEOUT, Github};
 pub use comment::{Comment, CommentId};
+pub use delivery::{ListedDelivery, Page};
 pub use error::GithubError;
-pub use event::{PayloadError, parse};
+pub use event::{PayloadError, handles, parse};
 pub use gate::Pace;
 pub use identity::Identity;
 pub use reaction::Reaction;
-pub use repository::PullHead;
+pub use recent::{Recent, RecentKind};
+pub use repository::{PullHead, Since};
 pub use repository_file::{
     AgentSection, AllowSection, FileProblem, LimitsSection, PATH as REPOSITORY_FILE, PullRequestMode, PullRequestSection,
     RepositoryFile, SandboxSection, TriggersSection,
 };
 pub use verify::{Check, Problem};
+pub use watch::{Elsewhere, Given};
 
 use crate::intake::Place;
 

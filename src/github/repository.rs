@@ -17,6 +17,25 @@ pub struct PullHead {
     pub sha: String,
     /// The head now, when that is another one: commits made after the moment are left out.
     pub moved_to: Option<String>,
+    /// True when its commits are in somebody else's repository.
+    pub from_fork: bool,
+}
+
+/// What became of a commit that was the head of a pull request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Since {
+    /// It is the head.
+    Unmoved,
+    /// There are newer commits on it.
+    Continued {
+        /// The head now.
+        head: String,
+    },
+    /// It is no longer part of the pull request: the branch was pushed to by force.
+    Replaced {
+        /// The head now.
+        head: String,
+    },
 }
 
 #[derive(Deserialize)]
@@ -45,12 +64,27 @@ impl WireCommit {
 #[derive(Deserialize)]
 struct WirePull {
     head: WireHead,
+    base: Option<WireHead>,
     commits: Option<u32>,
 }
 
 #[derive(Deserialize)]
 struct WireHead {
     sha: String,
+    repo: Option<WireRepo>,
+}
+
+#[derive(Deserialize)]
+struct WireRepo {
+    id: i64,
+}
+
+impl WirePull {
+    /// A fork that was deleted is somebody else's, too.
+    fn from_fork(&self) -> bool {
+        let id = |head: &WireHead| head.repo.as_ref().map(|repo| repo.id);
+        self.base.as_ref().is_some_and(|base| id(&self.head) != id(base))
+    }
 }
 
 #[derive(Deserialize)]
@@ -92,11 +126,35 @@ impl Github {
             let page = pull.commits.unwrap_or(1).clamp(1, 250).div_ceil(PER_PAGE);
             let call = Call::get(format!("{path}/commits?per_page={PER_PAGE}&page={page}"));
             let commits: Vec<WireCommit> = self.call(who, &call).await?.json(Effect::None)?;
+            let from_fork = pull.from_fork();
             let head = pull.head.sha;
             match commits.into_iter().rev().find(|commit| commit.is_before(moment)) {
-                Some(before) if before.sha != head => Ok(PullHead { sha: before.sha, moved_to: Some(head) }),
-                Some(_) | None => Ok(PullHead { sha: head, moved_to: None }),
+                Some(before) if before.sha != head => Ok(PullHead { sha: before.sha, moved_to: Some(head), from_fork }),
+                Some(_) | None => Ok(PullHead { sha: head, moved_to: None, from_fork }),
             }
+        };
+        self.within(Effect::None, operation).await
+    }
+
+    /// What became of `commit`, which was the head of a pull request once. Of more than a hundred newer commits the oldest are not
+    /// looked at, and it counts as replaced.
+    ///
+    /// # Errors
+    /// As the calls.
+    pub async fn since_head(&self, repo: &RepoRef, number: i64, commit: &str) -> Result<Since, GithubError> {
+        let operation = async {
+            let who = As::Repository(repo, Needs::Contents);
+            let path = format!("{}/pulls/{number}", repo.path()?);
+            let pull: WirePull = self.call(who, &Call::get(&path)).await?.json(Effect::None)?;
+            let head = pull.head.sha;
+            if head == commit {
+                return Ok(Since::Unmoved);
+            }
+            let page = pull.commits.unwrap_or(1).clamp(1, 250).div_ceil(PER_PAGE);
+            let call = Call::get(format!("{path}/commits?per_page={PER_PAGE}&page={page}"));
+            let commits: Vec<WireCommit> = self.call(who, &call).await?.json(Effect::None)?;
+            let there = commits.iter().any(|known| known.sha == commit);
+            Ok(if there { Since::Continued { head } } else { Since::Replaced { head } })
         };
         self.within(Effect::None, operation).await
     }

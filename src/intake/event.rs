@@ -43,6 +43,8 @@ pub struct Delivery {
     pub kind: String,
     /// What it speaks of and when that was last edited: the second unique key, because one object can arrive under two ids.
     pub object: Option<ObjectVersion>,
+    /// When the thing was written first, where a list told of it after an edit: a notification of either moment is the same request.
+    pub was_also: Option<DateTime<Utc>>,
 }
 
 /// A thing people wrote, at one moment of its life.
@@ -59,10 +61,14 @@ pub struct ObjectVersion {
 pub enum Event {
     /// Somebody addressed us.
     Request(Box<Request>),
-    /// A conversation ended on its surface (issue closed).
-    Closed(Place),
+    /// Something that mentions us, or did, was edited or deleted.
+    Changed(Changed),
+    /// A conversation ended on its surface.
+    Closed(Closed),
     /// The app was installed, removed, suspended or given other repositories.
     Installation(Installation),
+    /// A repository was renamed, moved or deleted.
+    Repository(RepositoryChange),
     /// Nothing for us to do; the reason is answered and stored.
     Nothing(&'static str),
 }
@@ -143,27 +149,53 @@ pub enum Asks {
     /// The text mentions us and says what is wanted.
     #[default]
     Words,
-    /// Our label was added: do what the conversation is about.
-    Label,
-    /// Our review was requested.
-    ReviewRequest,
+    /// A label was added. When it is the one the repository means: do what the conversation is about.
+    Label {
+        /// The label.
+        name: String,
+    },
+    /// Somebody's review was requested; counts when that is us. GitHub offers people and teams as reviewers, Apps mostly not: an App
+    /// is asked for a review by a mention, and this is for machine accounts.
+    ReviewRequest {
+        /// Login of who shall review.
+        reviewer: String,
+    },
     /// A pull request was opened, or pushed to; counts where the repository wants reviews.
     Pushed,
     /// A check failed; counts where the repository wants it fixed.
     CheckFailed {
-        /// GitHub's number of the check run.
-        check_run: i64,
+        /// GitHub's number of the check run; none when only the suite of checks was told of.
+        check_run: Option<i64>,
         /// Its name.
         name: String,
+        /// Number of the App that made it.
+        app: Option<i64>,
     },
+    /// Somebody pressed a reaction on a comment of ours that waits for one.
+    Reaction {
+        /// The surface's number of that comment.
+        comment: i64,
+        /// Which.
+        button: Button,
+    },
+}
+
+/// A reaction that means something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Button {
+    /// 👍: go ahead.
+    Yes,
+    /// 👎: do not, or no more.
+    No,
 }
 
 impl Asks {
     /// True when nobody addressed us: who may not is not told so, and nothing is done where the repository does not want it.
     pub fn is_automatic(&self) -> bool {
         match self {
-            Self::Words | Self::Label | Self::ReviewRequest => false,
-            Self::Pushed | Self::CheckFailed { .. } => true,
+            Self::Words | Self::Label { .. } | Self::ReviewRequest { .. } => false,
+            Self::Pushed | Self::CheckFailed { .. } | Self::Reaction { .. } => true,
         }
     }
 }
@@ -213,6 +245,9 @@ pub struct Request {
     /// The review thread it stands in; the answer goes there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub review_thread: Option<ReviewThread>,
+    /// True when it is about a pull request whose commits are in somebody else's fork.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub from_fork: bool,
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
@@ -230,10 +265,65 @@ impl Request {
             storable::text(&mut thread.path);
             storable::text(&mut thread.diff_hunk);
         }
-        if let Asks::CheckFailed { name, .. } = &mut self.asks {
-            storable::text(name);
+        match &mut self.asks {
+            Asks::Label { name } | Asks::CheckFailed { name, .. } | Asks::ReviewRequest { reviewer: name } => {
+                storable::text(name)
+            }
+            Asks::Words | Asks::Pushed | Asks::Reaction { .. } => {}
         }
     }
+}
+
+/// What became of something people wrote.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// Its text is another one now.
+    Edited,
+    /// It is gone.
+    Deleted,
+}
+
+/// Something that mentions us, or did, is no longer what it was.
+///
+/// A request holds the words it was made with, so this takes nothing back that has begun: a run that works goes on and answers. A
+/// deleted message that has not begun is not begun; an approval of the words before is void.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Changed {
+    /// Where it stands, or stood.
+    pub place: Place,
+    /// Names it, as [`ObjectVersion::object`] does.
+    pub object: String,
+    /// What became of it.
+    pub change: Change,
+    /// Login of who did that.
+    pub by: String,
+    /// When, as the surface says; for a deletion the last time it was known to be there.
+    pub at: DateTime<Utc>,
+}
+
+/// Why a conversation ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Closing {
+    /// Closed or merged; it can be gone on with.
+    Closed,
+    /// Deleted: nothing can be said there any more.
+    Deleted,
+    /// It lives elsewhere now, under another number.
+    Transferred {
+        /// `owner/name#number`, when the surface says it.
+        to: Option<String>,
+    },
+}
+
+/// A conversation ended on its surface.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Closed {
+    /// Which.
+    pub place: Place,
+    /// Why.
+    pub closing: Closing,
+    /// Login of who ended it.
+    pub by: String,
 }
 
 /// A change of the App's installation.
@@ -245,6 +335,29 @@ pub struct Installation {
     pub account: String,
     /// True when it can no longer be used (deleted or suspended).
     pub gone: bool,
+    /// When it became so, where GitHub says it: what was said earlier and arrives later changes nothing.
+    pub at: Option<DateTime<Utc>>,
+}
+
+/// A change of a repository as a whole. Its conversations are known by its number, which stays.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RepositoryChange {
+    /// It has another name or owner.
+    Moved {
+        /// Its number.
+        id: i64,
+        /// `owner/name` now.
+        full_name: String,
+        /// The installation that covers it now.
+        installation: Option<i64>,
+    },
+    /// It is gone.
+    Deleted {
+        /// Its number.
+        id: i64,
+        /// Login of who deleted it.
+        by: String,
+    },
 }
 
 /// A delivery with its meaning.

@@ -6,14 +6,34 @@
 
 pub mod command;
 mod event;
+mod noted;
 pub mod policy;
 mod store;
 mod writer;
 
 pub use event::*;
+pub use noted::store::change_of;
 pub use writer::{AcceptError, Intake};
 
+use chrono::{DateTime, Utc};
+use sqlx::PgPool;
+
 use crate::id::ThreadId;
+
+/// Commits what the service itself found out, such as a reaction; otherwise as [`Intake::accept`] does for a request. Idempotent by the
+/// delivery's id.
+///
+/// # Errors
+/// When the database does not take it.
+pub async fn accept_found(
+    pool: &PgPool,
+    delivery: &Delivery,
+    request: &Request,
+    now: DateTime<Utc>,
+) -> Result<Accepted, sqlx::Error> {
+    let accepted = store::accept(pool, &[store::Row::new(delivery, request)], now).await?;
+    Ok(accepted.into_iter().next().unwrap_or(Accepted::Duplicate))
+}
 
 /// What became of a delivery.
 #[derive(Clone, Debug, PartialEq, Eq)]

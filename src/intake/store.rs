@@ -1,11 +1,11 @@
-//! The tables of intake: `deliveries`, `inbox` (its writing side), `surfaces`, `installations`.
+//! The tables of intake: `deliveries`, `inbox` (its writing side), `surfaces`.
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use sqlx::PgPool;
 use sqlx::types::Json;
 
-use super::{Accepted, Delivery, Installation, Place, Request};
+use super::{Accepted, Delivery, Place, Request};
 use crate::id::{DeliveryId, InboxId, MessageId, ThreadId};
 use crate::model::{Message, Part, Role};
 
@@ -18,6 +18,7 @@ pub(super) struct Row {
     kind: String,
     object: Option<String>,
     edited_at: Option<DateTime<Utc>>,
+    was_also: Option<DateTime<Utc>>,
     key: String,
     thread_id: ThreadId,
     place: Place,
@@ -41,6 +42,7 @@ impl Row {
             kind: delivery.kind.clone(),
             object: object.map(|object| object.object.clone()),
             edited_at: object.map(|object| object.edited_at),
+            was_also: delivery.was_also.filter(|first| object.is_some_and(|object| object.edited_at != *first)),
             key: request.place.key(),
             thread_id: ThreadId::new(),
             place: request.place.clone(),
@@ -64,11 +66,11 @@ pub(super) async fn accept(pool: &PgPool, rows: &[Row], now: DateTime<Utc>) -> R
         r#"
         with input as (
             select * from rows from (jsonb_to_recordset($1) as (
-                delivery_id uuid, surface text, external_id text, kind text, object text, edited_at timestamptz, key text,
-                thread_id uuid, place jsonb, owner text, message_id uuid, author text, author_id bigint, parts jsonb, url text,
+                delivery_id uuid, surface text, external_id text, kind text, object text, edited_at timestamptz, was_also timestamptz,
+                key text, thread_id uuid, place jsonb, owner text, message_id uuid, author text, author_id bigint, parts jsonb, url text,
                 inbox_id uuid, request jsonb
             )) with ordinality as t (
-                delivery_id, surface, external_id, kind, object, edited_at, key, thread_id, place, owner, message_id, author,
+                delivery_id, surface, external_id, kind, object, edited_at, was_also, key, thread_id, place, owner, message_id, author,
                 author_id, parts, url, inbox_id, request, number
             )
         ), delivery as (
@@ -76,9 +78,15 @@ pub(super) async fn accept(pool: &PgPool, rows: &[Row], now: DateTime<Utc>) -> R
             select delivery_id, surface, external_id, kind, object, edited_at, $2 from input
             on conflict do nothing
             returning id
+        ), first_version as (
+            insert into deliveries (id, surface, external_id, kind, object, edited_at, received_at)
+            select gen_random_uuid(), surface, external_id || ':first', kind, object, was_also, $2 from input where was_also is not null
+            on conflict do nothing
+            returning external_id
         ), fresh as (
             select input.*, row_number() over same_thread as nth, count(*) over (partition by surface, key) as together
             from input join delivery on delivery.id = input.delivery_id
+            where was_also is null or external_id || ':first' in (select external_id from first_version)
             window same_thread as (partition by surface, key order by number)
         ), surface as (
             insert into surfaces (surface, key, thread_id, place)
@@ -99,8 +107,8 @@ pub(super) async fn accept(pool: &PgPool, rows: &[Row], now: DateTime<Utc>) -> R
             insert into messages (id, thread_id, role, author, author_id, parts, url, created_at)
             select message_id, thread, 'user', author, author_id, parts, url, $2 from placed
         ), inbox as (
-            insert into inbox (id, thread_id, sequence, delivery_id, message_id, request, next_try_at, created_at)
-            select inbox_id, thread, sequence, delivery_id, message_id, request, $2, $2 from placed
+            insert into inbox (id, thread_id, sequence, delivery_id, message_id, request, object, next_try_at, created_at)
+            select inbox_id, thread, sequence, delivery_id, message_id, request, object, $2, $2 from placed
         )
         select number as "number!", thread as "thread!: ThreadId", sequence as "sequence!" from placed
         "#,
@@ -117,37 +125,4 @@ pub(super) async fn accept(pool: &PgPool, rows: &[Row], now: DateTime<Utc>) -> R
         }
     }
     Ok(accepted)
-}
-
-/// The next request reopens it.
-pub(super) async fn close_thread(pool: &PgPool, place: &Place, now: DateTime<Utc>) -> Result<(), sqlx::Error> {
-    sqlx::query!(
-        "update threads set state = 'closed', updated_at = $3
-         where id = (select thread_id from surfaces where surface = $1 and key = $2)",
-        place.surface().as_str(),
-        place.key(),
-        now,
-    )
-    .execute(pool)
-    .await?;
-    Ok(())
-}
-
-/// The last word about an installation wins.
-pub(super) async fn record_installation(
-    pool: &PgPool,
-    installation: &Installation,
-    now: DateTime<Utc>,
-) -> Result<(), sqlx::Error> {
-    sqlx::query!(
-        "insert into installations (id, account, gone, updated_at) values ($1, $2, $3, $4)
-         on conflict (id) do update set account = excluded.account, gone = excluded.gone, updated_at = excluded.updated_at",
-        installation.id,
-        installation.account,
-        installation.gone,
-        now,
-    )
-    .execute(pool)
-    .await?;
-    Ok(())
 }

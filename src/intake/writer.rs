@@ -7,7 +7,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use super::store::{self, Row};
-use super::{Accepted, Event, Inbound};
+use super::{Accepted, Delivery, Event, Inbound, noted};
 use crate::clock::Clock;
 use crate::jobs::Waker;
 
@@ -60,16 +60,17 @@ impl Intake {
                 self.writer.send(Waiting { row, told }).await.map_err(|_| AcceptError::Ending)?;
                 answer.await.map_err(|_| AcceptError::Ending)?
             }
-            Event::Closed(place) => {
-                store::close_thread(&self.pool, &place, now).await.map_err(Arc::new)?;
-                Ok(Accepted::Noted("the conversation is closed"))
-            }
-            Event::Installation(installation) => {
-                store::record_installation(&self.pool, &installation, now).await.map_err(Arc::new)?;
-                Ok(Accepted::Noted("the installation is recorded"))
-            }
-            Event::Nothing(reason) => Ok(Accepted::Nothing(reason)),
+            event => Ok(noted::note(&self.pool, &inbound.delivery, event, now).await.map_err(Arc::new)?),
         }
+    }
+
+    /// Remembers that a delivery was looked at, whatever it meant, so that nobody looks again. Idempotent.
+    ///
+    /// # Errors
+    /// As the database.
+    pub async fn looked_at(&self, delivery: &Delivery) -> Result<(), AcceptError> {
+        noted::store::record(&self.pool, delivery, self.clock.now()).await.map_err(Arc::new)?;
+        Ok(())
     }
 }
 

@@ -3,12 +3,15 @@
 //! A wake-up says "there is something to do" and holds no data; it rings the [`pool`]'s bell. Whoever wakes works until nothing is
 //! left that anybody waits for, so a lost, doubled or late wake-up costs time at most, and a `sweep` rings for those that got lost.
 
+mod approvals;
 mod gate;
 mod hands;
 mod house;
 mod migrate;
 mod origin;
 pub mod pool;
+mod reactions;
+mod reconcile;
 mod repository;
 mod run;
 mod services;
@@ -17,6 +20,7 @@ mod sweep;
 mod title;
 mod wake;
 
+pub use gate::wants_review;
 pub use migrate::{SCHEMA, migrate};
 pub use origin::Origins;
 pub use repository::{Repositories, RepositoryFacts};
@@ -31,6 +35,8 @@ use tokio_util::sync::CancellationToken;
 
 /// Requests let in at once, beside the runs.
 const GATES: usize = 8;
+/// Who looks for reactions; one is enough, and polite.
+const LOOKERS: usize = 1;
 /// Slots of the engine for jobs that do their work themselves, and for those that only ring.
 const TITLES: usize = 2;
 const RINGERS: usize = 1;
@@ -64,8 +70,11 @@ impl Engine {
         let (gate, run) = (services.clone(), services.clone());
         tasks.extend(pool::start(GATES, &services.bells.gate, &shutdown, move || gate::work(gate.clone()).boxed()));
         tasks.extend(pool::start(runs, &services.bells.runs, &shutdown, move || run::work(run.clone()).boxed()));
+        let look = services.clone();
+        tasks.extend(pool::start(LOOKERS, &services.bells.reactions, &shutdown, move || reactions::work(look.clone()).boxed()));
         tasks.push(tokio::spawn(sweep::keep_sweeping(services.clone())));
         tasks.push(tokio::spawn(sweep::keep_sandboxes(services.clone())));
+        tasks.push(tokio::spawn(reconcile::keep_looking(services.clone())));
         tasks.push(tokio::spawn(services::listen(services)));
         Ok(Self { shutdown, tasks })
     }

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
+use super::gate::moved;
 use super::repository::Repositories;
-use crate::github::{ArchiveError, Archives, Github, GithubError, RepoRef};
+use crate::github::{ArchiveError, Archives, Github, GithubError, RepoRef, Since};
 use crate::intake::{Place, Request};
 use crate::sandbox::checkout::{Origin, OriginError, Wanted};
 
@@ -33,7 +34,14 @@ impl Origins {
         let is_pull_request = match &request.place {
             Place::Github { is_pull_request, .. } => *is_pull_request,
         };
-        Some(Arc::new(GithubOrigin { origins: self.clone(), repo, number, is_pull_request, written_at: request.written_at }))
+        Some(Arc::new(GithubOrigin {
+            origins: self.clone(),
+            repo,
+            number,
+            is_pull_request,
+            written_at: request.written_at,
+            head: request.head.clone(),
+        }))
     }
 }
 
@@ -50,6 +58,8 @@ struct GithubOrigin {
     number: i64,
     is_pull_request: bool,
     written_at: DateTime<Utc>,
+    /// The head of the pull request when the request was made, where that is known for certain.
+    head: Option<String>,
 }
 
 #[async_trait]
@@ -66,11 +76,9 @@ impl Origin for GithubOrigin {
         (wanted.snapshot, wanted.setup, wanted.test) = (sandbox.snapshot.clone(), sandbox.setup.clone(), sandbox.test.clone());
         wanted.commit = Some(default);
         if self.is_pull_request {
-            let head = github.pull_head(&self.repo, self.number, self.written_at).await.map_err(refused)?;
-            wanted.notes.extend(head.moved_to.map(|newer| {
-                format!("Commits of the pull request that are newer than the request are left out; its head is now {newer}.")
-            }));
-            wanted.commit = Some(head.sha);
+            let (commit, since) = self.head(github).await.map_err(refused)?;
+            wanted.notes.extend(moved(&since));
+            wanted.commit = Some(commit);
         }
         Ok(wanted)
     }
@@ -84,11 +92,28 @@ impl Origin for GithubOrigin {
         fetched.map_err(|error| {
             tracing::warn!(repository = self.repo.full_name, commit, %error, "no archive of the repository");
             match error {
+                ArchiveError::Github(GithubError::NotFound) if self.head.is_some() => OriginError::Refused(format!(
+                    "the commit {commit}, which the request is about, is no longer on GitHub: the branch was pushed to by force. Ask again \
+                     for the one that is there now"
+                )),
                 ArchiveError::Github(error) => origin_error(&error),
                 ArchiveError::TooLarge(_) => OriginError::Refused(format!("{error}, more than is fetched")),
                 ArchiveError::Disk(_) => OriginError::Unavailable(error.to_string()),
             }
         })
+    }
+}
+
+impl GithubOrigin {
+    /// The head as the request saw it: the commit it names, before any date.
+    async fn head(&self, github: &Github) -> Result<(String, Since), GithubError> {
+        if let Some(head) = &self.head {
+            let since = github.since_head(&self.repo, self.number, head).await?;
+            return Ok((head.clone(), since));
+        }
+        let head = github.pull_head(&self.repo, self.number, self.written_at).await?;
+        let since = head.moved_to.map_or(Since::Unmoved, |head| Since::Continued { head });
+        Ok((head.sha, since))
     }
 }
 

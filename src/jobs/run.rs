@@ -8,18 +8,19 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use super::house::House;
-use super::{Services, hands};
+use super::{Services, approvals, hands, reactions};
 use crate::agent::sandboxes::{SandboxesOf, ThreadSandboxes};
 use crate::agent::store::{self, Record, Renewed, Taken};
 use crate::agent::{Halt, Kit, Run, RunEvent, RunState, Snapshot, Task, prompt};
 use crate::attachment;
-use crate::github::{Comment, GithubError, Reaction, RepoRef};
+use crate::github::{Comment, Github, GithubError, Reaction, RepoRef};
+use crate::id::ThreadId;
 use crate::intake::Place;
 use crate::memory::history;
 use crate::model::Message;
 use crate::reply::{
-    AnswerView, Attached, CommentPost, Cost, Footer, LiveComment, LiveView, Outcome, PostError, Shown, allowed_mentions, answer,
-    answer_key,
+    AnswerView, Attached, CommentPost, Cost, Footer, LiveComment, LiveView, Outcome, PostError, Shown, Spot, allowed_mentions,
+    answer, answer_key,
 };
 use crate::sandbox::SandboxId;
 use crate::thread;
@@ -49,6 +50,23 @@ async fn take_runs(services: &Services) -> Result<(), Failure> {
         hold(services, &taken).await?;
     }
     Ok(())
+}
+
+/// Ends a run of the thread that was stopped before a worker took it, without waiting for a free slot: no work is left in it.
+pub(super) async fn end_stopped(services: &Services, thread: ThreadId) {
+    let taken = store::take_stopped(&services.pool, &services.holder, LEASE, services.clock.now(), thread).await;
+    let ended = match taken {
+        Ok(Some(taken)) => hold(services, &taken).await,
+        Ok(None) => return,
+        Err(error) => Err(error.into()),
+    };
+    if let Err(error) = ended {
+        // Whoever takes it next ends it.
+        tracing::info!(thread.id = %thread, %error, "a stopped run is not ended yet");
+    }
+    if let Err(error) = services.ring_for_a_run().await {
+        tracing::info!(%error, "nobody was told that a run may wait");
+    }
 }
 
 /// Why a worker put a run down.
@@ -134,7 +152,10 @@ async fn execute(services: &Services, taken: &Taken) -> Result<Outcome, Failure>
     if taken.attempt > MAX_ATTEMPTS {
         return Ok(run.give_up(MAX_ATTEMPTS).await?);
     }
-    let place = taken.request.place.clone();
+    if let Some(why) = approvals::withdrawn(services, taken).await? {
+        return Ok(run.withdraw(why).await?);
+    }
+    let place = (taken.request.place.clone(), Spot::of(&taken.request));
     let live = LiveComment::follow(services.poster.clone(), taken.thread, taken.id, place, views);
     let outcome = tokio::select! {
         outcome = run.drive(&taken.task) => outcome,
@@ -176,10 +197,13 @@ fn sandboxes(services: &Services, taken: &Taken, house: &House, stop: Cancellati
 
 async fn begin(services: &Services, taken: &Taken) -> Snapshot {
     let opening = match &taken.task {
-        Task::Ask { text } | Task::Review { text } | Task::Land { text } | Task::Plan { text } => {
+        Task::Ask { text } | Task::Review { text } | Task::Land { text } => {
             prompt::opening(&taken.request, text, &surroundings(services, taken).await)
         }
-        Task::CarryOut { plan } => prompt::opening(&taken.request, plan, &surroundings(services, taken).await),
+        Task::Plan { text } => prompt::opening(&taken.request, &prompt::plan(text), &surroundings(services, taken).await),
+        Task::CarryOut { plan } => {
+            prompt::opening(&taken.request, &prompt::carry_out(plan), &surroundings(services, taken).await)
+        }
         Task::Undo => prompt::opening(&taken.request, "Take the changes of your last run back.", &[]),
         Task::Code { .. } => Message::text(crate::model::Role::User, taken.request.text.as_str()),
     };
@@ -201,13 +225,29 @@ async fn comments(
     const COMMENTS: usize = 30;
     let Some(github) = &services.github else { return Vec::new() };
     let Some((repo, number)) = RepoRef::of(&taken.request.place) else { return Vec::new() };
+    let in_thread = review_thread(github, taken, COMMENTS).await;
     match github.comments_before(&repo, number, since, horizon, COMMENTS).await {
         Ok(comments) => {
+            let comments = comments.into_iter().chain(in_thread);
             let known = |comment: &Comment| since.is_some() && comment.is_ours;
-            comments.into_iter().filter(|comment| !known(comment)).filter_map(said).collect()
+            comments.filter(|comment| !known(comment)).filter_map(said).collect()
         }
         Err(error) => {
             tracing::warn!(%error, "the earlier comments are not known to the run");
+            Vec::new()
+        }
+    }
+}
+
+/// What was said in the review thread the request stands in.
+async fn review_thread(github: &Github, taken: &Taken, most: usize) -> Vec<Comment> {
+    let (Some(thread), Some((repo, number))) = (&taken.request.review_thread, RepoRef::of(&taken.request.place)) else {
+        return Vec::new();
+    };
+    match github.review_thread_before(&repo, number, thread.root, taken.request.written_at, most).await {
+        Ok(comments) => comments,
+        Err(error) => {
+            tracing::warn!(run.id = %taken.id, %error, "the review thread is not known to the run");
             Vec::new()
         }
     }
@@ -260,11 +300,17 @@ async fn publish(services: &Services, taken: &Taken, record: &Record) -> Result<
         kind: "answer",
         about: None,
         place: &taken.request.place,
+        spot: Spot::of(&taken.request),
     };
     let mut view = view(taken, record, &services.settings.public_url);
     services.poster.redactor().answer(&mut view);
-    let body = answer(&view, &key, &allowed_mentions(&taken.request));
-    match services.poster.comment(&post, &body).await {
+    let posted = match &record.outcome {
+        Outcome::NeedsApproval if matches!(taken.task, Task::Plan { .. }) => {
+            approvals::show_plan(services, taken, &view, &post).await
+        }
+        _ => services.poster.comment(&post, &answer(&view, &key, &allowed_mentions(&taken.request))).await,
+    };
+    match posted {
         Err(PostError::Github(GithubError::Invalid(why))) => {
             tracing::error!(run.id = %taken.id, why, "the answer was rejected; only that is said");
             services.poster.comment(&post, &answer(&rejected(&view), &key, &[])).await?;
@@ -272,12 +318,19 @@ async fn publish(services: &Services, taken: &Taken, record: &Record) -> Result<
         posted => drop(posted?),
     }
     let reaction = match record.outcome {
-        Outcome::Answered => Reaction::Rocket,
-        Outcome::Limit { .. } | Outcome::Stopped { .. } | Outcome::Failed { .. } => Reaction::Confused,
+        Outcome::Answered | Outcome::NeedsApproval => Reaction::Rocket,
+        Outcome::NeedsAnswer { .. }
+        | Outcome::Withdrawn { .. }
+        | Outcome::Limit { .. }
+        | Outcome::Stopped { .. }
+        | Outcome::Failed { .. } => Reaction::Confused,
     };
     // The answer is there; a reaction that does not work is not worth doing all of it again.
     if let Err(error) = services.poster.react(&taken.request, reaction).await {
-        tracing::info!(run.id = %taken.id, %error, "no reaction to the trigger");
+        tracing::info!(run.id = %taken.id, %error, "no reaction to the trigger yet");
+        if later(&error, 0, services.clock.now()).is_some() {
+            reactions::owe(&services.pool, taken.id, reaction).await?;
+        }
     }
     Ok(())
 }
@@ -288,7 +341,12 @@ fn rejected(view: &AnswerView) -> AnswerView {
         "GitHub rejected the text of the answer. The answer itself is kept, and I know it when you ask me to say it differently.";
     let report = match &view.outcome {
         Outcome::Failed { report, .. } => report.clone(),
-        Outcome::Answered | Outcome::Limit { .. } | Outcome::Stopped { .. } => String::from("answer rejected"),
+        Outcome::Answered
+        | Outcome::NeedsApproval
+        | Outcome::NeedsAnswer { .. }
+        | Outcome::Withdrawn { .. }
+        | Outcome::Limit { .. }
+        | Outcome::Stopped { .. } => String::from("answer rejected"),
     };
     AnswerView {
         outcome: Outcome::Failed { reason: reason.to_owned(), report },
@@ -325,6 +383,7 @@ fn view(taken: &Taken, record: &Record, public_url: &Url) -> AnswerView {
             | RunEvent::Started { .. }
             | RunEvent::Answered { .. }
             | RunEvent::Printed { .. }
+            | RunEvent::Asked { .. }
             | RunEvent::Joined { .. } => {}
         }
     }

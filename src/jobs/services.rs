@@ -73,6 +73,8 @@ pub struct Bells {
     pub gate: Bell,
     /// For runs to be worked on.
     pub runs: Bell,
+    /// For reactions to be looked for.
+    pub reactions: Bell,
 }
 
 /// Tells a worker that something is stored for it. A wake-up that gets lost is made up for by the next sweep, within seconds: the

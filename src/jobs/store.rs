@@ -10,7 +10,7 @@ pub async fn tell_others(pool: &PgPool, channel: &str) -> Result<(), sqlx::Error
 }
 
 /// Forgets deliveries received before `deliveries`, snapshots of runs that ended before `snapshots`, and requests accepted before
-/// `requests` that came to nothing (refused, answered by the service). What people said in a run and were answered stays.
+/// `requests` that came to nothing (refused, answered by the service), with what became of their texts. What people said in a run and were answered stays.
 pub async fn forget_old(
     pool: &PgPool,
     deliveries: DateTime<Utc>,
@@ -18,6 +18,7 @@ pub async fn forget_old(
     requests: DateTime<Utc>,
 ) -> Result<(), sqlx::Error> {
     sqlx::query!("delete from deliveries where received_at < $1", deliveries).execute(pool).await?;
+    sqlx::query!("delete from changes where seen_at < $1", requests).execute(pool).await?;
     sqlx::query!("update runs set snapshot = null where state = 'posted' and ended_at < $1 and snapshot is not null", snapshots)
         .execute(pool)
         .await?;

@@ -11,6 +11,8 @@ use crate::attachment;
 
 const BETWEEN: Duration = Duration::from_secs(5);
 const BETWEEN_CLEANINGS: Duration = Duration::from_secs(60 * 60);
+/// What is disused is few and known; what is left over is looked for among all.
+const BETWEEN_REMOVALS: Duration = Duration::from_secs(5 * 60);
 /// Where sandboxes are held ready.
 const BETWEEN_LOOKS_AT_WARM: Duration = Duration::from_secs(60);
 /// GitHub redelivers for three days; a week more is for people.
@@ -29,6 +31,7 @@ pub(super) async fn keep_sweeping(services: Services) {
         // Whoever wakes looks for what is due in nobody's hands, whichever process left it behind.
         services.bells.gate.ring();
         services.bells.runs.ring();
+        services.bells.reactions.ring();
         if cleaned.is_due() {
             clean(&services).await;
         }
@@ -42,11 +45,12 @@ pub(super) async fn keep_sweeping(services: Services) {
 /// must not keep anybody from finding runs that were left behind.
 pub(super) async fn keep_sandboxes(services: Services) {
     let (mut cleaned, mut looked) = (Timer::new(BETWEEN_CLEANINGS), Timer::new(BETWEEN_LOOKS_AT_WARM));
+    let mut removed = Timer::new(BETWEEN_REMOVALS);
     let keeps_warm = services.settings.sandbox.warm.size > 0;
     loop {
-        let (cleaning, looking) = (cleaned.is_due(), keeps_warm && looked.is_due());
-        if (cleaning || looking)
-            && let Err(error) = look_after_sandboxes(&services, cleaning).await
+        let due = Due { removing: removed.is_due(), cleaning: cleaned.is_due(), looking: keeps_warm && looked.is_due() };
+        if (due.removing || due.cleaning || due.looking)
+            && let Err(error) = look_after_sandboxes(&services, &due).await
         {
             tracing::warn!(%error, "cannot look after the sandboxes");
         }
@@ -95,17 +99,29 @@ async fn clean(services: &Services) {
     }
 }
 
+/// What is to be done about sandboxes now.
+struct Due {
+    /// Those of conversations that are over go.
+    removing: bool,
+    /// Those that no row knows go.
+    cleaning: bool,
+    /// The ones held ready are looked at.
+    looking: bool,
+}
+
 /// Looks after sandboxes that no run uses, unless another process does.
-async fn look_after_sandboxes(services: &Services, cleaning: bool) -> Result<(), sqlx::Error> {
+async fn look_after_sandboxes(services: &Services, due: &Due) -> Result<(), sqlx::Error> {
     if !reap::begin(&services.pool, reap::CLAIM).await? {
         return Ok(());
     }
     let (pool, provider, shutdown) = (services.pool.clone(), services.sandboxes.clone(), services.shutdown.clone());
     let now = services.clock.now();
     let done = async {
-        if cleaning {
-            let reaper = Reaper { pool: pool.clone(), provider: provider.clone(), shutdown: shutdown.clone() };
+        let reaper = Reaper { pool: pool.clone(), provider: provider.clone(), shutdown: shutdown.clone() };
+        if due.removing {
             reaper.remove_disused(now).await?;
+        }
+        if due.cleaning {
             reaper.remove_orphans(now).await?;
         }
         let settings = services.settings.sandbox.warm.clone();

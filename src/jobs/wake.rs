@@ -19,6 +19,7 @@ impl TaskHandler for WakeThread {
     async fn run(self, context: WorkerContext) -> impl IntoTaskHandlerResult {
         let services = context.get_ext::<Services>().ok_or("the services are missing")?;
         services.bells.gate.ring();
+        services.bells.reactions.ring();
         Ok::<(), &str>(())
     }
 }

@@ -62,6 +62,13 @@ fn header(outcome: &Outcome) -> String {
     match outcome {
         Outcome::Answered => String::new(),
         Outcome::Limit { limit, reckoning } => limit::header(*limit, reckoning.as_ref()),
+        Outcome::NeedsApproval => {
+            "> [!IMPORTANT]\n> **This waits for a yes.** Nothing goes on until somebody with permission gives it.".to_owned()
+        }
+        Outcome::NeedsAnswer { question, options } => asks(question, options),
+        Outcome::Withdrawn { why } => {
+            format!("> [!WARNING]\n> **Nothing was run.** {}", inline::sentence(why, 1_000))
+        }
         Outcome::Stopped { by } => {
             format!("> [!NOTE]\n> **Stopped by {}.** What was reached until then is kept.", inline::plain(by, 60))
         }
@@ -71,6 +78,22 @@ fn header(outcome: &Outcome) -> String {
             fence::code_span(&cut::cut_end(report, 80)),
         ),
     }
+}
+
+/// The question stands first, where nobody misses it.
+fn asks(question: &str, options: &[String]) -> String {
+    const MOST: usize = 9;
+    let question = safe::safe_markdown(question, 4_000, None, &[]);
+    let mut lines = vec!["> [!IMPORTANT]".to_owned(), "> **I need an answer before I go on.**".to_owned(), ">".to_owned()];
+    lines.extend(question.lines().map(|line| format!("> {line}").trim_end().to_owned()));
+    if !options.is_empty() {
+        lines.push(">".to_owned());
+    }
+    let numbered = (1..).zip(options.iter().take(MOST));
+    lines.extend(numbered.map(|(number, option)| format!("> {number}. {}", inline::plain(option, 300))));
+    lines.push(">".to_owned());
+    lines.push("> Mention me with your answer, and I go on from here.".to_owned());
+    lines.join("\n")
 }
 
 fn earlier_runs(skipped: usize, link: Option<&str>) -> String {
@@ -163,7 +186,7 @@ fn details(summary: &str, body: &str, open: bool) -> String {
     format!("<details{open}><summary>{summary}</summary>\n\n{}\n\n</details>", body.trim_end())
 }
 
-fn footer(footer: &Footer) -> String {
+pub(super) fn footer(footer: &Footer) -> String {
     let model = match &footer.model {
         Some(model) => inline::plain(&model.to_string(), 100),
         None => "no model".to_owned(),

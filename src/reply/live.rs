@@ -22,6 +22,7 @@ pub fn live(view: &LiveView, key: &str) -> String {
 fn head(state: &LiveState) -> String {
     match state {
         LiveState::Accepted => "On it. I write here what I do, and then the answer.".to_owned(),
+        LiveState::Behind => "Noted. I start on this when what I do here now is over.".to_owned(),
         LiveState::Queued { position: 1 } => "Waiting for a free slot: next in line.".to_owned(),
         LiveState::Queued { position } => format!("Waiting for a free slot: number {position} in line."),
         LiveState::Working => "Working on it …".to_owned(),

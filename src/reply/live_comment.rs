@@ -6,7 +6,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::post::{CommentPost, Poster};
+use super::post::{CommentPost, Poster, Spot};
 use super::{LiveView, live};
 use crate::id::{RunId, ThreadId};
 use crate::intake::Place;
@@ -35,12 +35,18 @@ impl Drop for LiveComment {
 
 impl LiveComment {
     /// Starts to follow `views`. The comment must have been created.
-    pub fn follow(poster: Poster, thread: ThreadId, run: RunId, place: Place, mut views: watch::Receiver<LiveView>) -> Self {
+    pub fn follow(
+        poster: Poster,
+        thread: ThreadId,
+        run: RunId,
+        (place, spot): (Place, Spot),
+        mut views: watch::Receiver<LiveView>,
+    ) -> Self {
         let enough = CancellationToken::new();
         let end = enough.clone();
         let task = tokio::spawn(async move {
             let key = answer_key(run);
-            let post = CommentPost { key: &key, thread, run: Some(run), kind: "answer", about: None, place: &place };
+            let post = CommentPost { key: &key, thread, run: Some(run), kind: "answer", about: None, place: &place, spot };
             let mut pause = FIRST_EDIT;
             let mut shown = String::new();
             loop {

@@ -23,11 +23,11 @@ mod store;
 mod view;
 
 pub use answer::answer;
-pub use cards::{Activity, Card, Needed, Scope, card};
+pub use cards::{Activity, ApprovalNote, Card, Needed, Scope, approval_body, card, outsider, plan};
 pub use house::HouseCard;
 pub use live::live;
 pub use live_comment::{LiveComment, answer_key};
-pub use post::{CommentPost, PostError, Poster, allowed_mentions};
+pub use post::{CommentPost, PostError, Poster, Spot, allowed_mentions};
 pub use redact::Redactor;
 pub use view::*;
 

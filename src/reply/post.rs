@@ -44,7 +44,40 @@ pub struct CommentPost<'a> {
     pub about: Option<&'a str>,
     /// Where it goes.
     pub place: &'a Place,
+    /// Where in the place.
+    pub spot: Spot,
 }
+
+/// Where in a place a post stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Spot {
+    /// The conversation itself.
+    #[default]
+    Conversation,
+    /// The review thread whose first comment has this number. When that is gone the post goes to the conversation and says so.
+    ReviewThread(i64),
+}
+
+impl Spot {
+    /// Where a request is answered: there, where it was made.
+    pub fn of(request: &Request) -> Self {
+        request.review_thread.as_ref().map_or(Self::Conversation, |thread| Self::ReviewThread(thread.root))
+    }
+
+    fn of_root(root: Option<i64>) -> Self {
+        root.map_or(Self::Conversation, Self::ReviewThread)
+    }
+
+    fn root(self) -> Option<i64> {
+        match self {
+            Self::Conversation => None,
+            Self::ReviewThread(root) => Some(root),
+        }
+    }
+}
+
+/// What precedes a post that could not go where it belongs.
+const THREAD_GONE: &str = "*The review thread this belongs to is gone, so it stands here.*\n\n";
 
 /// Why a post was not performed.
 #[derive(Debug, thiserror::Error)]
@@ -77,24 +110,24 @@ impl Poster {
         let begun = store::begin(&self.pool, row, self.clock.now()).await?;
         let body = self.redactor.redact(body);
         match self.existing(post, &begun).await? {
-            Some(id) => self.edit_or_replace(post, id, begun.begun_at, &body).await,
+            Some(there) => self.edit_or_replace(post, there, begun.begun_at, &body).await,
             None => self.create(post, &body).await,
         }
     }
 
     /// Edits a comment that is there; does nothing when it is not known to be, or was deleted by somebody.
     pub async fn edit(&self, post: &CommentPost<'_>, body: &str) -> Result<(), PostError> {
-        let Some(id) = store::external_id(&self.pool, post.key).await? else { return Ok(()) };
-        let (github, repo, _) = self.target(post.place)?;
-        match github.update_comment(&repo, CommentId(id), &self.redactor.redact(body)).await {
-            Ok(()) | Err(GithubError::NotFound) => Ok(()),
-            Err(error) => Err(error.into()),
+        let Some((id, root)) = store::whereabouts(&self.pool, post.key).await? else { return Ok(()) };
+        let there = There { id: CommentId(id), spot: Spot::of_root(root) };
+        match self.update(post, there, &self.redactor.redact(body)).await {
+            Ok(()) | Err(PostError::Github(GithubError::NotFound)) => Ok(()),
+            Err(error) => Err(error),
         }
     }
 
     /// True once a comment with this key is known to be there.
     pub async fn is_posted(&self, key: &str) -> Result<bool, PostError> {
-        Ok(store::external_id(&self.pool, key).await?.is_some())
+        Ok(store::whereabouts(&self.pool, key).await?.is_some())
     }
 
     /// Reacts to what was written. GitHub keeps one reaction of a kind per person, so this may be repeated.
@@ -107,9 +140,9 @@ impl Poster {
         }
     }
 
-    async fn existing(&self, post: &CommentPost<'_>, begun: &Begun) -> Result<Option<CommentId>, PostError> {
+    async fn existing(&self, post: &CommentPost<'_>, begun: &Begun) -> Result<Option<There>, PostError> {
         if let Some(id) = begun.external_id {
-            return Ok(Some(CommentId(id)));
+            return Ok(Some(There { id: CommentId(id), spot: Spot::of_root(begun.review_thread) }));
         }
         if begun.first {
             return Ok(None);
@@ -117,11 +150,20 @@ impl Poster {
         self.find(post, begun.begun_at).await
     }
 
-    async fn find(&self, post: &CommentPost<'_>, begun_at: DateTime<Utc>) -> Result<Option<CommentId>, PostError> {
+    /// Looks where it belongs first, and then where it went if that was gone.
+    async fn find(&self, post: &CommentPost<'_>, begun_at: DateTime<Utc>) -> Result<Option<There>, PostError> {
         let (github, repo, number) = self.target(post.place)?;
-        let found = github.find_comment(&repo, number, &marker::marker(post.key), begun_at - SKEW).await?;
-        if let Some(CommentId(id)) = found {
-            store::done(&self.pool, post.key, id, self.clock.now()).await?;
+        let (marker, since) = (marker::marker(post.key), begun_at - SKEW);
+        let in_thread = match post.spot {
+            Spot::Conversation => None,
+            Spot::ReviewThread(_) => github.find_review_comment(&repo, number, &marker, since).await?,
+        };
+        let found = match in_thread {
+            Some(id) => Some(There { id, spot: post.spot }),
+            None => github.find_comment(&repo, number, &marker, since).await?.map(|id| There { id, spot: Spot::Conversation }),
+        };
+        if let Some(there) = found {
+            self.done(post, there).await?;
         }
         Ok(found)
     }
@@ -129,30 +171,53 @@ impl Poster {
     async fn edit_or_replace(
         &self,
         post: &CommentPost<'_>,
-        id: CommentId,
+        there: There,
         begun_at: DateTime<Utc>,
         body: &str,
     ) -> Result<CommentId, PostError> {
-        let (github, repo, _) = self.target(post.place)?;
-        match github.update_comment(&repo, id, body).await {
-            Ok(()) => Ok(id),
+        match self.update(post, there, body).await {
+            Ok(()) => Ok(there.id),
             // Somebody deleted the comment; an answer that nobody sees is no answer. It may have been written anew already.
-            Err(GithubError::NotFound) => match self.find(post, begun_at).await? {
-                Some(again) if again != id => {
-                    github.update_comment(&repo, again, body).await?;
-                    Ok(again)
+            Err(PostError::Github(GithubError::NotFound)) => match self.find(post, begun_at).await? {
+                Some(again) if again.id != there.id => {
+                    self.update(post, again, body).await?;
+                    Ok(again.id)
                 }
                 Some(_) | None => self.create(post, body).await,
             },
-            Err(error) => Err(error.into()),
+            Err(error) => Err(error),
         }
+    }
+
+    async fn update(&self, post: &CommentPost<'_>, there: There, body: &str) -> Result<(), PostError> {
+        let (github, repo, _) = self.target(post.place)?;
+        match there.spot {
+            Spot::Conversation => github.update_comment(&repo, there.id, &said(post.spot, there.spot, body)).await?,
+            Spot::ReviewThread(_) => github.update_review_comment(&repo, there.id, body).await?,
+        }
+        Ok(())
     }
 
     async fn create(&self, post: &CommentPost<'_>, body: &str) -> Result<CommentId, PostError> {
         let (github, repo, number) = self.target(post.place)?;
-        let id = github.create_comment(&repo, number, body).await?;
-        store::done(&self.pool, post.key, id.0, self.clock.now()).await?;
-        Ok(id)
+        let replied = match post.spot {
+            Spot::Conversation => Err(GithubError::NotFound),
+            Spot::ReviewThread(root) => github.reply_in_review(&repo, number, root, body).await,
+        };
+        let there = match replied {
+            Ok(id) => There { id, spot: post.spot },
+            Err(GithubError::NotFound) => {
+                let body = said(post.spot, Spot::Conversation, body);
+                There { id: github.create_comment(&repo, number, &body).await?, spot: Spot::Conversation }
+            }
+            Err(error) => return Err(error.into()),
+        };
+        self.done(post, there).await?;
+        Ok(there.id)
+    }
+
+    async fn done(&self, post: &CommentPost<'_>, there: There) -> Result<(), PostError> {
+        Ok(store::done(&self.pool, post.key, there.id.0, there.spot.root(), self.clock.now()).await?)
     }
 
     fn target<'a>(&'a self, place: &Place) -> Result<(&'a Github, RepoRef, i64), PostError> {
@@ -160,6 +225,18 @@ impl Poster {
         let (repo, number) = RepoRef::of(place).ok_or(PostError::Off)?;
         Ok((github, repo, number))
     }
+}
+
+/// A post that is on the surface.
+#[derive(Clone, Copy, Debug)]
+struct There {
+    id: CommentId,
+    spot: Spot,
+}
+
+/// The body as it is said at `spot`, when it belongs to `wanted`.
+fn said(wanted: Spot, spot: Spot, body: &str) -> String {
+    if wanted == spot { body.to_owned() } else { format!("{THREAD_GONE}{body}") }
 }
 
 /// The people an answer may mention: those the request itself mentions, and its author.

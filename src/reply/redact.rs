@@ -79,7 +79,15 @@ impl Redactor {
         }
         match &mut view.outcome {
             Outcome::Failed { reason, .. } => self.apply(reason),
-            Outcome::Answered | Outcome::Limit { .. } | Outcome::Stopped { .. } => {}
+            Outcome::NeedsAnswer { question, options } => {
+                self.apply(question);
+                options.iter_mut().for_each(|option| self.apply(option));
+            }
+            Outcome::Answered
+            | Outcome::NeedsApproval
+            | Outcome::Withdrawn { .. }
+            | Outcome::Limit { .. }
+            | Outcome::Stopped { .. } => {}
         }
     }
 

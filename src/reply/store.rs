@@ -12,6 +12,8 @@ pub(super) struct Begun {
     pub first: bool,
     /// What the surface calls it, once known.
     pub external_id: Option<i64>,
+    /// The review thread it stands in, once known; none in the conversation.
+    pub review_thread: Option<i64>,
     /// When it was begun first.
     pub begun_at: DateTime<Utc>,
 }
@@ -32,7 +34,7 @@ pub(super) async fn begin(pool: &PgPool, post: PostRow<'_>, now: DateTime<Utc>) 
         r#"
         insert into posts (key, thread_id, run_id, kind, about, created_at, updated_at) values ($1, $2, $3, $4, $5, $6, $6)
         on conflict (key) do update set updated_at = excluded.updated_at
-        returning (xmax = 0) as "first!", external_id, created_at
+        returning (xmax = 0) as "first!", external_id, review_thread, created_at
         "#,
         post.key,
         post.thread as ThreadId,
@@ -44,15 +46,22 @@ pub(super) async fn begin(pool: &PgPool, post: PostRow<'_>, now: DateTime<Utc>) 
     .fetch_one(pool)
     .await?;
     let external_id = row.external_id.and_then(|id| id.parse().ok());
-    Ok(Begun { first: row.first, external_id, begun_at: row.created_at })
+    Ok(Begun { first: row.first, external_id, review_thread: row.review_thread, begun_at: row.created_at })
 }
 
-/// Records what the surface calls it.
-pub(super) async fn done(pool: &PgPool, key: &str, external_id: i64, now: DateTime<Utc>) -> Result<(), sqlx::Error> {
+/// Records what the surface calls it and where it stands.
+pub(super) async fn done(
+    pool: &PgPool,
+    key: &str,
+    external_id: i64,
+    review_thread: Option<i64>,
+    now: DateTime<Utc>,
+) -> Result<(), sqlx::Error> {
     sqlx::query!(
-        "update posts set state = 'done', external_id = $2, updated_at = $3 where key = $1",
+        "update posts set state = 'done', external_id = $2, review_thread = $3, updated_at = $4 where key = $1",
         key,
         external_id.to_string(),
+        review_thread,
         now,
     )
     .execute(pool)
@@ -60,8 +69,8 @@ pub(super) async fn done(pool: &PgPool, key: &str, external_id: i64, now: DateTi
     Ok(())
 }
 
-/// The surface's id of a post that is known to be there.
-pub(super) async fn external_id(pool: &PgPool, key: &str) -> Result<Option<i64>, sqlx::Error> {
-    let id = sqlx::query_scalar!("select external_id from posts where key = $1", key).fetch_optional(pool).await?;
-    Ok(id.flatten().and_then(|id| id.parse().ok()))
+/// The surface's id of a post that is known to be there, with the review thread it stands in.
+pub(super) async fn whereabouts(pool: &PgPool, key: &str) -> Result<Option<(i64, Option<i64>)>, sqlx::Error> {
+    let row = sqlx::query!("select external_id, review_thread from posts where key = $1", key).fetch_optional(pool).await?;
+    Ok(row.and_then(|row| Some((row.external_id?.parse().ok()?, row.review_thread))))
 }

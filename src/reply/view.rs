@@ -25,6 +25,8 @@ pub enum LiveState {
     /// Accepted; starts at once.
     #[default]
     Accepted,
+    /// Waits for the run before it in this conversation.
+    Behind,
     /// Waits for a free slot; 1 is next.
     Queued {
         /// Place in the queue.
@@ -60,6 +62,20 @@ pub enum StepState {
 pub enum Outcome {
     /// The agent answered.
     Answered,
+    /// It proposes something and waits for somebody with permission to say yes.
+    NeedsApproval,
+    /// It asks a question and waits for the answer.
+    NeedsAnswer {
+        /// What it asks; Markdown from the model.
+        question: String,
+        /// Answers it offers; plain text from the model.
+        options: Vec<String>,
+    },
+    /// What was approved was changed before it began; nothing was run.
+    Withdrawn {
+        /// What a person may read: cause and next step.
+        why: String,
+    },
     /// A limit was reached.
     Limit {
         /// Which one.

@@ -14,8 +14,8 @@ pub use self::store::{begin, end};
 use super::{INSTANCE_LABEL, labels_of};
 use crate::sandbox::{Provider, SandboxError, SandboxId};
 
-/// Sandboxes of closed conversations, which may be reopened by a mention.
-const CLOSED_KEPT: TimeDelta = TimeDelta::days(1);
+/// Sandboxes of closed conversations. A mention may reopen them: the next one is made from the checkpoint.
+const CLOSED_KEPT: TimeDelta = TimeDelta::minutes(15);
 /// Sandboxes of conversations that fell asleep.
 const KEPT: TimeDelta = TimeDelta::days(30);
 /// Checkpoints of removed sandboxes.

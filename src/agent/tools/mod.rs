@@ -5,6 +5,7 @@
 
 mod apply_patch;
 mod arguments;
+mod ask_person;
 mod attach_file;
 mod check_file_exists;
 mod create_directory;
@@ -271,6 +272,7 @@ impl Toolbox {
             tool::<stop_process::StopProcess>(),
             tool::<preview_url::PreviewUrl>(),
             tool::<attach_file::AttachFile>(),
+            tool::<ask_person::AskPerson>(),
         ];
         Self { tools }
     }

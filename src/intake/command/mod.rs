@@ -55,8 +55,11 @@ pub enum Command {
         /// What to plan; empty means this conversation.
         text: String,
     },
-    /// Carry the proposed plan out.
-    Approve,
+    /// Say yes to what waits.
+    Approve {
+        /// The first digits of its digest, where they named one; at least six, in lower case.
+        digest: Option<String>,
+    },
     /// Where it stands.
     Status,
     /// What can be said.
@@ -232,7 +235,7 @@ impl Command {
             Self::Retry => Some(Word::Retry),
             Self::Undo => Some(Word::Undo),
             Self::Plan { .. } => Some(Word::Plan),
-            Self::Approve => Some(Word::Approve),
+            Self::Approve { .. } => Some(Word::Approve),
             Self::Status => Some(Word::Status),
             Self::Help => Some(Word::Help),
             Self::Remember { .. } => Some(Word::Remember),

@@ -27,7 +27,7 @@ pub(super) fn as_command(word: Word, page: &Page<'_>, tail: usize) -> Option<Com
         Word::Retry => rest.alone(&["again", "last", "request", "run"]).then_some(Command::Retry),
         Word::Undo => rest.alone_for_sure(&["last", "run", "changes", "change", "your"]).then_some(Command::Undo),
         Word::Plan => plan(&rest),
-        Word::Approve => rest.alone_for_sure(&["plan", "your"]).then_some(Command::Approve),
+        Word::Approve => approve(&rest),
         Word::Status => rest.alone(&["update", "report", "check"]).then_some(Command::Status),
         Word::Help => rest.alone(&[]).then_some(Command::Help),
         Word::Remember => rest.with_text(word, |text| Command::Remember { text }),
@@ -223,6 +223,16 @@ fn run(rest: &Rest<'_, '_>) -> Option<Command> {
         blocks.into_iter().filter(|(_, block)| !block.code.trim().is_empty()).map(|(_, block)| block.clone()).collect();
     let problem = Command::Invalid { problem: Problem::NoCode };
     Some(if blocks.is_empty() { problem } else { Command::Run { blocks } })
+}
+
+/// With the digest of what is meant, or alone.
+fn approve(rest: &Rest<'_, '_>) -> Option<Command> {
+    if rest.alone_for_sure(&["plan", "your"]) {
+        return Some(Command::Approve { digest: None });
+    }
+    let given = rest.only_word()?.to_ascii_lowercase();
+    let is_digest = (6..=64).contains(&given.len()) && given.bytes().all(|byte| byte.is_ascii_hexdigit());
+    (is_digest && given.contains(|c: char| c.is_ascii_digit())).then_some(Command::Approve { digest: Some(given) })
 }
 
 fn plan(rest: &Rest<'_, '_>) -> Option<Command> {

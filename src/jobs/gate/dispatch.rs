@@ -2,35 +2,19 @@
 
 use chrono::{DateTime, NaiveTime, TimeDelta, Utc};
 
-use super::store::{self, Claimed, Standing, Verdict};
-use super::{ceilings, notice, repository, say};
-use crate::agent::Task;
+use super::asked::{self, Asked};
+use super::store::{self, Claimed, NewRun, Standing, Verdict};
+use super::{approve, ceilings, link, notice, outsider, repository, say, status::status, words};
+use crate::agent::{Powers, Task};
 use crate::github::Reaction;
 use crate::id::RunId;
 use crate::intake::command::{self, Command, Landing, Word};
 use crate::intake::policy::{self, Line, Needed, Refusal, Use};
-use crate::intake::{Place, Request};
-use crate::jobs::Services;
+use crate::intake::{Asks, Place, Request};
 use crate::jobs::house::House;
-use crate::reply::{self, Activity, Card, CommentPost, LiveState, LiveView, PostError, Scope, answer_key, live};
+use crate::jobs::{Services, run};
+use crate::reply::{self, Card, CommentPost, LiveState, LiveView, PostError, Scope, Spot, answer_key, live};
 use crate::settings::Allow;
-
-/// The words that do something in this version.
-const AVAILABLE: [Word; 13] = [
-    Word::Run,
-    Word::Review,
-    Word::Fix,
-    Word::Pr,
-    Word::Plan,
-    Word::Undo,
-    Word::Queue,
-    Word::Stop,
-    Word::Retry,
-    Word::Status,
-    Word::Help,
-    Word::Model,
-    Word::Budget,
-];
 
 /// A person is told why only once in this time and thread.
 const REFUSAL_PAUSE: TimeDelta = TimeDelta::hours(1);
@@ -56,8 +40,21 @@ pub(super) async fn dispatch(services: &Services, claimed: &Claimed) -> Result<V
     if standing.joined.is_some() {
         return eyes(services, claimed, "joined the run").await;
     }
-    if let Err(refusal) = repository::may_trigger(services, &house, request).await? {
-        return refuse(services, claimed, &standing, &refusal).await;
+    let asked = asked::decide(services, claimed).await?;
+    if let Asked::Nothing(why) = asked {
+        return Ok(done(why));
+    }
+    if let Asks::Reaction { comment, button } = &request.asks {
+        return approve::by_reaction(services, claimed, &standing, *comment, *button).await;
+    }
+    // What nobody asked for is done because the repository's own file says so.
+    if !request.asks.is_automatic()
+        && let Err(refusal) = repository::may_trigger(services, &house, request).await?
+    {
+        return outsider::refuse(services, claimed, &standing, &refusal).await;
+    }
+    if let Asked::Task(task) = asked {
+        return start(services, claimed, &standing, request, task).await;
     }
     let Some(command) = command::parse(&request.text, &services.settings.name) else {
         return Ok(done("no mention that counts"));
@@ -74,35 +71,40 @@ pub(super) async fn dispatch(services: &Services, claimed: &Claimed) -> Result<V
         Command::Retry => retry(services, claimed, &standing).await,
         Command::Stop => stop(services, claimed).await,
         Command::Status => status(services, claimed).await,
-        Command::Help => tell(services, claimed, &Card::Help { handle: handle(), available: AVAILABLE.to_vec() }).await,
+        Command::Help => {
+            tell(services, claimed, &Card::Help { handle: handle(), available: words::available(&request.place) }).await
+        }
         Command::Misspelt { word, suggestion } => {
             tell(services, claimed, &Card::DidYouMean { handle: handle(), word, suggestion }).await
         }
         Command::Invalid { problem } => tell(services, claimed, &Card::Invalid { handle: handle(), problem }).await,
+        Command::Review if !words::on_pull_request(&request.place) => {
+            tell(services, claimed, &Card::OnlyOnPullRequests { word: Word::Review }).await
+        }
         Command::Review => start(services, claimed, &standing, request, Task::Review { text: request.text.clone() }).await,
         Command::Land { how: Landing::Fix | Landing::Pr } => {
             start(services, claimed, &standing, request, Task::Land { text: request.text.clone() }).await
         }
         Command::Undo => start(services, claimed, &standing, request, Task::Undo).await,
         Command::Plan { text } => start(services, claimed, &standing, request, Task::Plan { text }).await,
-        Command::Approve => tell(services, claimed, &not_yet(Word::Approve)).await,
-        Command::Remember { .. } => tell(services, claimed, &not_yet(Word::Remember)).await,
-        Command::Forget { .. } => tell(services, claimed, &not_yet(Word::Forget)).await,
-        Command::Memory => tell(services, claimed, &not_yet(Word::Memory)).await,
+        Command::Approve { digest } => approve::by_words(services, claimed, &standing, digest.as_deref()).await,
+        Command::Remember { .. } => tell(services, claimed, &not_yet(request, Word::Remember)).await,
+        Command::Forget { .. } => tell(services, claimed, &not_yet(request, Word::Forget)).await,
+        Command::Memory => tell(services, claimed, &not_yet(request, Word::Memory)).await,
         Command::Model { name } => ceilings::model(services, claimed, &name).await,
         Command::Budget { usd } => match ceilings::budget(services, claimed, usd).await? {
             Ok(verdict) => Ok(verdict),
             Err(refusal) => refuse(services, claimed, &standing, &refusal).await,
         },
-        Command::Link { .. } => tell(services, claimed, &not_yet(Word::Link)).await,
+        Command::Link { url } => link::link(services, claimed, &url).await,
     }
 }
 
-fn not_yet(word: Word) -> Card {
-    Card::NotYet { word, available: AVAILABLE.to_vec() }
+fn not_yet(request: &Request, word: Word) -> Card {
+    Card::NotYet { word, available: words::available(&request.place) }
 }
 
-fn done(what: &'static str) -> Verdict {
+pub(super) fn done(what: &'static str) -> Verdict {
     Verdict::Done { what, wake: false }
 }
 
@@ -120,7 +122,22 @@ fn is_listed(services: &Services, request: &Request) -> bool {
     }
 }
 
-async fn refuse(services: &Services, claimed: &Claimed, standing: &Standing, why: &Refusal) -> Result<Verdict, PostError> {
+/// Whether the author of a request may trigger where it was made.
+pub(super) async fn may_trigger(services: &Services, request: &Request) -> Result<Result<(), Refusal>, PostError> {
+    let house = House::of(services, &request.place).await?;
+    repository::may_trigger(services, &house, request).await
+}
+
+pub(super) async fn refuse(
+    services: &Services,
+    claimed: &Claimed,
+    standing: &Standing,
+    why: &Refusal,
+) -> Result<Verdict, PostError> {
+    let asks = &claimed.request.asks;
+    if asks.is_automatic() && !matches!(asks, Asks::Reaction { .. }) {
+        return Ok(done("refused without a word: nobody asked"));
+    }
     let card = refusal(why, &claimed.request.author.login, services.clock.now());
     refuse_with(services, claimed, standing, &card).await
 }
@@ -167,31 +184,68 @@ async fn start(
     request: &Request,
     task: Task,
 ) -> Result<Verdict, PostError> {
-    let (now, house) = (services.clock.now(), House::of(services, &request.place).await?);
+    let request = &asked::with_head(services, request).await?;
+    let powers = match powers_of(&task) {
+        Powers::Everything => asked::powers(request),
+        less => less,
+    };
+    let new = NewRun { newest: standing.newest, request, task: &task, powers, approval: None };
+    start_as(services, claimed, standing, new).await
+}
+
+/// Who plans only looks.
+fn powers_of(task: &Task) -> Powers {
+    match task {
+        Task::Plan { .. } => Powers::OnlyReads,
+        Task::Ask { .. } | Task::Code { .. } | Task::Review { .. } | Task::Land { .. } | Task::CarryOut { .. } | Task::Undo => {
+            Powers::Everything
+        }
+    }
+}
+
+async fn start_as(services: &Services, claimed: &Claimed, standing: &Standing, new: NewRun<'_>) -> Result<Verdict, PostError> {
+    if let Err(refusal) = within_limits(services, claimed, standing).await? {
+        return refuse(services, claimed, standing, &refusal).await;
+    }
+    let run = store::create_run(&services.pool, claimed, new, services.clock.now()).await?;
+    acknowledge(services, claimed, standing, run).await
+}
+
+/// Whether one more run of whoever asks is within the limits.
+pub(super) async fn within_limits(
+    services: &Services,
+    claimed: &Claimed,
+    standing: &Standing,
+) -> Result<Result<(), Refusal>, PostError> {
+    let (now, request) = (services.clock.now(), &claimed.request);
+    let house = House::of(services, &request.place).await?;
     let (limits, place) = (&house.limits, request.place.owner());
-    let spent = services.kit.spending.today(&services.pool, limits, &claimed.request.author.login, &place, now).await?;
+    let spent = services.kit.spending.today(&services.pool, limits, &request.author.login, &place, now).await?;
     let used = Use {
         by_person: standing.by_person,
         oldest_by_person: standing.oldest_by_person,
         by_everyone: standing.by_everyone,
         spent,
     };
-    if let Err(refusal) = policy::may_run(limits, policy::runs_of_everyone(&services.settings.limits), &used, now) {
-        return refuse(services, claimed, standing, &refusal).await;
-    }
-    let run = store::create_run(&services.pool, claimed, standing.newest, request, &task, now).await?;
-    acknowledge(services, claimed, standing, run).await
+    Ok(policy::may_run(limits, policy::runs_of_everyone(&services.settings.limits), &used, now))
 }
 
 /// 👀 and the comment that will become the answer, both at once.
-async fn acknowledge(services: &Services, claimed: &Claimed, standing: &Standing, run: RunId) -> Result<Verdict, PostError> {
+pub(super) async fn acknowledge(
+    services: &Services,
+    claimed: &Claimed,
+    standing: &Standing,
+    run: RunId,
+) -> Result<Verdict, PostError> {
     let key = answer_key(run);
-    let place: &Place = &claimed.request.place;
-    let post = CommentPost { key: &key, thread: claimed.thread, run: Some(run), kind: "answer", about: None, place };
-    let body = live(&LiveView { state: position(services, standing), ..LiveView::default() }, &key);
+    let (place, spot): (&Place, Spot) = (&claimed.request.place, Spot::of(&claimed.request));
+    let post = CommentPost { key: &key, thread: claimed.thread, run: Some(run), kind: "answer", about: None, place, spot };
+    let state = position(services, standing);
+    let body = live(&LiveView { state: state.clone(), ..LiveView::default() }, &key);
     let (seen, said) =
         tokio::join!(services.poster.react(&claimed.request, Reaction::Eyes), services.poster.comment(&post, &body));
     said?;
+    store::watch(&services.pool, run, &key, shown_position(&state), services.clock.now()).await?;
     // The comment says that it was seen; nobody should wait for the reaction.
     if let Err(error) = seen {
         tracing::info!(run.id = %run, %error, "no reaction to the trigger");
@@ -199,7 +253,17 @@ async fn acknowledge(services: &Services, claimed: &Claimed, standing: &Standing
     Ok(Verdict::Done { what: "became a run", wake: true })
 }
 
+fn shown_position(state: &LiveState) -> Option<i32> {
+    match state {
+        LiveState::Queued { position } => i32::try_from(*position).ok(),
+        LiveState::Accepted | LiveState::Behind | LiveState::Working => None,
+    }
+}
+
 fn position(services: &Services, standing: &Standing) -> LiveState {
+    if standing.busy {
+        return LiveState::Behind;
+    }
     let ahead = u32::try_from(standing.unfinished).unwrap_or(u32::MAX);
     match (ahead + 1).checked_sub(services.settings.limits.max_concurrent_runs) {
         None | Some(0) => LiveState::Accepted,
@@ -215,45 +279,43 @@ async fn steer(services: &Services, claimed: &Claimed, standing: &Standing, text
     }
 }
 
-async fn eyes(services: &Services, claimed: &Claimed, what: &'static str) -> Result<Verdict, PostError> {
+pub(super) async fn eyes(services: &Services, claimed: &Claimed, what: &'static str) -> Result<Verdict, PostError> {
     services.poster.react(&claimed.request, Reaction::Eyes).await?;
     Ok(done(what))
 }
 
 /// The last request again, as it stood then, on behalf of who asks now.
 async fn retry(services: &Services, claimed: &Claimed, standing: &Standing) -> Result<Verdict, PostError> {
-    let Some((last, task)) = store::last_run(&services.pool, claimed.thread, claimed.id).await? else {
+    let Some(last) = store::last_run(&services.pool, claimed.thread, claimed.id).await? else {
         return tell(services, claimed, &Card::NothingToRetry).await;
     };
     let now = &claimed.request;
-    let request =
-        Request { trigger: now.trigger, author: now.author.clone(), place: now.place.clone(), url: now.url.clone(), ..last };
-    start(services, claimed, standing, &request, task).await
+    // Whose words an approval covers does not change with who repeats them.
+    let author = if last.approval.is_some() { last.request.author.clone() } else { now.author.clone() };
+    let request = Request {
+        trigger: now.trigger,
+        author,
+        place: now.place.clone(),
+        url: now.url.clone(),
+        review_thread: now.review_thread.clone(),
+        ..last.request
+    };
+    let new = NewRun { newest: standing.newest, request: &request, task: &last.task, powers: last.powers, approval: None };
+    start_as(services, claimed, standing, new).await
 }
 
 async fn stop(services: &Services, claimed: &Claimed) -> Result<Verdict, PostError> {
-    match store::request_stop(&services.pool, claimed.thread, &claimed.request.author.login).await? {
+    match store::request_stop(&services.pool, claimed.thread, None, &claimed.request.author.login).await? {
         0 => tell(services, claimed, &Card::NothingToStop).await,
-        _ => eyes(services, claimed, "asked to stop").await,
+        _ => {
+            let verdict = eyes(services, claimed, "asked to stop").await?;
+            run::end_stopped(services, claimed.thread).await;
+            Ok(verdict)
+        }
     }
 }
 
-async fn status(services: &Services, claimed: &Claimed) -> Result<Verdict, PostError> {
-    let status = store::status(&services.pool, claimed.thread).await?;
-    let seconds = status.since.map_or(0, |since| (services.clock.now() - since).num_seconds().max(0)).unsigned_abs();
-    let activity = match status.state.as_deref() {
-        Some("queued") => Activity::Queued { position: 1 },
-        Some("running" | "ended") => {
-            Activity::Working { steps: u32::try_from(status.steps).unwrap_or_default(), seconds, doing: None }
-        }
-        Some(_) | None => Activity::Idle,
-    };
-    let waiting = u32::try_from(status.waiting).unwrap_or(u32::MAX);
-    let set = Some(ceilings::settings(services, claimed).await?);
-    tell(services, claimed, &Card::Status { activity, waiting, run_url: None, set }).await
-}
-
-async fn tell(services: &Services, claimed: &Claimed, what: &Card) -> Result<Verdict, PostError> {
+pub(super) async fn tell(services: &Services, claimed: &Claimed, what: &Card) -> Result<Verdict, PostError> {
     notice(services, claimed, what).await?;
     Ok(done("answered by the service"))
 }

@@ -4,10 +4,19 @@
 //! comment) or says why not, and turns a row into a run, a message that joins a run, or the effect of a command. A row that
 //! cannot be handled now waits, and those behind it in its thread wait with it; one that never works is given up.
 
+mod approve;
+mod asked;
 mod ceilings;
 mod dispatch;
+mod link;
+mod outsider;
 mod repository;
+mod status;
 mod store;
+mod words;
+
+pub(super) use asked::moved;
+pub use asked::wants_review;
 
 use std::time::Duration;
 
@@ -16,7 +25,7 @@ use chrono::TimeDelta;
 use self::store::{Claimed, Verdict};
 use super::Services;
 use super::run::later;
-use crate::reply::{Card, CommentPost, PostError, card};
+use crate::reply::{Card, CommentPost, PostError, Spot, card};
 
 /// How long a claim holds without renewal; longer than any single call to a surface takes.
 const HOLD: Duration = Duration::from_secs(15);
@@ -104,8 +113,8 @@ async fn notice(services: &Services, claimed: &Claimed, what: &Card) -> Result<(
 async fn say(services: &Services, claimed: &Claimed, kind: &str, what: &Card) -> Result<(), PostError> {
     let key = format!("{kind}-{}", claimed.id);
     let about = claimed.request.author.id.to_string();
-    let post =
-        CommentPost { key: &key, thread: claimed.thread, run: None, kind, about: Some(&about), place: &claimed.request.place };
+    let (place, spot) = (&claimed.request.place, Spot::of(&claimed.request));
+    let post = CommentPost { key: &key, thread: claimed.thread, run: None, kind, about: Some(&about), place, spot };
     services.poster.comment(&post, &card(what, &key)).await?;
     Ok(())
 }

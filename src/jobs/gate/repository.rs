@@ -8,7 +8,7 @@ use crate::intake::command::Command;
 use crate::intake::policy::{self, Here, Refusal};
 use crate::jobs::Services;
 use crate::jobs::house::House;
-use crate::reply::{Card, CommentPost, HouseCard, PostError, card};
+use crate::reply::{Card, CommentPost, HouseCard, PostError, Spot, card};
 use crate::settings::{Allow, Permission};
 
 /// Whether the author of a request may trigger here: what the operator says, then what the repository's default branch says.
@@ -92,7 +92,15 @@ pub(super) async fn report(services: &Services, claimed: &Claimed, house: &House
     let problems = house.problems.iter().map(|problem| (problem.line, problem.reason.clone())).collect();
     let what = Card::House { what: HouseCard::WrongFile { path: REPOSITORY_FILE.to_owned(), problems } };
     let place = &claimed.request.place;
-    let post = CommentPost { key: &key, thread: claimed.thread, run: None, kind: "notice", about: None, place };
+    let post = CommentPost {
+        key: &key,
+        thread: claimed.thread,
+        run: None,
+        kind: "notice",
+        about: None,
+        place,
+        spot: Spot::of(&claimed.request),
+    };
     services.poster.comment(&post, &card(&what, &key)).await?;
     Ok(())
 }

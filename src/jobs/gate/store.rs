@@ -9,9 +9,9 @@ use sqlx::PgPool;
 use sqlx::postgres::types::PgInterval;
 use sqlx::types::Json;
 
-use crate::agent::Task;
-use crate::id::{InboxId, MessageId, RunId, ThreadId};
-use crate::intake::{Request, policy};
+use crate::agent::{Powers, Task};
+use crate::id::{ApprovalId, InboxId, MessageId, RunId, ThreadId};
+use crate::intake::{Place, Request, policy};
 use crate::settings::Limits;
 
 /// An inbox row that is ours for a while.
@@ -40,6 +40,8 @@ pub struct Standing {
     pub newest: Option<RunId>,
     /// The first unfinished agent run of the thread.
     pub active: Option<RunId>,
+    /// True when the thread has a run that is not over; a new one waits for it.
+    pub busy: bool,
     /// The latest runs this person asked for since `since`, counted up to the limit.
     pub by_person: i64,
     /// The oldest of them.
@@ -111,8 +113,9 @@ pub async fn standing(pool: &PgPool, claimed: &Claimed, since: DateTime<Utc>, li
             (select run_id from messages where id = $2) as "joined: RunId",
             (select id from runs where thread_id = $3 order by id desc limit 1) as "newest: RunId",
             (select id from runs
-             where thread_id = $3 and state in ('queued', 'running') and task->>'task' <> 'code'
+             where thread_id = $3 and state in ('queued', 'running') and task->>'task' <> 'code' and powers <> 'nothing_lands'
              order by id limit 1) as "active: RunId",
+            exists (select 1 from runs where thread_id = $3 and state <> 'posted' and inbox_id <> $1) as "busy!",
             mine.count as "by_person!", mine.oldest as oldest_by_person,
             (select count(*) from (select 1 from runs where created_at > $5 limit $8) as these) as "by_everyone!",
             (select count(*) from runs where state in ('queued', 'running')) as "unfinished!",
@@ -140,6 +143,7 @@ pub async fn standing(pool: &PgPool, claimed: &Claimed, since: DateTime<Utc>, li
         joined: row.joined,
         newest: row.newest,
         active: row.active,
+        busy: row.busy,
         by_person: row.by_person,
         oldest_by_person: row.oldest_by_person,
         by_everyone: row.by_everyone,
@@ -148,32 +152,51 @@ pub async fn standing(pool: &PgPool, claimed: &Claimed, since: DateTime<Utc>, li
     })
 }
 
-/// Creates the run of an inbox row, or finds the one it has.
-pub async fn create_run(
-    pool: &PgPool,
-    claimed: &Claimed,
-    newest: Option<RunId>,
-    request: &Request,
-    task: &Task,
-    now: DateTime<Utc>,
-) -> Result<RunId, sqlx::Error> {
+/// What a run is made of, beside the inbox row that asks for it.
+#[derive(Clone, Copy, Debug)]
+pub struct NewRun<'a> {
+    /// The newest run of the thread.
+    pub newest: Option<RunId>,
+    /// Whose words, where.
+    pub request: &'a Request,
+    /// What to do.
+    pub task: &'a Task,
+    /// How much it may do.
+    pub powers: Powers,
+    /// What let it begin, where something had to.
+    pub approval: Option<ApprovalId>,
+}
+
+/// Creates the run of an inbox row, or finds the one it has. Who asked with that row is its requester: on their permission it runs, and
+/// against their limits it counts. The comment that showed an outsider's request becomes that of the run.
+pub async fn create_run(pool: &PgPool, claimed: &Claimed, new: NewRun<'_>, now: DateTime<Utc>) -> Result<RunId, sqlx::Error> {
     sqlx::query_scalar!(
         r#"
-        insert into runs (id, thread_id, inbox_id, message_id, request, task, next_try_at, requester, requester_id, repository, created_at)
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $7)
-        on conflict (inbox_id) do update set inbox_id = excluded.inbox_id
-        returning id as "id: RunId"
+        with run as (
+            insert into runs (id, thread_id, inbox_id, message_id, request, task, next_try_at, requester, requester_id, repository,
+                              created_at, powers, approval_id)
+            values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $7, $11, $12)
+            on conflict (inbox_id) do update set inbox_id = excluded.inbox_id
+            returning id, approval_id
+        ), comment as (
+            update posts p set key = 'run-' || run.id, run_id = run.id, kind = 'answer'
+            from run join approvals a on a.id = run.approval_id
+            where a.kind = 'outsider' and p.key = a.post_key
+        )
+        select id as "id: RunId" from run
         "#,
-        RunId::after(newest) as RunId,
+        RunId::after(new.newest) as RunId,
         claimed.thread as ThreadId,
         claimed.id as InboxId,
         claimed.message as MessageId,
-        Json(request) as _,
-        Json(task) as _,
+        Json(new.request) as _,
+        Json(new.task) as _,
         now,
         claimed.request.author.login,
         claimed.request.author.id,
         claimed.request.place.owner(),
+        new.powers as Powers,
+        new.approval as Option<ApprovalId>,
     )
     .fetch_one(pool)
     .await
@@ -187,7 +210,7 @@ pub async fn join_run(pool: &PgPool, claimed: &Claimed) -> Result<Option<RunId>,
             update runs set arrivals = arrivals + 1
             where state in ('queued', 'running') and id = (
                 select id from runs
-                where thread_id = $1 and state in ('queued', 'running') and task->>'task' <> 'code'
+                where thread_id = $1 and state in ('queued', 'running') and task->>'task' <> 'code' and powers <> 'nothing_lands'
                 order by id limit 1
             )
             returning id
@@ -203,35 +226,62 @@ pub async fn join_run(pool: &PgPool, claimed: &Claimed) -> Result<Option<RunId>,
     .await
 }
 
-/// Asks every unfinished run of the thread to stop, and tells the workers. Returns how many there were.
-pub async fn request_stop(pool: &PgPool, thread: ThreadId, by: &str) -> Result<i64, sqlx::Error> {
+/// Asks the unfinished runs of the thread to stop, or only that one, and tells the workers. Returns how many there were.
+pub async fn request_stop(pool: &PgPool, thread: ThreadId, only: Option<RunId>, by: &str) -> Result<i64, sqlx::Error> {
     sqlx::query_scalar!(
         r#"
         with stopped as (
             update runs set stop_requested_by = coalesce(stop_requested_by, $2)
-            where thread_id = $1 and state in ('queued', 'running')
+            where thread_id = $1 and state in ('queued', 'running') and ($3::uuid is null or id = $3)
             returning id
         )
         select count(pg_notify('threadbox_stop', id::text)) as "count!" from stopped
         "#,
         thread as ThreadId,
         by,
+        only as Option<RunId>,
     )
     .fetch_one(pool)
     .await
 }
 
-/// The request and task of the thread's last run, for `retry`.
-pub async fn last_run(pool: &PgPool, thread: ThreadId, before: InboxId) -> Result<Option<(Request, Task)>, sqlx::Error> {
+/// The unfinished run whose live comment this is, with whose words it is about and on whose permission it runs.
+pub async fn run_of_comment(pool: &PgPool, thread: ThreadId, comment: i64) -> Result<Option<(RunId, Vec<i64>)>, sqlx::Error> {
     let row = sqlx::query!(
-        r#"select request as "request: Json<Request>", task as "task: Json<Task>"
+        r#"
+        select r.id as "id: RunId", r.requester_id, r.request as "request: Json<Request>"
+        from runs r join posts p on p.run_id = r.id and p.kind = 'answer'
+        where r.thread_id = $1 and p.external_id = $2 and r.state in ('queued', 'running')
+        "#,
+        thread as ThreadId,
+        comment.to_string(),
+    )
+    .fetch_optional(pool)
+    .await?;
+    Ok(row.map(|row| (row.id, vec![row.requester_id, row.request.0.author.id])))
+}
+
+/// The request, task and powers of the thread's last run, for `retry`, and what had let it begin.
+pub async fn last_run(pool: &PgPool, thread: ThreadId, before: InboxId) -> Result<Option<LastRun>, sqlx::Error> {
+    let row = sqlx::query!(
+        r#"select request as "request: Json<Request>", task as "task: Json<Task>", powers as "powers: Powers",
+                  approval_id as "approval: ApprovalId"
            from runs where thread_id = $1 and inbox_id <> $2 order by id desc limit 1"#,
         thread as ThreadId,
         before as InboxId,
     )
     .fetch_optional(pool)
     .await?;
-    Ok(row.map(|row| (row.request.0, row.task.0)))
+    Ok(row.map(|row| LastRun { request: row.request.0, task: row.task.0, powers: row.powers, approval: row.approval }))
+}
+
+/// What is run again.
+#[derive(Debug)]
+pub struct LastRun {
+    pub request: Request,
+    pub task: Task,
+    pub powers: Powers,
+    pub approval: Option<ApprovalId>,
 }
 
 /// How the thread stands, for `status`.
@@ -245,6 +295,8 @@ pub struct Status {
     pub since: Option<DateTime<Utc>>,
     /// Runs of the thread that wait.
     pub waiting: i64,
+    /// Unfinished runs anywhere that come before the last run.
+    pub ahead: i64,
 }
 
 /// How the thread stands.
@@ -253,10 +305,11 @@ pub async fn status(pool: &PgPool, thread: ThreadId) -> Result<Status, sqlx::Err
         r#"
         select last.state as "state?", coalesce(last.steps, 0) as "steps!",
                last.created_at as "since?",
-               (select count(*) from runs where thread_id = $1 and state = 'queued') as "waiting!"
+               (select count(*) from runs where thread_id = $1 and state = 'queued') as "waiting!",
+               (select count(*) from runs e where e.state in ('queued', 'running') and e.id < last.id) as "ahead!"
         from (select 1) as one
         left join lateral (
-            select state, steps, created_at from runs where thread_id = $1
+            select id, state, steps, created_at from runs where thread_id = $1
             order by (state = 'running') desc, id desc limit 1
         ) as last on true
         "#,
@@ -264,7 +317,51 @@ pub async fn status(pool: &PgPool, thread: ThreadId) -> Result<Status, sqlx::Err
     )
     .fetch_one(pool)
     .await?;
-    Ok(Status { state: row.state, steps: row.steps, since: row.since, waiting: row.waiting })
+    Ok(Status { state: row.state, steps: row.steps, since: row.since, waiting: row.waiting, ahead: row.ahead })
+}
+
+/// From now on the comment of a run is looked at for reactions; `position` is the place in line it shows.
+pub async fn watch(pool: &PgPool, run: RunId, key: &str, position: Option<i32>, now: DateTime<Utc>) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "with shown as (update runs set shown_position = $3 where id = $1)
+         update posts set look_at = coalesce(look_at, $4::timestamptz + interval '5 seconds') where key = $2",
+        run as RunId,
+        key,
+        position,
+        now,
+    )
+    .execute(pool)
+    .await?;
+    Ok(())
+}
+
+/// Whether another conversation could join.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Joined {
+    /// It is part of the thread.
+    Joined,
+    /// Runs were asked for there.
+    HasItsOwn,
+}
+
+/// Lets a place share the thread, unless it has had runs of its own.
+pub async fn join_place(pool: &PgPool, thread: ThreadId, place: &Place) -> Result<Joined, sqlx::Error> {
+    let done = sqlx::query!(
+        r#"
+        insert into surfaces as s (surface, key, thread_id, place) values ($1, $2, $3, $4)
+        on conflict (surface, key) do update set thread_id = excluded.thread_id, place = excluded.place
+        where s.thread_id = excluded.thread_id
+           or not exists (select 1 from runs r where r.thread_id = s.thread_id)
+              and not exists (select 1 from inbox i where i.thread_id = s.thread_id and i.state = 'new')
+        "#,
+        place.surface().as_str(),
+        place.key(),
+        thread as ThreadId,
+        Json(place) as _,
+    )
+    .execute(pool)
+    .await?;
+    Ok(if done.rows_affected() == 1 { Joined::Joined } else { Joined::HasItsOwn })
 }
 
 /// How a row ends.

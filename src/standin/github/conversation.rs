@@ -203,8 +203,25 @@ pub(super) async fn delete(
     Ok(StatusCode::NO_CONTENT)
 }
 
+#[derive(Deserialize)]
+pub(super) struct OfKind {
+    content: Option<String>,
+}
+
 pub(super) fn reactions(shared: &Shared, world: &World, issue: Key, comment: Option<i64>, paging: Paging) -> Response {
+    reactions_of_kind(shared, world, issue, comment, paging, None)
+}
+
+fn reactions_of_kind(
+    shared: &Shared,
+    world: &World,
+    issue: Key,
+    comment: Option<i64>,
+    paging: Paging,
+    content: Option<&str>,
+) -> Response {
     let on_it = world.reactions.get(&(issue, comment)).into_iter().flatten();
+    let on_it = on_it.filter(|reaction| content.is_none_or(|content| reaction.content == content));
     let what = comment.map_or_else(|| issue.1.to_string(), |id| format!("comments/{id}"));
     let url = format!("{}/repositories/{}/issues/{what}/reactions", shared.api(), issue.0);
     paging.answer(on_it.map(|reaction| world.reaction_json(reaction)).collect(), &url)
@@ -241,10 +258,12 @@ pub(super) async fn comment_reactions(
     Extension(actor): Extension<Actor>,
     place: Place,
     Query(paging): Query<Paging>,
+    Query(kind): Query<OfKind>,
 ) -> Result<Response, Refuse> {
     let world = shared.lock();
     let comment = world.commented(&actor, &place, Level::Read)?;
-    Ok(reactions(&shared, &world, comment.issue, Some(comment.id), paging))
+    let (issue, id, content) = (comment.issue, Some(comment.id), kind.content.as_deref());
+    Ok(reactions_of_kind(&shared, &world, issue, id, paging, content))
 }
 
 pub(super) async fn react_to_issue(

@@ -1,0 +1,53 @@
+//! What arrives and asks for nothing: edits, endings, installations, repositories. It takes effect at once and needs no worker.
+
+pub(super) mod store;
+
+use chrono::{DateTime, Utc};
+use sqlx::PgPool;
+
+use crate::approval;
+
+use super::{Accepted, Closed, Closing, Delivery, Event, RepositoryChange};
+
+/// Carries it out and remembers the delivery. Every effect may happen twice, so it comes first.
+pub(super) async fn note(pool: &PgPool, delivery: &Delivery, event: Event, now: DateTime<Utc>) -> Result<Accepted, sqlx::Error> {
+    let what = match &event {
+        Event::Nothing(reason) => return Ok(Accepted::Nothing(reason)),
+        Event::Request(_) => return Ok(Accepted::Nothing("a request is no note")),
+        Event::Changed(_) => "the change is recorded",
+        Event::Closed(_) => "the conversation is closed",
+        Event::Installation(_) => "the installation is recorded",
+        Event::Repository(_) => "the repository is recorded",
+    };
+    if store::is_known(pool, delivery).await? {
+        return Ok(Accepted::Duplicate);
+    }
+    match event {
+        Event::Nothing(_) | Event::Request(_) => {}
+        Event::Changed(changed) => {
+            store::change(pool, &changed, now).await?;
+            approval::store::suspect(pool, changed.place.surface().as_str(), &changed.place.key(), now).await?;
+        }
+        Event::Closed(closed) => close(pool, &closed, now).await?,
+        Event::Installation(installation) => store::installation(pool, &installation, now).await?,
+        Event::Repository(RepositoryChange::Moved { id, full_name, installation }) => {
+            store::repository_moved(pool, id, &full_name, installation).await?;
+        }
+        Event::Repository(RepositoryChange::Deleted { id, by }) => store::repository_deleted(pool, id, &by, now).await?,
+    }
+    let known = if store::record(pool, delivery, now).await? { Accepted::Noted(what) } else { Accepted::Duplicate };
+    Ok(known)
+}
+
+/// Closed, work that nobody asked for ends. Where nothing can be said any more, all of it does.
+async fn close(pool: &PgPool, closed: &Closed, now: DateTime<Utc>) -> Result<(), sqlx::Error> {
+    match &closed.closing {
+        Closing::Closed => store::close(pool, &closed.place, store::Ends::Automatic, &closed.by, now).await,
+        Closing::Deleted => store::close(pool, &closed.place, store::Ends::Everything, &closed.by, now).await,
+        Closing::Transferred { to } => {
+            let to = to.as_deref().unwrap_or("another repository");
+            let by = format!("{}, who moved this to {to}; mention me there to go on", closed.by);
+            store::close(pool, &closed.place, store::Ends::Everything, &by, now).await
+        }
+    }
+}

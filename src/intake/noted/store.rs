@@ -1,0 +1,220 @@
+//! The tables `changes`, `installations` and what endings do to threads, inbox and runs.
+
+use chrono::{DateTime, Utc};
+use sqlx::PgPool;
+
+use crate::id::DeliveryId;
+use crate::intake::{Change, Changed, Delivery, Installation, Place};
+
+/// Whether a delivery was accepted under this id before.
+pub async fn is_known(pool: &PgPool, delivery: &Delivery) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"select exists (select 1 from deliveries where surface = $1 and external_id = $2) as "known!""#,
+        delivery.surface.as_str(),
+        delivery.external_id,
+    )
+    .fetch_one(pool)
+    .await
+}
+
+/// Remembers a delivery that is no request. False when it was there.
+pub async fn record(pool: &PgPool, delivery: &Delivery, now: DateTime<Utc>) -> Result<bool, sqlx::Error> {
+    let done = sqlx::query!(
+        "insert into deliveries (id, surface, external_id, kind, received_at) values ($1, $2, $3, $4, $5) on conflict do nothing",
+        DeliveryId::new() as DeliveryId,
+        delivery.surface.as_str(),
+        delivery.external_id,
+        delivery.kind,
+        now,
+    )
+    .execute(pool)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Records a change. The run of a deleted message that waits is asked to stop; a deleted message without a run is left out by the
+/// gate.
+pub async fn change(pool: &PgPool, changed: &Changed, now: DateTime<Utc>) -> Result<(), sqlx::Error> {
+    let (edited_at, deleted_at) = match changed.change {
+        Change::Edited => (Some(changed.at), None),
+        Change::Deleted => (None, Some(changed.at)),
+    };
+    sqlx::query!(
+        r#"
+        with change as (
+            insert into changes as c (surface, object, edited_at, deleted_at, changed_by, seen_at) values ($1, $2, $3, $4, $5, $6)
+            on conflict (surface, object) do update set
+                edited_at = greatest(c.edited_at, excluded.edited_at),
+                deleted_at = coalesce(c.deleted_at, excluded.deleted_at),
+                changed_by = excluded.changed_by, seen_at = excluded.seen_at
+        ), waiting as (
+            update runs set stop_requested_by = coalesce(stop_requested_by, $5)
+            from inbox i
+            where $4::timestamptz is not null and i.object = $2 and runs.inbox_id = i.id and runs.state = 'queued'
+            returning runs.id
+        )
+        select count(pg_notify('threadbox_stop', id::text)) from waiting
+        "#,
+        changed.place.surface().as_str(),
+        changed.object,
+        edited_at,
+        deleted_at,
+        changed.by,
+        now,
+    )
+    .fetch_one(pool)
+    .await?;
+    Ok(())
+}
+
+/// What became of a thing since it was read at `as_of` (its time of writing or editing): none while it is as it was. An approval of
+/// its text covers it only while this is none.
+///
+/// # Errors
+/// As the database.
+pub async fn change_of(
+    pool: &PgPool,
+    surface: crate::intake::Surface,
+    object: &str,
+    as_of: DateTime<Utc>,
+) -> Result<Option<Change>, sqlx::Error> {
+    let row = sqlx::query!(
+        r#"select coalesce(edited_at > $3, false) as "edited!", deleted_at is not null as "deleted!"
+           from changes where surface = $1 and object = $2"#,
+        surface.as_str(),
+        object,
+        as_of,
+    )
+    .fetch_optional(pool)
+    .await?;
+    Ok(row.and_then(|row| match (row.deleted, row.edited) {
+        (true, _) => Some(Change::Deleted),
+        (false, true) => Some(Change::Edited),
+        (false, false) => None,
+    }))
+}
+
+/// Which work an ending ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ends {
+    /// What waits and nobody asked for.
+    Automatic,
+    /// All of it.
+    Everything,
+}
+
+/// Closes a thread; the next request reopens it. Its sandboxes go soon after. A row that a gate holds is left to it.
+pub async fn close(pool: &PgPool, place: &Place, ends: Ends, by: &str, now: DateTime<Utc>) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        r#"
+        with closed as (
+            update threads set state = 'closed', updated_at = $3
+            where id = (select thread_id from surfaces where surface = $1 and key = $2)
+            returning id
+        ), waiting as (
+            update inbox set state = 'done', verdict = 'the conversation ended' from closed
+            where inbox.thread_id = closed.id and inbox.state = 'new'
+              and (inbox.claimed_until is null or inbox.claimed_until < now())
+              and ($4 or inbox.request->'asks'->>'by' in ('pushed', 'check_failed'))
+              and not exists (select 1 from runs where runs.inbox_id = inbox.id)
+        ), stopped as (
+            update runs set stop_requested_by = coalesce(stop_requested_by, $5) from closed
+            where runs.thread_id = closed.id and (
+                ($4 and runs.state in ('queued', 'running'))
+                or (runs.state = 'queued' and runs.request->'asks'->>'by' in ('pushed', 'check_failed'))
+            )
+            returning runs.id
+        )
+        select count(pg_notify('threadbox_stop', id::text)) from stopped
+        "#,
+        place.surface().as_str(),
+        place.key(),
+        now,
+        ends == Ends::Everything,
+        by,
+    )
+    .fetch_one(pool)
+    .await?;
+    Ok(())
+}
+
+/// The newest word about an installation counts. Where it is gone nobody can be told anything: what waits has failed, what runs is
+/// stopped and its answer stays in its record.
+pub async fn installation(pool: &PgPool, installation: &Installation, now: DateTime<Utc>) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        r#"
+        with installation as (
+            insert into installations as i (id, account, gone, updated_at, said_at) values ($1, $2, $3, $4, $5)
+            on conflict (id) do update set account = excluded.account, gone = excluded.gone, updated_at = excluded.updated_at,
+                said_at = coalesce(excluded.said_at, i.said_at)
+            where excluded.said_at is null or i.said_at is null or excluded.said_at >= i.said_at
+            returning id, gone
+        ), dropped as (
+            update runs set state = 'posted', ended_at = $4, outcome = jsonb_build_object(
+                'outcome', 'failed', 'reason', 'The GitHub App is no longer installed here.', 'report', runs.id)
+            from installation
+            where installation.gone and runs.state = 'queued' and runs.request->'place'->>'installation' = installation.id::text
+        ), stopped as (
+            update runs set stop_requested_by = coalesce(stop_requested_by, 'the removal of the App') from installation
+            where installation.gone and runs.state = 'running' and runs.request->'place'->>'installation' = installation.id::text
+            returning runs.id
+        )
+        select count(pg_notify('threadbox_stop', id::text)) from stopped
+        "#,
+        installation.id,
+        installation.account,
+        installation.gone,
+        now,
+        installation.at,
+    )
+    .fetch_one(pool)
+    .await?;
+    Ok(())
+}
+
+/// Its conversations keep their threads, which go by the repository's number; only what we call it changes.
+pub async fn repository_moved(pool: &PgPool, id: i64, full_name: &str, installation: Option<i64>) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        r#"
+        update surfaces set place = place || jsonb_build_object('repository', $2::text)
+            || case when $3::bigint is null then '{}'::jsonb else jsonb_build_object('installation', $3::bigint) end
+        where surface = 'github' and place->>'repository_id' = $1::bigint::text
+        "#,
+        id,
+        full_name,
+        installation,
+    )
+    .execute(pool)
+    .await?;
+    Ok(())
+}
+
+/// All its conversations end.
+pub async fn repository_deleted(pool: &PgPool, id: i64, by: &str, now: DateTime<Utc>) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        r#"
+        with closed as (
+            update threads set state = 'closed', updated_at = $3 from surfaces
+            where threads.id = surfaces.thread_id and surfaces.surface = 'github'
+              and surfaces.place->>'repository_id' = $1::bigint::text
+            returning threads.id
+        ), waiting as (
+            update inbox set state = 'done', verdict = 'the repository is gone' from closed
+            where inbox.thread_id = closed.id and inbox.state = 'new'
+              and (inbox.claimed_until is null or inbox.claimed_until < now())
+              and not exists (select 1 from runs where runs.inbox_id = inbox.id)
+        ), stopped as (
+            update runs set stop_requested_by = coalesce(stop_requested_by, $2) from closed
+            where runs.thread_id = closed.id and runs.state in ('queued', 'running')
+            returning runs.id
+        )
+        select count(pg_notify('threadbox_stop', id::text)) from stopped
+        "#,
+        id,
+        by,
+        now,
+    )
+    .fetch_one(pool)
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,185 @@
+//! What waits for a yes, as people see it: what exactly, how to give it, and how it ended.
+
+use chrono::{DateTime, Utc};
+
+use crate::approval::{Kind, State};
+use crate::reply::{AnswerView, answer, clean, fence, inline, marker, safe};
+
+/// Bytes of a plan. What is shown is what is approved, so that a longer one is cut before it is.
+const MAX_PLAN: usize = 40_000;
+
+/// The part of a comment that says how an approval stands.
+#[derive(Clone, Debug)]
+pub struct ApprovalNote<'a> {
+    /// What it is.
+    pub kind: Kind,
+    /// Where it stands.
+    pub state: State,
+    /// The first digits of its digest.
+    pub digest: &'a str,
+    /// Our name, without `@`.
+    pub handle: &'a str,
+    /// Who asked, where that is somebody without permission.
+    pub asker: Option<&'a str>,
+    /// Why it is void; a sentence of ours.
+    pub why: Option<&'a str>,
+    /// Who decided.
+    pub decided_by: Option<&'a str>,
+    /// Until when it is open.
+    pub expires_at: DateTime<Utc>,
+}
+
+/// A comment about an approval: what is approved (`shown`, which must be safe), how it stands, the marker of the comment's key.
+pub fn approval_body(shown: &str, note: &ApprovalNote<'_>, key: &str) -> String {
+    marker::mark(&format!("{}\n\n{}", shown.trim_end(), text(note)), key)
+}
+
+/// A plan as it is shown and, word by word, approved; with the small line of the run below it. `view` must have been redacted.
+pub fn plan(view: &AnswerView) -> (String, String) {
+    let plan = safe::safe_markdown(&view.text, MAX_PLAN, None, &[]);
+    let shown = format!("{plan}\n\n{}", answer::footer(&view.footer));
+    (plan, shown)
+}
+
+/// What somebody without permission asks, inert and complete; none when it is too long to be read before it is approved.
+pub fn outsider(login: &str, text: &str) -> Option<String> {
+    const LONGEST: usize = 8_000;
+    let text = clean::visible(text);
+    (text.len() <= LONGEST).then(|| format!("**{} asks:**\n\n{}", inline::plain(login, 60), fence::fence("text", text.trim())))
+}
+
+fn text(note: &ApprovalNote<'_>) -> String {
+    let by = note.decided_by.map_or_else(|| "somebody with permission".to_owned(), |by| inline::plain(by, 60));
+    match note.state {
+        State::Waiting => format!("> [!IMPORTANT]\n> {}", waiting(note)),
+        State::Approved => format!("> [!NOTE]\n> **Approved by {by}**, exactly as it stands above (`{}`).", note.digest),
+        State::Declined => format!("> [!NOTE]\n> **Declined by {by}.** Nothing of it was run."),
+        State::Void => {
+            let why = inline::sentence(note.why.unwrap_or_default(), 600);
+            format!("> [!WARNING]\n> **No longer open.** {why} Nothing of it was run.")
+        }
+        State::Replaced => "> [!NOTE]\n> **No longer open:** a newer one has taken its place.".to_owned(),
+        State::Expired => "> [!NOTE]\n> **No longer open:** nobody decided in time. Nothing of it was run.".to_owned(),
+    }
+}
+
+fn waiting(note: &ApprovalNote<'_>) -> String {
+    let handle = inline::plain(note.handle, 60);
+    let (digest, until) = (note.digest, note.expires_at.format("%-d %B"));
+    let what = match note.kind {
+        Kind::Plan => "**Nothing has changed yet.** When somebody with permission says yes, I carry out exactly this plan.".to_owned(),
+        Kind::Outsider => format!(
+            "**Nothing was run.** {} may not start runs here. When somebody with write permission says yes, I work on exactly this text, in a sandbox: I answer here, and nothing of it is committed, pushed or opened. An edit of the message, or a new commit, makes this void.",
+            inline::plain(note.asker.unwrap_or("This person"), 60)
+        ),
+        Kind::Workflows => "**Nothing has landed yet.** This changes files that GitHub runs by itself. When somebody with write permission says yes, exactly this lands.".to_owned(),
+        Kind::Budget => "**I have stopped here.** What was reached is kept. When somebody with write permission says yes, I go on within what is named above.".to_owned(),
+    };
+    format!("{what}\n>\n> Yes: 👍 on this comment, or `@{handle} approve {digest}`. No: 👎. Open until {until}.")
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn note(kind: Kind, state: State) -> ApprovalNote<'static> {
+        ApprovalNote {
+            kind,
+            state,
+            digest: "0123456789",
+            handle: "threadbox",
+            asker: Some("eve"),
+            why: Some("The message was edited."),
+            decided_by: Some("maya"),
+            expires_at: "2026-11-30T12:00:00Z".parse().unwrap(),
+        }
+    }
+
+    #[test]
+    fn what_people_read_about_approvals() {
+        let shown = outsider("eve", "@threadbox hi\n```\n<!-- hidden -->").unwrap();
+        let all = [
+            approval_body("1. Do it.", &note(Kind::Plan, State::Waiting), "run-1"),
+            approval_body(&shown, &note(Kind::Outsider, State::Waiting), "card-1"),
+            text(&note(Kind::Workflows, State::Waiting)),
+            text(&note(Kind::Budget, State::Waiting)),
+            text(&note(Kind::Plan, State::Approved)),
+            text(&note(Kind::Plan, State::Declined)),
+            text(&note(Kind::Outsider, State::Void)),
+            text(&note(Kind::Plan, State::Replaced)),
+            text(&note(Kind::Plan, State::Expired)),
+        ];
+        insta::assert_snapshot!(all.join("\n\n---\n\n").replace('\u{200b}', "·"), @r"
+        1. Do it.
+
+        > [!IMPORTANT]
+        > **Nothing has changed yet.** When somebody with permission says yes, I carry out exactly this plan.
+        >
+        > Yes: 👍 on this comment, or `@threadbox approve 0123456789`. No: 👎. Open until 30 November.
+
+        <!-- threadbox:post=run-1 -->
+
+        ---
+
+        **eve asks:**
+
+        ````text
+        @threadbox hi
+        ```
+        <!-- hidden -->
+        ````
+
+        > [!IMPORTANT]
+        > **Nothing was run.** eve may not start runs here. When somebody with write permission says yes, I work on exactly this text, in a sandbox: I answer here, and nothing of it is committed, pushed or opened. An edit of the message, or a new commit, makes this void.
+        >
+        > Yes: 👍 on this comment, or `@threadbox approve 0123456789`. No: 👎. Open until 30 November.
+
+        <!-- threadbox:post=card-1 -->
+
+        ---
+
+        > [!IMPORTANT]
+        > **Nothing has landed yet.** This changes files that GitHub runs by itself. When somebody with write permission says yes, exactly this lands.
+        >
+        > Yes: 👍 on this comment, or `@threadbox approve 0123456789`. No: 👎. Open until 30 November.
+
+        ---
+
+        > [!IMPORTANT]
+        > **I have stopped here.** What was reached is kept. When somebody with write permission says yes, I go on within what is named above.
+        >
+        > Yes: 👍 on this comment, or `@threadbox approve 0123456789`. No: 👎. Open until 30 November.
+
+        ---
+
+        > [!NOTE]
+        > **Approved by maya**, exactly as it stands above (`0123456789`).
+
+        ---
+
+        > [!NOTE]
+        > **Declined by maya.** Nothing of it was run.
+
+        ---
+
+        > [!WARNING]
+        > **No longer open.** The message was edited. Nothing of it was run.
+
+        ---
+
+        > [!NOTE]
+        > **No longer open:** a newer one has taken its place.
+
+        ---
+
+        > [!NOTE]
+        > **No longer open:** nobody decided in time. Nothing of it was run.
+        ");
+    }
+
+    #[test]
+    fn what_cannot_be_read_whole_is_not_shown() {
+        assert_eq!(outsider("eve", &"a ".repeat(10_000)), None);
+    }
+}
