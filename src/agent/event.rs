@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::reply::{Execution, LiveStep, StepState};
+use crate::reply::{Execution, Landed, LiveStep, StepState};
 use crate::sandbox::Stream;
 
 /// Something that happened in a run.
@@ -69,6 +69,11 @@ pub enum RunEvent {
         /// Unified diff, capped.
         diff: String,
     },
+    /// Work landed.
+    Landed {
+        /// Where.
+        landed: Landed,
+    },
 }
 
 impl RunEvent {
@@ -82,6 +87,7 @@ impl RunEvent {
             Self::Attached { .. } => "attached",
             Self::Joined { .. } => "joined",
             Self::Changed { .. } => "changed",
+            Self::Landed { .. } => "landed",
         }
     }
 
@@ -94,7 +100,8 @@ impl RunEvent {
             | Self::Acted { .. }
             | Self::Attached { .. }
             | Self::Joined { .. }
-            | Self::Changed { .. } => 0,
+            | Self::Changed { .. }
+            | Self::Landed { .. } => 0,
         }
     }
 
@@ -110,7 +117,8 @@ impl RunEvent {
             | Self::Answered { .. }
             | Self::Printed { .. }
             | Self::Attached { .. }
-            | Self::Changed { .. } => None,
+            | Self::Changed { .. }
+            | Self::Landed { .. } => None,
             Self::Started { attempt } => done(format!("Taken up again after an interruption (attempt {attempt})")),
             Self::Acted { summary, ok: true, .. } => done(summary.clone()),
             Self::Acted { summary, ok: false, .. } => Some(LiveStep { label: summary.clone(), state: StepState::Failed }),

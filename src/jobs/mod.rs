@@ -5,6 +5,7 @@
 
 mod gate;
 mod hands;
+mod landing;
 mod migrate;
 mod origin;
 pub mod pool;

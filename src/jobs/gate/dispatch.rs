@@ -11,6 +11,7 @@ use crate::intake::command::{self, Command, Landing, Word};
 use crate::intake::policy::{self, Needed, Refusal, Use};
 use crate::intake::{Place, Request};
 use crate::jobs::Services;
+use crate::jobs::landing::{Approval, approval};
 use crate::reply::{self, Activity, Card, CommentPost, LiveState, LiveView, PostError, Scope, answer_key, live};
 use crate::settings::{Allow, Permission};
 
@@ -73,7 +74,11 @@ pub(super) async fn dispatch(services: &Services, claimed: &Claimed) -> Result<V
         }
         Command::Undo => start(services, claimed, &standing, request, Task::Undo).await,
         Command::Plan { text } => start(services, claimed, &standing, request, Task::Plan { text }).await,
-        Command::Approve => tell(services, claimed, &not_yet(Word::Approve)).await,
+        Command::Approve => match approval(services, claimed.thread, request).await? {
+            Approval::Lands(task) => start(services, claimed, &standing, request, task).await,
+            Approval::NotAllowed => refuse_approval(services, claimed, &standing).await,
+            Approval::Nothing => tell(services, claimed, &not_yet(Word::Approve)).await,
+        },
         Command::Remember { .. } => tell(services, claimed, &not_yet(Word::Remember)).await,
         Command::Forget { .. } => tell(services, claimed, &not_yet(Word::Forget)).await,
         Command::Memory => tell(services, claimed, &not_yet(Word::Memory)).await,
@@ -81,6 +86,12 @@ pub(super) async fn dispatch(services: &Services, claimed: &Claimed) -> Result<V
         Command::Budget { .. } => tell(services, claimed, &not_yet(Word::Budget)).await,
         Command::Link { .. } => tell(services, claimed, &not_yet(Word::Link)).await,
     }
+}
+
+/// Changes with power over the repository take more than a request does.
+async fn refuse_approval(services: &Services, claimed: &Claimed, standing: &Standing) -> Result<Verdict, PostError> {
+    let needed = Needed::Permission(Permission::Maintain);
+    refuse(services, claimed, standing, &Refusal::NotAllowed { needed }).await
 }
 
 fn not_yet(word: Word) -> Card {
