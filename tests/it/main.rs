@@ -17,6 +17,7 @@ mod embedded;
 mod faults;
 mod github;
 mod hostile;
+mod landing;
 mod languages;
 mod limits;
 mod model;
