@@ -85,10 +85,10 @@ pub async fn survey(
     read_links(sandbox, &links, checkout, &mut survey, cancel).await?;
     read_files(sandbox, differing, &listed, &mut survey).await?;
     delete(checkout, &listed, &mut survey);
-    // What was read may turn out to be what it was.
     let Survey { changes, present, .. } = &mut survey;
-    changes.retain(|path, change| change.node().as_ref() != checkout.get(path));
     present.extend(changes.iter().filter_map(|(path, change)| Some((path.clone(), change.node()?))));
+    // What was read may turn out to be what it was.
+    changes.retain(|path, change| change.node().as_ref() != checkout.get(path));
     Ok(survey)
 }
 

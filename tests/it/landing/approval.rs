@@ -51,7 +51,6 @@ async fn only_workflow_files_open_nothing_until_they_are_approved() {
 async fn files_that_hold_a_secret_of_the_service_do_not_land() {
     let (bot, issue) = begin().await;
     let token = bot.github.token();
-    std::fs::create_dir_all(bot.settings.data_dir.join("x")).unwrap();
     let command = format!("echo good > good; echo 'token={}' > bad", token.expose_secret());
     bot.model.script([call("runCommand", json!({ "command": command })), say("Done.")]);
     let answer = bot.asks(&issue, "@threadbox pr").await;
