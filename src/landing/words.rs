@@ -39,12 +39,9 @@ pub fn branch(prefix: &str, number: i64, title: &str, run: RunId) -> String {
 /// What git takes at the beginning of a branch's name.
 fn fit(prefix: &str) -> String {
     let kept: String = prefix.chars().filter(|c| c.is_ascii_alphanumeric() || "/-_".contains(*c)).take(60).collect();
-    let parts: Vec<&str> = kept.split('/').filter(|part| !part.is_empty()).collect();
-    match (parts.is_empty(), kept.ends_with('/')) {
-        (true, _) => String::new(),
-        (false, true) => format!("{}/", parts.join("/").trim_start_matches('-')),
-        (false, false) => parts.join("/").trim_start_matches('-').to_owned(),
-    }
+    let parts: Vec<&str> = kept.split('/').map(|part| part.trim_start_matches('-')).filter(|part| !part.is_empty()).collect();
+    let name = parts.join("/");
+    if kept.ends_with('/') && !name.is_empty() { format!("{name}/") } else { name }
 }
 
 /// The line that makes a person co-author, with the address GitHub gives everybody.

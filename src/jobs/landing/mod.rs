@@ -248,8 +248,7 @@ impl GithubLander {
             commits.push(CommitMade { sha, subject });
         }
         let id = Uuid::now_v7();
-        let executions = crate::agent::store::executions(&self.services.pool, self.run).await?;
-        let mut executions = executions;
+        let mut executions = crate::agent::store::executions(&self.services.pool, self.run).await?;
         for execution in &mut executions {
             execution.code = self.redactor().redact(&execution.code).into_owned();
         }

@@ -1,5 +1,6 @@
 //! Where work goes: branches of pull requests, of forks, protected ones, and those that moved.
 
+use threadbox::github::{PullRequestMode, RepositoryFile};
 use threadbox::standin::github::{Expects, NewPull, Options, UserKind};
 
 use super::*;
@@ -98,15 +99,12 @@ async fn a_fork_is_pushed_to_where_its_author_and_our_token_allow_it() {
 
 #[tokio::test]
 async fn a_repository_that_wants_no_pull_requests_gets_a_patch() {
-    let file = [(".github/threadbox.toml", "[pull_request]\nmode = \"none\"\n".into())];
-    let (bot, issue) = begin_with(&[files(), file.to_vec()].concat()).await;
+    let text = "[pull_request]\nmode = \"none\"\n";
+    let wanted = RepositoryFile::parse(text.as_bytes()).pull_request.mode;
+    let (bot, issue) = begin_with(&[files(), vec![(".github/threadbox.toml", text.into())]].concat()).await;
     let answer = lands(&bot, &issue, "echo more > more", "More").await;
-    if answer.contains("changes.patch") {
-        assert!(answer.contains("wants no pull requests") && pulls(&bot).is_empty(), "{answer}");
-    } else {
-        // The section is not read here.
-        assert_eq!(pulls(&bot).len(), 1, "{answer}");
-    }
+    let patched = answer.contains("changes.patch") && answer.contains("wants no pull requests");
+    assert_eq!((patched, pulls(&bot).is_empty()), (wanted == PullRequestMode::None, patched), "{answer}");
     bot.finish().await;
 }
 

@@ -243,7 +243,10 @@ async fn issue_and_pull_request_are_one_conversation() {
     let asked = bot.asked().pop().unwrap();
     let said = asked.messages.iter().map(|message| message.text.clone()).collect::<String>();
     let results: String = asked.messages.iter().flat_map(|message| &message.results).map(|result| result.text.clone()).collect();
-    assert!(said.contains("Done.") && results.contains("one\\n"), "what was said and made on the issue is known: {said} {results}");
+    assert!(
+        said.contains("Done.") && results.contains("one\\n"),
+        "what was said and made on the issue is known: {said} {results}"
+    );
     assert_eq!((bot.count("select count(*) from threads").await, bot.sandboxes().len()), (1, 1));
     let pull = one_pull(&bot);
     assert_eq!(pull.commits.len(), 2, "commits on the same branch");
