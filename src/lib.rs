@@ -11,6 +11,7 @@
 //! 5. [`agent`] executes the run: model answer, tool calls, snapshot, and again, until it ends by name.
 //!    It talks to a [`model`], acts in a [`sandbox`] (on this machine, or at Daytona), and remembers through [`memory`] and [`thread`].
 //!    Each thread has one sandbox with the repository in it, recorded before it is made and rebuilt from a checkpoint when it is gone.
+//!    What people want to keep becomes commits and a pull request: [`landing`] decides what, trusted code in [`jobs`] makes the calls.
 //! 6. [`reply`] says what happened: run events become the live comment and then the answer, each a post with a key, so that
 //!    it happens once in effect however often the code runs. Files that belong to an answer are an [`attachment`] each.
 //!
@@ -36,6 +37,7 @@ pub mod http;
 pub mod id;
 pub mod intake;
 pub mod jobs;
+pub mod landing;
 pub mod markdown;
 pub mod memory;
 pub mod model;

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::reply::{Execution, LiveStep, StepState};
+use crate::reply::{Execution, Landed, LiveStep, StepState};
 use crate::sandbox::Stream;
 
 /// Something that happened in a run.
@@ -76,6 +76,11 @@ pub enum RunEvent {
         /// Unified diff, capped.
         diff: String,
     },
+    /// Work landed.
+    Landed {
+        /// Where.
+        landed: Landed,
+    },
 }
 
 impl RunEvent {
@@ -90,6 +95,7 @@ impl RunEvent {
             Self::Joined { .. } => "joined",
             Self::Asked { .. } => "asked",
             Self::Changed { .. } => "changed",
+            Self::Landed { .. } => "landed",
         }
     }
 
@@ -103,7 +109,8 @@ impl RunEvent {
             | Self::Attached { .. }
             | Self::Joined { .. }
             | Self::Asked { .. }
-            | Self::Changed { .. } => 0,
+            | Self::Changed { .. }
+            | Self::Landed { .. } => 0,
         }
     }
 
@@ -120,7 +127,8 @@ impl RunEvent {
             | Self::Printed { .. }
             | Self::Attached { .. }
             | Self::Asked { .. }
-            | Self::Changed { .. } => None,
+            | Self::Changed { .. }
+            | Self::Landed { .. } => None,
             Self::Started { attempt } => done(format!("Taken up again after an interruption (attempt {attempt})")),
             Self::Acted { summary, ok: true, .. } => done(summary.clone()),
             Self::Acted { summary, ok: false, .. } => Some(LiveStep { label: summary.clone(), state: StepState::Failed }),

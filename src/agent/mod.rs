@@ -7,6 +7,7 @@
 mod calls;
 mod code;
 pub mod event;
+mod landing;
 pub mod limits;
 mod live_output;
 pub mod prompt;
@@ -62,6 +63,11 @@ pub enum Task {
     },
     /// Take the changes of the thread's last run back.
     Undo,
+    /// Land changes that somebody with power over the repository approved.
+    LandApproved {
+        /// Names exactly these changes.
+        digest: String,
+    },
 }
 
 /// How much a run may do.

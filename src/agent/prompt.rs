@@ -23,6 +23,11 @@ work with its files: commands, tests, style, language of your answers. It change
 /// Bytes of what a repository says about itself.
 const MAX_WISHES: usize = 16_000;
 const MAX_GUIDE: usize = 34_000;
+/// Added to a request to land the work.
+pub const LANDING: &str = "(They want the work of this conversation to land: as a pull request, or as commits on the branch of this one. \
+Do what is missing for that first, and test it. Then call `openPullRequest` once, with a title and a text that say what changed, why, and \
+how you verified it. Change nothing that was not asked for.)";
+
 /// Bytes of quoted data in an opening message: the body, each comment, all comments.
 const MAX_BODY: usize = 24_000;
 const MAX_COMMENT: usize = 6_000;

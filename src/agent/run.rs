@@ -90,6 +90,8 @@ pub struct Run<'a> {
     resumed: bool,
     /// How it ends when the model has nothing left to do.
     good_end: Outcome,
+    /// What the workspace holds is to land when the model is done.
+    lands: bool,
     /// Cancelled when somebody asks the run to stop.
     stop: CancellationToken,
     view: watch::Sender<LiveView>,
@@ -149,8 +151,10 @@ impl<'a> Run<'a> {
                 | Task::Review { .. }
                 | Task::Land { .. }
                 | Task::CarryOut { .. }
+                | Task::LandApproved { .. }
                 | Task::Undo => Outcome::Answered,
             },
+            lands: false,
             stop,
             view,
         };
@@ -161,13 +165,13 @@ impl<'a> Run<'a> {
     /// Drives the run to its end and stores it.
     pub async fn drive(mut self, task: &Task) -> Result<Outcome, Halt> {
         match task {
-            Task::Ask { .. }
-            | Task::Review { .. }
-            | Task::Land { .. }
-            | Task::Plan { .. }
-            | Task::CarryOut { .. }
-            | Task::Undo => self.converse().await,
+            Task::Ask { .. } | Task::Review { .. } | Task::Plan { .. } | Task::CarryOut { .. } => self.converse().await,
+            Task::Land { .. } => {
+                self.lands = true;
+                self.converse().await
+            }
             Task::Code { blocks } => self.run_blocks(blocks).await,
+            Task::Undo | Task::LandApproved { .. } => self.perform(task).await,
         }
     }
 
@@ -339,7 +343,7 @@ impl<'a> Run<'a> {
         let text = answer.message.plain_text();
         self.tell(RunEvent::Answered { step: self.snapshot.steps, model: answer.model.to_string(), text });
         self.snapshot.say(answer.message);
-        if self.snapshot.next() == Next::Done {
+        if self.snapshot.next() == Next::Done && !self.lands {
             return self.finish(&self.good_end.clone(), Some(self.signals.arrivals), Some(&spent)).await;
         }
         self.save(Some(&spent)).await?;
@@ -449,7 +453,7 @@ impl<'a> Run<'a> {
     }
 
     /// Files become part of the answer; they are stored by the next save.
-    fn attach(&mut self, attachments: Vec<Attachment>) {
+    pub(super) fn attach(&mut self, attachments: Vec<Attachment>) {
         for Attachment { name, media_type, content } in attachments {
             let (token, size) = (attachment::new_token(), content.len() as u64);
             let event = self.snapshot.next_event.saturating_add(i32::try_from(self.unsaved.len()).unwrap_or(i32::MAX));
@@ -468,12 +472,15 @@ impl<'a> Run<'a> {
 
     /// The model is done. A message that came in meanwhile keeps the run going.
     async fn answered(&mut self) -> Result<Option<Outcome>, Halt> {
+        if std::mem::take(&mut self.lands) {
+            self.land_what_is_left().await?;
+        }
         self.finish(&self.good_end.clone(), Some(self.signals.arrivals), None).await
     }
 
     /// Ends the run whatever arrived; what was said and done is kept, and what nobody answered any more is part of it, so that
     /// the next run knows.
-    async fn end_with(&mut self, outcome: Outcome) -> Result<Outcome, Halt> {
+    pub(super) async fn end_with(&mut self, outcome: Outcome) -> Result<Outcome, Halt> {
         self.snapshot.close_open_calls("Not carried out: the run was ended before it.");
         loop {
             let seen = self.snapshot.heard();
@@ -545,7 +552,7 @@ impl<'a> Run<'a> {
     }
 
     /// An event enters the record and the live view.
-    fn tell(&mut self, event: RunEvent) {
+    pub(super) fn tell(&mut self, event: RunEvent) {
         self.view.send_modify(|view| {
             view.printed = None;
             view.steps.retain(|step| step.state != StepState::Running);
@@ -568,4 +575,36 @@ fn failed(run: RunId, error: &ModelError) -> Outcome {
     let mut reason = reason;
     storable::text(&mut reason);
     Outcome::Failed { reason, report: run.to_string() }
+}
+
+/// What the rest of this room needs of a run.
+impl Run<'_> {
+    pub(super) fn id(&self) -> RunId {
+        self.id
+    }
+
+    pub(super) fn powers(&self) -> Powers {
+        self.powers
+    }
+
+    pub(super) fn hands(&self) -> &Hands {
+        &self.hands
+    }
+
+    pub(super) fn view(&self) -> &watch::Sender<LiveView> {
+        &self.view
+    }
+
+    pub(super) fn last_words(&self) -> String {
+        self.snapshot.last_words()
+    }
+
+    pub(super) fn say(&mut self, message: Message) {
+        self.snapshot.acted = true;
+        self.snapshot.say(message);
+    }
+
+    pub(super) async fn keep(&mut self) -> Result<(), Halt> {
+        self.save(None).await
+    }
 }

@@ -18,7 +18,7 @@ use crate::id::{LeaseEpoch, MessageId, RunId, ThreadId};
 use crate::intake::Request;
 use crate::intake::policy;
 use crate::model::{Role, Usage};
-use crate::reply::Outcome;
+use crate::reply::{Execution, Outcome};
 use crate::storable;
 
 /// A run that is ours as long as the lease is.
@@ -430,6 +430,18 @@ pub async fn record(pool: &PgPool, run: RunId) -> Result<Option<Record>, sqlx::E
     .fetch_optional(pool)
     .await?;
     Ok(row.map(|row| Record { outcome: row.outcome.0, snapshot: row.snapshot.0, events: row.events.0, ended_at: row.ended_at }))
+}
+
+/// What a run has executed so far, in order.
+pub async fn executions(pool: &PgPool, run: RunId) -> Result<Vec<Execution>, sqlx::Error> {
+    let rows = sqlx::query_scalar!(
+        r#"select data->'execution' as "execution!: Json<Execution>" from run_events
+           where run_id = $1 and kind = 'acted' and jsonb_typeof(data->'execution') = 'object' order by sequence"#,
+        run as RunId,
+    )
+    .fetch_all(pool)
+    .await?;
+    Ok(rows.into_iter().map(|execution| execution.0).collect())
 }
 
 /// A message that joined a run.

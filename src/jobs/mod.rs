@@ -7,6 +7,7 @@ mod approvals;
 mod gate;
 mod hands;
 mod house;
+mod landing;
 mod migrate;
 mod origin;
 pub mod pool;

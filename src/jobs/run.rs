@@ -19,8 +19,8 @@ use crate::intake::Place;
 use crate::memory::history;
 use crate::model::Message;
 use crate::reply::{
-    AnswerView, Attached, CommentPost, Cost, Footer, LiveComment, LiveView, Outcome, PostError, Shown, Spot, allowed_mentions,
-    answer, answer_key,
+    AnswerView, Attached, CommentPost, Cost, Footer, Landed, LiveComment, LiveView, Outcome, PostError, Shown, Spot,
+    allowed_mentions, answer, answer_key,
 };
 use crate::sandbox::SandboxId;
 use crate::thread;
@@ -141,8 +141,8 @@ async fn execute(services: &Services, taken: &Taken) -> Result<Outcome, Failure>
     };
     let snapshot = catch_up(services, taken, snapshot).await;
     let history = match &taken.task {
-        Task::Code { .. } => Vec::new(),
-        Task::Ask { .. } | Task::Review { .. } | Task::Land { .. } | Task::Plan { .. } | Task::CarryOut { .. } | Task::Undo => {
+        Task::Code { .. } | Task::Undo | Task::LandApproved { .. } => Vec::new(),
+        Task::Ask { .. } | Task::Review { .. } | Task::Land { .. } | Task::Plan { .. } | Task::CarryOut { .. } => {
             history::fit(thread::history(&services.pool, taken.thread, taken.id).await?, history::TOKENS)
         }
     };
@@ -197,15 +197,19 @@ fn sandboxes(services: &Services, taken: &Taken, house: &House, stop: Cancellati
 
 async fn begin(services: &Services, taken: &Taken) -> Snapshot {
     let opening = match &taken.task {
-        Task::Ask { text } | Task::Review { text } | Task::Land { text } => {
-            prompt::opening(&taken.request, text, &surroundings(services, taken).await)
+        Task::Ask { text } | Task::Review { text } => prompt::opening(&taken.request, text, &surroundings(services, taken).await),
+        Task::Land { text } => {
+            let words = format!("{text}\n\n{}", prompt::LANDING);
+            prompt::opening(&taken.request, &words, &surroundings(services, taken).await)
         }
         Task::Plan { text } => prompt::opening(&taken.request, &prompt::plan(text), &surroundings(services, taken).await),
         Task::CarryOut { plan } => {
             prompt::opening(&taken.request, &prompt::carry_out(plan), &surroundings(services, taken).await)
         }
-        Task::Undo => prompt::opening(&taken.request, "Take the changes of your last run back.", &[]),
-        Task::Code { .. } => Message::text(crate::model::Role::User, taken.request.text.as_str()),
+        // No model is asked.
+        Task::Code { .. } | Task::Undo | Task::LandApproved { .. } => {
+            Message::text(crate::model::Role::User, taken.request.text.as_str())
+        }
     };
     Snapshot::begin(taken.message, opening)
 }
@@ -354,6 +358,7 @@ fn rejected(view: &AnswerView) -> AnswerView {
         executions: Vec::new(),
         attachments: Vec::new(),
         diff: None,
+        landed: view.landed.clone(),
         footer: view.footer.clone(),
     }
 }
@@ -362,10 +367,16 @@ fn view(taken: &Taken, record: &Record, public_url: &Url) -> AnswerView {
     let mut executions = Vec::new();
     let mut attachments = Vec::new();
     let mut diff = None;
+    let mut landed = Vec::new();
     for event in &record.events {
         match event {
             RunEvent::Acted { execution: Some(execution), .. } => executions.push(execution.clone()),
             RunEvent::Changed { diff: changed } => diff = Some(changed.clone()),
+            RunEvent::Landed { landed: here } => {
+                // Landing again finds what landed before, and says so again.
+                landed.retain(|known: &Landed| known.commits != here.commits || (known.commits.is_empty() && known != here));
+                landed.push(here.clone());
+            }
             RunEvent::Attached { name, media_type, size, token, text } => {
                 // What the agent made anew replaces what it had before; blocks that are run as they are stand for themselves.
                 if !matches!(taken.task, Task::Code { .. }) {
@@ -399,6 +410,7 @@ fn view(taken: &Taken, record: &Record, public_url: &Url) -> AnswerView {
         executions,
         attachments,
         diff,
+        landed,
         footer: Footer {
             model: snapshot.model.clone(),
             steps: u32::try_from(snapshot.steps).unwrap_or_default(),

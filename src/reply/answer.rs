@@ -1,6 +1,7 @@
 //! The comment at the end of a run: what came of it, the answer, what was run, the diff, and one small line.
 
 mod files;
+mod landed;
 mod limit;
 
 use std::time::Duration;
@@ -25,10 +26,11 @@ pub fn answer(view: &AnswerView, key: &str, allowed_mentions: &[String]) -> Stri
     let earlier = earlier_runs(skipped, link);
     let diff = view.diff.as_deref().filter(|diff| !diff.trim().is_empty());
     let files = files::listing(&view.attachments);
+    let landed = landed::sections(&view.landed);
     let texts: Vec<(&Attached, &str)> = files::texts(&view.attachments).collect();
 
-    let parts = 7 + shown.len() + texts.len();
-    let budget = MAX_BODY - header.len() - footer.len() - marker.len() - earlier.len() - files.len() - 2 * parts;
+    let parts = 8 + shown.len() + texts.len();
+    let budget = MAX_BODY - header.len() - footer.len() - marker.len() - earlier.len() - files.len() - landed.len() - 2 * parts;
     let mut wants: Vec<usize> = texts.iter().map(|(_, text)| text.len() + SECTION).collect();
     wants.extend(shown.iter().map(|execution| execution.code.len() + execution.output.len() + SECTION));
     wants.extend(diff.map(|diff| diff.len() + SECTION));
@@ -37,7 +39,7 @@ pub fn answer(view: &AnswerView, key: &str, allowed_mentions: &[String]) -> Stri
     let text = text(view, text_limit, link, allowed_mentions);
     let shares = cut::share(budget - text.len(), &wants);
 
-    let mut body = vec![header, text, files];
+    let mut body = vec![header, landed, text, files];
     let is_bare = view.text.trim().is_empty();
     body.extend(texts.iter().zip(&shares).map(|((attached, text), share)| files::section(attached, text, *share)));
     body.push(earlier);
@@ -52,7 +54,8 @@ pub fn answer(view: &AnswerView, key: &str, allowed_mentions: &[String]) -> Stri
 
 fn text(view: &AnswerView, limit: usize, link: Option<&str>, allowed: &[String]) -> String {
     let text = safe::safe_markdown(&view.text, limit, link, allowed);
-    let shows_nothing = view.executions.is_empty() && view.diff.is_none() && view.attachments.is_empty();
+    let shows_nothing =
+        view.executions.is_empty() && view.diff.is_none() && view.attachments.is_empty() && view.landed.is_empty();
     let says_nothing = text.is_empty() && shows_nothing && view.outcome == Outcome::Answered;
     if says_nothing { "The run ended without an answer. Mention me with `retry` to run it again.".to_owned() } else { text }
 }

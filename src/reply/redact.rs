@@ -59,6 +59,12 @@ impl Redactor {
         }
     }
 
+    /// True when it holds a value we know, whatever else it is. What only looks like a secret is not counted: a repository may be about
+    /// such things.
+    pub fn is_told_by(&self, content: &[u8]) -> bool {
+        self.known.as_ref().is_some_and(|known| known.is_match(&String::from_utf8_lossy(content)))
+    }
+
     /// Redacts every text of an answer. To be done before rendering, so that no secret is cut in two, and once more on the body.
     pub fn answer(&self, view: &mut AnswerView) {
         self.apply(&mut view.text);
@@ -76,6 +82,10 @@ impl Redactor {
         }
         if let Some(diff) = &mut view.diff {
             self.apply(diff);
+        }
+        for landed in &mut view.landed {
+            landed.commits.iter_mut().for_each(|commit| self.apply(&mut commit.subject));
+            landed.left_out.iter_mut().for_each(|left| self.apply(&mut left.path));
         }
         match &mut view.outcome {
             Outcome::Failed { reason, .. } => self.apply(reason),

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::landing::CommitMade;
+use crate::landing::survey::LeftOut;
 use crate::model::ModelName;
 
 /// The live comment while a run is not finished.
@@ -170,6 +172,8 @@ pub struct AnswerView {
     pub attachments: Vec<Attached>,
     /// Files the run changed, as a unified diff.
     pub diff: Option<String>,
+    /// Where the work landed, in order.
+    pub landed: Vec<Landed>,
     /// The small line at the end.
     pub footer: Footer,
 }
@@ -196,6 +200,29 @@ pub enum Shown {
     Text(String),
     /// As a link only.
     Link,
+}
+
+/// Where work landed, or why it did not.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Landed {
+    /// The pull request's number.
+    pub pull_request: Option<i64>,
+    /// Where people read it.
+    pub url: Option<String>,
+    /// True for a draft.
+    pub is_draft: bool,
+    /// True when it was opened for this.
+    pub is_new: bool,
+    /// The branch.
+    pub branch: String,
+    /// The commits, from the oldest.
+    pub commits: Vec<CommitMade>,
+    /// Files that changed.
+    pub files: u32,
+    /// What did not land.
+    pub left_out: Vec<LeftOut>,
+    /// Sentences of ours about it.
+    pub notes: Vec<String>,
 }
 
 /// Something that was run.

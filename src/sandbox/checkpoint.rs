@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::workspace::{Content, FileState, WorkspaceSnapshot, batches};
 use super::{Exec, Sandbox, SandboxError};
 
-/// Files, and bytes of all files together.
+/// Files (and links), and bytes of all files together.
 const MAX_FILES: usize = 2_000;
 const MAX_BYTES: u64 = 16 << 20;
 /// Of the list of names in front of the files.
@@ -24,6 +24,8 @@ const MAX_HEADER: u64 = 8 << 20;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Checkpoint {
     files: BTreeMap<String, Saved>,
+    /// Symbolic links and where they lead.
+    links: BTreeMap<String, String>,
     deleted: Vec<String>,
     /// Changed files and links that are not in here.
     left_out: usize,
@@ -44,9 +46,29 @@ struct Header {
     files: Vec<(String, u64, i64, u32)>,
     deleted: Vec<String>,
     left_out: usize,
+    #[serde(default)]
+    links: Vec<(String, String)>,
 }
 
 impl Checkpoint {
+    /// Something to put over a workspace: files with whether they can be executed, links with where they lead, and what goes. What is
+    /// replaced by something of another kind or mode is to be among what goes.
+    pub fn of(files: Vec<(String, bool, Bytes)>, links: BTreeMap<String, String>, deleted: Vec<String>) -> Self {
+        let saved = |executable: bool, content| Saved { modified: 0, mode: if executable { 0o755 } else { 0o644 }, content };
+        let files = files.into_iter().map(|(path, executable, content)| (path, saved(executable, content))).collect();
+        Self { files, links, deleted, left_out: 0 }
+    }
+
+    /// What is in one of its files.
+    pub fn file(&self, path: &str) -> Option<&Bytes> {
+        self.files.get(path).map(|saved| &saved.content)
+    }
+
+    /// Where one of its links leads.
+    pub fn link(&self, path: &str) -> Option<&str> {
+        self.links.get(path).map(String::as_str)
+    }
+
     /// Takes what differs between `base` and `now`, at most 2,000 files and 16 MiB, small files first; the rest is counted. Only
     /// files are read whose content neither `now` nor `previous` has.
     pub async fn take(
@@ -58,7 +80,8 @@ impl Checkpoint {
         let changed = |(path, state): &(&String, &FileState)| base.files().get(*path).is_none_or(|base| !base.untouched(state));
         let mut changed: Vec<_> = now.files().iter().filter(changed).collect();
         changed.sort_by_key(|(_, state)| state.size);
-        let mut checkpoint = Self { left_out: now.new_links(base), ..Self::default() };
+        let mut checkpoint = Self::default();
+        checkpoint.add_links(sandbox, now.new_links(base).take(MAX_FILES).cloned().collect()).await?;
         if base.is_complete() && now.is_complete() {
             checkpoint.deleted = base.gone(now).cloned().collect();
         }
@@ -88,6 +111,27 @@ impl Checkpoint {
         Ok(checkpoint)
     }
 
+    /// Those that cannot be read are counted.
+    async fn add_links(&mut self, sandbox: &dyn Sandbox, paths: Vec<String>) -> Result<(), SandboxError> {
+        if paths.is_empty() {
+            return Ok(());
+        }
+        sandbox.write(NAMES, &names(paths.iter().map(String::as_str))).await?;
+        let script = format!("xargs -0 readlink -z -- < {NAMES} > {NAMES}.targets; rm -f {NAMES}");
+        sandbox.exec(Exec::shell(&script, RESTORE_TIME, 4 << 10), &CancellationToken::new()).await?;
+        let (told, _) = sandbox.read(&format!("{NAMES}.targets"), 0, MAX_HEADER as usize).await?;
+        let mut targets: Vec<&[u8]> = told.split(|byte| *byte == 0).collect();
+        targets.pop();
+        for (n, path) in paths.iter().enumerate() {
+            let target = targets.get(n).filter(|_| targets.len() == paths.len());
+            match target.and_then(|target| std::str::from_utf8(target).ok()) {
+                Some(target) => drop(self.links.insert(path.clone(), target.to_owned())),
+                None => self.left_out += 1,
+            }
+        }
+        Ok(())
+    }
+
     fn add(&mut self, path: &str, state: &FileState, content: Bytes) {
         self.files.insert(path.to_owned(), Saved { modified: state.modified, mode: state.mode, content });
     }
@@ -99,12 +143,12 @@ impl Checkpoint {
 
     /// True when nothing differs from the base.
     pub fn is_empty(&self) -> bool {
-        self.files.is_empty() && self.deleted.is_empty() && self.left_out == 0
+        self.files.is_empty() && self.links.is_empty() && self.deleted.is_empty() && self.left_out == 0
     }
 
     /// How many files are in it.
     pub fn len(&self) -> usize {
-        self.files.len()
+        self.files.len() + self.links.len()
     }
 
     /// Changed files and links that are not in it.
@@ -127,13 +171,16 @@ impl Checkpoint {
         }
         let executable = self.files.iter().filter(|(_, saved)| saved.mode & 0o111 != 0).map(|(path, _)| path.as_str());
         self.on_names(sandbox, names(executable), "chmod a+x", cancel).await?;
+        let links: String =
+            self.links.iter().flat_map(|(path, target)| [target, "\0./", path, "\0"].map(str::to_owned)).collect();
+        self.on_names(sandbox, links.into(), LINK, cancel).await?;
         Ok(failed)
     }
 
     /// Directories of deleted files where a file is now.
     fn replaced(&self) -> BTreeSet<&str> {
         let directories = self.deleted.iter().flat_map(|path| path.match_indices('/').map(|(end, _)| &path[..end]));
-        directories.filter(|directory| self.files.contains_key(*directory)).collect()
+        directories.filter(|directory| self.files.contains_key(*directory) || self.links.contains_key(*directory)).collect()
     }
 
     async fn on_names(
@@ -147,7 +194,8 @@ impl Checkpoint {
             return Ok(());
         }
         sandbox.write(NAMES, &names).await?;
-        let script = format!("xargs -0 {command} -- < {NAMES}; code=$?; rm -f {NAMES}; exit $code");
+        let end = if command == LINK { "" } else { "--" };
+        let script = format!("xargs -0 {command} {end} < {NAMES}; code=$?; rm -f {NAMES}; exit $code");
         let done = sandbox.exec(Exec::shell(&script, RESTORE_TIME, 4 << 10), cancel).await?;
         if done.exit_code != 0 {
             tracing::warn!(
@@ -163,8 +211,12 @@ impl Checkpoint {
     /// For storage, compressed.
     pub fn to_bytes(&self) -> io::Result<Vec<u8>> {
         let described = |(path, saved): (&String, &Saved)| (path.clone(), saved.content.len() as u64, saved.modified, saved.mode);
-        let header =
-            Header { files: self.files.iter().map(described).collect(), deleted: self.deleted.clone(), left_out: self.left_out };
+        let header = Header {
+            files: self.files.iter().map(described).collect(),
+            deleted: self.deleted.clone(),
+            left_out: self.left_out,
+            links: self.links.clone().into_iter().collect(),
+        };
         let header = serde_json::to_vec(&header)?;
         let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
         encoder.write_all(&(header.len() as u64).to_be_bytes())?;
@@ -196,12 +248,14 @@ impl Checkpoint {
             }
             files.insert(path, Saved { modified, mode, content: content.into() });
         }
-        Some(Self { files, deleted: header.deleted, left_out: header.left_out })
+        Some(Self { files, links: header.links.into_iter().collect(), deleted: header.deleted, left_out: header.left_out })
     }
 }
 
 const RESTORE_TIME: Duration = Duration::from_secs(120);
 const NAMES: &str = "/tmp/.threadbox-names";
+/// For pairs of target and path.
+const LINK: &str = r#"-n 2 sh -c 'mkdir -p -- "$(dirname -- "$2")" && rm -rf -- "$2" && ln -s -- "$1" "$2"' sh"#;
 
 /// Writes them together, or one by one where that fails: one that cannot be written must not cost the others. Returns how many were not.
 async fn write_what_fits(sandbox: &dyn Sandbox, files: &[(String, Bytes)]) -> Result<usize, SandboxError> {
@@ -248,6 +302,7 @@ mod tests {
         let files = [("a.txt", saved(0o644, b"text")), ("bin/ü", saved(0o755, b"\0\xff")), ("empty", saved(0o600, b""))];
         let checkpoint = Checkpoint {
             files: files.map(|(path, saved)| (path.to_owned(), saved)).into(),
+            links: [("link".to_owned(), "a b".to_owned())].into(),
             deleted: vec!["gone".to_owned()],
             left_out: 3,
         };
@@ -270,6 +325,7 @@ mod tests {
         let saved = Saved { modified: 5, mode: 0o644, content: Bytes::new() };
         let checkpoint = Checkpoint {
             files: ["src", "docs/index.md", "a/b"].map(|path| (path.to_owned(), saved.clone())).into(),
+            links: BTreeMap::new(),
             deleted: ["src/main.py", "src/x/y.py", "docs", "a/b/c", "a/d"].map(str::to_owned).into(),
             left_out: 0,
         };

@@ -64,6 +64,17 @@ pub enum Content {
     Unread,
 }
 
+/// How a path of a checkout stands in a workspace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Based {
+    /// As it was checked out.
+    Same,
+    /// It was checked out as a file and is another one now, or none.
+    File,
+    /// Likewise for a link.
+    Link,
+}
+
 /// What became of a file since a snapshot.
 #[derive(Debug, PartialEq)]
 enum Since<'a> {
@@ -203,8 +214,8 @@ impl WorkspaceSnapshot {
     }
 
     /// Links that are new or changed since `base`.
-    pub fn new_links(&self, base: &Self) -> usize {
-        self.links.iter().filter(|(path, modified)| base.links.get(*path) != Some(modified)).count()
+    pub fn new_links<'a>(&'a self, base: &'a Self) -> impl Iterator<Item = &'a String> {
+        self.links.iter().filter(|(path, modified)| base.links.get(*path) != Some(modified)).map(|(path, _)| path)
     }
 
     /// Files that are no file any more, and links that are no link.
@@ -229,6 +240,33 @@ impl WorkspaceSnapshot {
             }
         }
         self.taken_at = now.taken_at;
+    }
+
+    /// What `now`, a state of the workspace, began with when that was `checkout`: paths of it that are `same` were not touched since,
+    /// others were. What was there before and nobody touched stays, too.
+    #[must_use]
+    pub fn based_on<'a>(&self, now: &Self, checkout: impl Iterator<Item = (&'a String, Based)>) -> Self {
+        let mut base = Self { taken_at: now.taken_at, complete: now.complete, ..Self::default() };
+        let untouched = |(path, state): &(&String, &FileState)| now.files.get(*path).is_some_and(|now| now.untouched(state));
+        base.files.extend(self.files.iter().filter(untouched).map(|(path, state)| (path.clone(), state.clone())));
+        for (path, based) in checkout.filter(|(path, _)| !path.split('/').any(|part| SKIPPED.contains(&part))) {
+            base.files.remove(path);
+            match (based, now.files.get(path), now.links.get(path)) {
+                (Based::Same, Some(state), _) => drop(base.files.insert(path.clone(), state.clone())),
+                (Based::Same, None, Some(modified)) => drop(base.links.insert(path.clone(), *modified)),
+                (Based::Link, _, _) => drop(base.links.insert(path.clone(), i64::MIN)),
+                (Based::Same | Based::File, _, _) => {
+                    let other = FileState { size: 0, modified: i64::MIN, mode: 0, content: Content::Unread };
+                    base.files.insert(path.clone(), other);
+                }
+            }
+        }
+        base.outline()
+    }
+
+    /// Symbolic links with their times of change.
+    pub fn links(&self) -> &BTreeMap<String, i64> {
+        &self.links
     }
 
     /// For storage, compressed.

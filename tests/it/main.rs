@@ -19,6 +19,7 @@ mod embedded;
 mod faults;
 mod github;
 mod hostile;
+mod landing;
 mod languages;
 mod limits;
 mod model;

@@ -5,12 +5,14 @@
 //! [`guard`] stands between the tools and a sandbox that may die under them, [`save`] keeps the work, [`reap`] removes what nobody needs,
 //! [`warm`] holds some ready.
 
+pub mod beginning;
 mod guard;
 mod prepare;
 pub mod reap;
 mod save;
 mod store;
 pub mod warm;
+mod workplace;
 
 use std::collections::{BTreeMap, HashMap};
 use std::convert::Infallible;
@@ -27,6 +29,7 @@ use uuid::Uuid;
 
 use self::guard::Guarded;
 use self::store::{Holder, Ready};
+pub use self::workplace::Workplace;
 use super::event::RunEvent;
 use super::tools::{Readings, Sandboxes};
 use crate::clock::Clock;

@@ -143,6 +143,7 @@ impl Thread {
                 return Err(taken_over());
             }
         }
+        self.holder.remember_beginning(&row.name, self.with.run, now).await.map_err(database)?;
         Ok(Own {
             sandbox,
             name: row.name,
@@ -240,6 +241,7 @@ impl Thread {
         if !self.holder.ready(&row.name, ready).await.map_err(database)? {
             return Err(taken_over());
         }
+        self.holder.remember_beginning(&row.name, self.with.run, now).await.map_err(database)?;
         Ok(Own {
             sandbox,
             name: row.name,
@@ -345,7 +347,7 @@ impl Thread {
         }
         if checkpoint.left_out() > 0 {
             let missing = inline::counted(checkpoint.left_out() as u64, "changed file");
-            told.push_str(&format!(" {missing} (large ones, links) could not be kept and must be made again."));
+            told.push_str(&format!(" {missing} (large ones) could not be kept and must be made again."));
         }
         self.tell(told);
         self.show("The sandbox was replaced; its files were restored", true);

@@ -25,6 +25,13 @@ pub(super) struct Saved {
     checkpoint: Option<Checkpoint>,
 }
 
+impl Saved {
+    /// This was saved just now.
+    pub(super) fn now(of: &SandboxId, workspace: Arc<WorkspaceSnapshot>, checkpoint: Checkpoint) -> Self {
+        Self { of: Some(of.clone()), workspace: Some(workspace), checkpoint: Some(checkpoint) }
+    }
+}
+
 impl Thread {
     /// The diff of the run; saves the work. Without a sandbox, or one that does not answer, there is none.
     pub(super) async fn conclude(&self) -> Option<String> {
@@ -153,7 +160,7 @@ impl Thread {
 }
 
 /// Compresses where it may take a while.
-async fn encode(checkpoint: Checkpoint) -> Result<Vec<u8>, SandboxError> {
+pub(super) async fn encode(checkpoint: Checkpoint) -> Result<Vec<u8>, SandboxError> {
     match tokio::task::spawn_blocking(move || checkpoint.to_bytes()).await {
         Ok(bytes) => bytes.map_err(stored),
         Err(error) => Err(SandboxError::Unavailable(error.to_string())),

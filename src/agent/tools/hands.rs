@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use serde_json::Value;
 
 use super::ToolOutput;
+use crate::landing::plan::ProposedCommit;
 
 /// The hands of a run; one that is missing is not offered to the model.
 #[derive(Clone, Default)]
@@ -49,6 +50,10 @@ pub struct Proposal {
     pub title: String,
     /// What, why and how it was verified; Markdown.
     pub body: String,
+    /// One for each logical change; what none of them names goes together.
+    pub commits: Vec<ProposedCommit>,
+    /// Whether it should be a draft, where the repository does not say otherwise.
+    pub draft: Option<bool>,
 }
 
 /// Lands the work of a thread. Asked twice it finds what it did.
@@ -56,6 +61,12 @@ pub struct Proposal {
 pub trait Lander: Send + Sync {
     /// Makes commits of what differs from the base, and a pull request where there is none yet. The output tells the model where it is.
     async fn land(&self, proposal: Proposal) -> Result<ToolOutput, HandError>;
+
+    /// Lands exactly the changes that were approved, whatever the workspace holds now.
+    async fn land_approved(&self, digest: &str) -> Result<ToolOutput, HandError>;
+
+    /// Takes back what the last run of the thread changed, in the workspace and where it landed.
+    async fn undo(&self) -> Result<ToolOutput, HandError>;
 }
 
 /// One finding of a review, as the model proposes it.

@@ -21,6 +21,7 @@ mod glob;
 mod hands;
 mod list_files;
 mod nearby;
+mod open_pull_request;
 mod patch;
 mod pictures;
 mod preview_url;
@@ -272,6 +273,7 @@ impl Toolbox {
             tool::<stop_process::StopProcess>(),
             tool::<preview_url::PreviewUrl>(),
             tool::<attach_file::AttachFile>(),
+            tool::<open_pull_request::OpenPullRequest>(),
             tool::<ask_person::AskPerson>(),
         ];
         Self { tools }

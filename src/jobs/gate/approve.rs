@@ -1,13 +1,13 @@
 //! A yes or a no, by words or by a reaction: who may is looked up, what is approved is compared with what is there, and then it counts once.
 
-use super::dispatch::{acknowledge, done, eyes, may_trigger, refuse, tell, within_limits};
+use super::dispatch::{acknowledge, done, eyes, may_trigger, refuse, start, tell, within_limits};
 use super::store::{self, Claimed, NewRun, Standing, Verdict};
 use crate::approval::store::{self as approvals_store, Approval, By};
 use crate::approval::{Continues, Decided, Kind, State};
 use crate::github::RepoRef;
 use crate::intake::{Button, Request, Trigger};
 use crate::jobs::approvals::{self, Seen};
-use crate::jobs::{Services, run};
+use crate::jobs::{Services, landing, run};
 use crate::reply::{Card, PostError};
 use crate::settings::Permission;
 
@@ -20,6 +20,7 @@ pub(super) async fn by_words(
 ) -> Result<Verdict, PostError> {
     let approval = match choose(services, claimed, digest).await? {
         Chosen::This(approval) => *approval,
+        Chosen::Landing => return land(services, claimed, standing).await,
         Chosen::None(card) => return tell(services, claimed, &card).await,
     };
     if !may_decide(services, claimed, approval.kind).await? {
@@ -29,6 +30,18 @@ pub(super) async fn by_words(
     match carry(services, claimed, standing, &approval).await? {
         Carried::Done(verdict) => Ok(verdict),
         Carried::Not(why) => tell(services, claimed, &Card::NotApproved { why }).await,
+    }
+}
+
+/// Changes with power over the repository, as they were shown, take more than a request does.
+async fn land(services: &Services, claimed: &Claimed, standing: &Standing) -> Result<Verdict, PostError> {
+    match landing::approval(services, claimed.thread, &claimed.request).await? {
+        landing::Approval::Lands(task) => start(services, claimed, standing, &claimed.request, task).await,
+        landing::Approval::NotAllowed => {
+            let why = "That takes maintain or admin permission on this repository.".to_owned();
+            tell(services, claimed, &Card::NotApproved { why }).await
+        }
+        landing::Approval::Nothing => tell(services, claimed, &Card::NothingToApprove { last: None }).await,
     }
 }
 
@@ -91,6 +104,8 @@ async fn stop(services: &Services, claimed: &Claimed, comment: i64) -> Result<Ve
 /// What `approve` is about.
 enum Chosen {
     This(Box<Approval>),
+    /// Changes that wait to land.
+    Landing,
     None(Card),
 }
 
@@ -102,10 +117,14 @@ async fn choose(services: &Services, claimed: &Claimed, digest: Option<&str>) ->
     }
     let mut waiting = approvals_store::waiting(pool, claimed.thread, services.clock.now()).await?;
     waiting.retain(|approval| approval.shown.is_some());
+    let pending = crate::landing::store::pending(pool, claimed.thread, None).await?;
+    let mut lands: Vec<String> = pending.into_iter().map(|pending| pending.digest).collect();
     if let Some(digest) = digest {
         waiting.retain(|approval| approval.digest.0.starts_with(digest));
+        lands.retain(|waits| waits.starts_with(digest));
     }
-    match waiting.len() {
+    match waiting.len() + lands.len() {
+        1 if waiting.is_empty() => Ok(Chosen::Landing),
         1 => Ok(Chosen::This(Box::new(waiting.remove(0)))),
         0 => {
             let newest = approvals_store::newest(pool, claimed.thread).await?;
@@ -115,7 +134,10 @@ async fn choose(services: &Services, claimed: &Claimed, digest: Option<&str>) ->
         _ => {
             let named = |approval: &Approval| (approval.digest.short().to_owned(), approvals::describe(approval));
             let handle = services.settings.name.clone();
-            Ok(Chosen::None(Card::WhichApproval { handle, waiting: waiting.iter().map(named).collect() }))
+            let landing =
+                |digest: &String| (digest.chars().take(12).collect(), "changes that need maintain permission".to_owned());
+            let waiting = waiting.iter().map(named).chain(lands.iter().map(landing)).collect();
+            Ok(Chosen::None(Card::WhichApproval { handle, waiting }))
         }
     }
 }

@@ -177,7 +177,7 @@ fn refusal(why: &Refusal, login: &str, now: DateTime<Utc>) -> Card {
 }
 
 /// A new run, if the limits allow one more.
-async fn start(
+pub(super) async fn start(
     services: &Services,
     claimed: &Claimed,
     standing: &Standing,
@@ -197,9 +197,13 @@ async fn start(
 fn powers_of(task: &Task) -> Powers {
     match task {
         Task::Plan { .. } => Powers::OnlyReads,
-        Task::Ask { .. } | Task::Code { .. } | Task::Review { .. } | Task::Land { .. } | Task::CarryOut { .. } | Task::Undo => {
-            Powers::Everything
-        }
+        Task::Ask { .. }
+        | Task::Code { .. }
+        | Task::Review { .. }
+        | Task::Land { .. }
+        | Task::CarryOut { .. }
+        | Task::LandApproved { .. }
+        | Task::Undo => Powers::Everything,
     }
 }
 

@@ -26,6 +26,7 @@ fn view() -> AnswerView {
         executions: vec![execution()],
         attachments: vec![],
         diff: None,
+        landed: Vec::new(),
         footer: Footer {
             model: Some("openai/gpt-4.1".parse().unwrap()),
             steps: 2,

@@ -1,0 +1,255 @@
+//! Carries a recorded landing to its end: the branch names its commits, the pull request is there, the conversation knows of both, and
+//! the workspace goes on from there. Every step looks first, so that it may be taken again.
+
+use std::collections::BTreeMap;
+
+use super::trouble::{Trouble, is_closed};
+use super::write::merge_contents;
+use super::{GithubLander, Looked};
+use crate::github::{CommitTree, GithubError, NewPull, Pull, RepoRef, Writes};
+use crate::intake::Place;
+use crate::landing::object::{Change, Mode, Node, Tree};
+use crate::landing::{Landing, LandingState, manifest, store};
+use crate::reply::marker;
+use crate::sandbox::checkpoint::Checkpoint;
+
+/// How often a call is made whose answer is lost.
+const TRIES: u32 = 3;
+
+impl GithubLander {
+    /// Finishes what an earlier attempt began: this run's, or one that ended in between.
+    pub(super) async fn settle(&self) -> Result<(), Trouble> {
+        for landing in self.writer.landings().await? {
+            if landing.state != LandingState::Landing {
+                continue;
+            }
+            let repo = self.repo_of(&landing);
+            let there = match self.github.branch_head(&repo, &landing.branch).await? {
+                Some(head) => self.github.holds(&repo, &head, &landing.head).await?,
+                None => false,
+            };
+            match there {
+                true => drop(self.carry(landing, None).await?),
+                // What it meant still stands in the workspace, and is looked at anew.
+                false => drop(self.writer.set_state(landing.id, LandingState::Void, None).await?),
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn repo_of(&self, landing: &Landing) -> RepoRef {
+        match landing.repository_id == self.repo.id {
+            true => self.repo.clone(),
+            false => RepoRef { full_name: landing.repository.clone(), id: landing.repository_id, installation: None },
+        }
+    }
+
+    /// Lets the branch name the commits.
+    pub(super) async fn move_there(&self, landing: &Landing, writes: Writes) -> Result<(), Trouble> {
+        let repo = self.repo_of(landing);
+        let mut last = None;
+        for _ in 0..TRIES {
+            let head = self.github.branch_head(&repo, &landing.branch).await?;
+            let moved = match head {
+                Some(head) if self.github.holds(&repo, &head, &landing.head).await? => return Ok(()),
+                Some(head) if head == landing.parent && !landing.opens => {
+                    self.github.move_branch(&repo, writes, &landing.branch, &landing.head).await
+                }
+                None if landing.opens => self.github.create_branch(&repo, writes, &landing.branch, &landing.head).await,
+                Some(_) if landing.opens => {
+                    return Err(Trouble::Refused(format!("there is a branch `{}` already that is not mine", landing.branch)));
+                }
+                Some(_) | None => return Err(Trouble::Moved),
+            };
+            match moved {
+                Ok(()) => return Ok(()),
+                Err(error) if is_closed(&error) => {
+                    return Err(Trouble::Closed(format!("GitHub does not let me push to `{}`: {error}.", landing.branch)));
+                }
+                Err(error @ (GithubError::Invalid(_) | GithubError::Unavailable { .. })) => last = Some(error),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        match last {
+            Some(GithubError::Invalid(why)) if why.contains("fast forward") || why.contains("fast-forward") => {
+                Err(Trouble::Moved)
+            }
+            Some(error) => Err(error.into()),
+            None => Err(Trouble::Moved),
+        }
+    }
+
+    /// From the moment on when the branch names the commits.
+    pub(super) async fn carry(&self, landing: Landing, looked: Option<Looked<'_>>) -> Result<Landing, Trouble> {
+        let landing = self.announce(landing).await?;
+        self.follow(&landing, looked).await?;
+        self.close(landing, LandingState::Landed).await
+    }
+
+    pub(super) async fn close(&self, mut landing: Landing, state: LandingState) -> Result<Landing, Trouble> {
+        if !self.writer.set_state(landing.id, state, None).await? {
+            return Err(Trouble::Overtaken);
+        }
+        landing.state = state;
+        Ok(landing)
+    }
+
+    /// The pull request, and that it belongs to this conversation.
+    pub(super) async fn announce(&self, mut landing: Landing) -> Result<Landing, Trouble> {
+        if landing.pull_request.is_none() {
+            let pull = self.pull_for(&landing).await?;
+            landing.draft = pull.is_draft;
+            landing.pull_url = Some(pull.url);
+            landing.pull_request = Some(pull.number);
+        }
+        let number = landing.pull_request.unwrap_or_default();
+        let place = Place::Github {
+            repository: self.repo.full_name.clone(),
+            repository_id: self.repo.id,
+            number,
+            installation: self.repo.installation,
+            is_pull_request: true,
+        };
+        let url = landing.pull_url.clone().unwrap_or_default();
+        if !self.writer.set_pull(&landing, number, &url, &place, self.services.clock.now()).await? {
+            return Err(Trouble::Overtaken);
+        }
+        Ok(landing)
+    }
+
+    /// Finds the pull request of a landing by its branch and marker, or opens it.
+    async fn pull_for(&self, landing: &Landing) -> Result<Pull, Trouble> {
+        let marker = marker::marker(&store::pull_key(landing.id));
+        let mut draft = landing.draft;
+        let mut last = None;
+        for _ in 0..TRIES {
+            if let Some(pull) = self.github.pull_of_branch(&self.repo, &landing.branch, &marker).await? {
+                return Ok(pull);
+            }
+            let new =
+                NewPull { title: &landing.title, body: &landing.body, head: &landing.branch, base: &landing.base_branch, draft };
+            match self.github.open_pull(&self.repo, &new).await {
+                Ok(pull) => return Ok(pull),
+                // Private repositories of free plans have none.
+                Err(GithubError::Invalid(why)) if draft && why.to_lowercase().contains("draft") => draft = false,
+                Err(error @ (GithubError::Invalid(_) | GithubError::Unavailable { .. })) => last = Some(error),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(last.map_or(Trouble::Moved, Trouble::Github))
+    }
+
+    /// The workspace goes on from the landed commit. What others changed on the branch is brought into it, so that nothing of theirs is
+    /// taken back later.
+    async fn follow(&self, landing: &Landing, looked: Option<Looked<'_>>) -> Result<(), Trouble> {
+        let place;
+        let looked_place = match looked {
+            Some((place, ..)) => place,
+            None => match self.sandboxes.workplace().await? {
+                Some(found) => {
+                    place = found;
+                    &place
+                }
+                None => return Ok(()),
+            },
+        };
+        let Some(base) = looked_place.checkout.commit.clone().filter(|base| *base != landing.head) else { return Ok(()) };
+        let repo = self.repo_of(landing);
+        let (from, to) = (self.github.commit_tree(&repo, &base).await?, self.github.commit_tree(&repo, &landing.head).await?);
+        let checkout = match looked {
+            Some((_, checkout, _)) => checkout.clone(),
+            None => self.checkout_of(&base).await?,
+        };
+        let next = self.next_checkout(&checkout, &from, &to, &landing.head).await?;
+        let present = match looked {
+            Some((.., present)) => present.clone(),
+            None => self.sandboxes.survey(looked_place, &checkout).await?.present,
+        };
+        let present = self.bring_theirs(&repo, looked_place, (&checkout, &next), present).await?;
+        self.sandboxes.rebase(&landing.head, &next, &present).await?;
+        Ok(())
+    }
+
+    /// What the checkout of the landed commit would be: that of the one before, with what differs between the two.
+    async fn next_checkout(&self, checkout: &Tree, from: &CommitTree, to: &CommitTree, commit: &str) -> Result<Tree, Trouble> {
+        if !from.is_complete || !to.is_complete {
+            let archive = self.sandboxes.archive(commit).await?;
+            let read = manifest::of_archive(archive).await;
+            return read.map_err(|error| Trouble::Refused(format!("the landed commit cannot be read: {error}")));
+        }
+        let mut next = checkout.clone();
+        for path in from.tree.keys().chain(to.tree.keys()) {
+            match (from.tree.get(path), to.tree.get(path)) {
+                (was, is) if was == is => {}
+                (_, Some(node)) if node.mode != Mode::Submodule => drop(next.insert(path.clone(), node.clone())),
+                (_, _) => drop(next.remove(path)),
+            }
+        }
+        Ok(next)
+    }
+
+    /// Puts what the landed commit holds beyond the workspace there. Returns what is there then.
+    async fn bring_theirs(
+        &self,
+        repo: &RepoRef,
+        place: &crate::agent::sandboxes::Workplace,
+        (was, is): (&Tree, &Tree),
+        mut present: Tree,
+    ) -> Result<Tree, Trouble> {
+        let (mut files, mut links, mut deleted) = (Vec::new(), BTreeMap::new(), Vec::new());
+        let paths: std::collections::BTreeSet<&String> =
+            was.keys().chain(is.keys()).filter(|path| was.get(*path) != is.get(*path)).collect();
+        for path in paths {
+            let (before, after, here) = (was.get(path), is.get(path), present.get(path));
+            if here == after {
+                continue;
+            }
+            let change = match (before, after, here) {
+                // Nobody changed it here.
+                (_, after, here) if here == before => match after {
+                    Some(node) => Some(Change::Put { mode: node.mode, content: self.github.blob(repo, &node.sha).await? }),
+                    None => Some(Change::Delete),
+                },
+                // Both did, and what landed is the two in one.
+                (Some(before), Some(after), Some(_)) => self.both(repo, place, path, before, after).await?,
+                _ => None,
+            };
+            match change {
+                Some(Change::Put { mode: Mode::Link, content }) => {
+                    links.insert(path.clone(), String::from_utf8_lossy(&content).into_owned());
+                    deleted.push(path.clone());
+                }
+                Some(Change::Put { mode, content }) => {
+                    present.insert(path.clone(), Node { mode, sha: crate::landing::object::blob_sha(&content) });
+                    files.push((path.clone(), mode == Mode::Executable, content));
+                    deleted.push(path.clone());
+                    continue;
+                }
+                Some(Change::Delete) => {
+                    deleted.push(path.clone());
+                    present.remove(path);
+                    continue;
+                }
+                None => continue,
+            }
+            present.extend(after.map(|node| (path.clone(), node.clone())));
+        }
+        if !deleted.is_empty() {
+            self.sandboxes.bring(place, &Checkpoint::of(files, links, deleted)).await?;
+        }
+        Ok(present)
+    }
+
+    async fn both(
+        &self,
+        repo: &RepoRef,
+        place: &crate::agent::sandboxes::Workplace,
+        path: &str,
+        before: &Node,
+        after: &Node,
+    ) -> Result<Option<Change>, Trouble> {
+        let Some(ours) = self.sandboxes.content(place, path).await? else { return Ok(None) };
+        let (was, is) = (self.github.blob(repo, &before.sha).await?, self.github.blob(repo, &after.sha).await?);
+        Ok(merge_contents(after.mode, &was, &ours, &is).map(|content| Change::Put { mode: after.mode, content }))
+    }
+}

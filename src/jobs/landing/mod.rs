@@ -1,0 +1,354 @@
+//! The lander of a run: takes what differs in the thread's workspace to a branch and a pull request, as commits GitHub makes.
+//!
+//! Two things are seen by others: a branch that moves, and a pull request that opens. Before each, what is meant is recorded; whoever
+//! comes after a crash or a lost answer looks first. Everything else (contents, trees, commits nobody names) may be made twice.
+
+mod approve;
+mod carry;
+mod offer;
+mod target;
+mod trouble;
+mod undo;
+mod write;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use serde_json::json;
+use tokio::sync::Mutex;
+use uuid::Uuid;
+
+pub(super) use self::approve::{Approval, approval};
+use self::target::{Place, Target};
+use self::trouble::Trouble;
+use super::Services;
+use crate::agent::RunEvent;
+use crate::agent::sandboxes::{ThreadSandboxes, Workplace};
+use crate::agent::store::Taken;
+use crate::agent::tools::{HandError, Lander, Proposal, ToolOutput};
+use crate::github::{CommitTree, Github, RepoRef, Writes};
+use crate::id::RunId;
+use crate::intake::Request;
+use crate::landing::object::{Changes, Tree};
+use crate::landing::store::Writer;
+use crate::landing::survey::{LeftOut, Survey};
+use crate::landing::{CommitMade, Landing, LandingState, Pending, manifest, path, plan, store, words};
+use crate::reply::{Landed, Redactor, inline};
+
+/// How often a branch that moves under us is tried.
+const MOST_MOVES: usize = 4;
+
+/// Lands the work of one run's thread.
+pub(super) struct GithubLander {
+    services: Services,
+    github: Arc<Github>,
+    sandboxes: ThreadSandboxes,
+    writer: Writer,
+    run: RunId,
+    request: Request,
+    repo: RepoRef,
+    number: i64,
+    /// One at a time.
+    busy: Mutex<()>,
+}
+
+/// What is to land.
+struct Work<'a> {
+    proposal: &'a Proposal,
+    /// Made from `base`.
+    changes: Changes,
+    base: String,
+    left_out: Vec<LeftOut>,
+    notes: Vec<String>,
+    writes: Writes,
+}
+
+/// What came of it.
+enum Outcome {
+    Landed(Box<Landing>),
+    /// Nothing was pushed; why, and what people get instead.
+    Offered(ToolOutput),
+}
+
+impl GithubLander {
+    /// For a run; none where there is no GitHub.
+    pub(super) fn of(services: &Services, taken: &Taken, sandboxes: &ThreadSandboxes) -> Option<Self> {
+        let (repo, number) = RepoRef::of(&taken.request.place)?;
+        Some(Self {
+            services: services.clone(),
+            github: services.github.clone()?,
+            sandboxes: sandboxes.clone(),
+            writer: Writer { pool: services.pool.clone(), thread: taken.thread, epoch: taken.epoch },
+            run: taken.id,
+            request: taken.request.clone(),
+            repo,
+            number,
+            busy: Mutex::default(),
+        })
+    }
+
+    fn redactor(&self) -> &Redactor {
+        self.services.poster.redactor()
+    }
+
+    async fn land_workspace(&self, proposal: &Proposal) -> Result<ToolOutput, Trouble> {
+        let _one = self.busy.lock().await;
+        self.settle().await?;
+        let Some(place) = self.sandboxes.workplace().await? else {
+            return self.nothing(Vec::new(), Vec::new()).await;
+        };
+        let Some(base) = place.checkout.commit.clone() else {
+            let why =
+                place.checkout.notes.first().cloned().unwrap_or_else(|| "There is no repository in the workspace.".to_owned());
+            return Err(Trouble::Refused(format!("nothing can land: {why}")));
+        };
+        let checkout = self.checkout_of(&base).await?;
+        let survey = self.sandboxes.survey(&place, &checkout).await?;
+        let Survey { changes, mut left_out, present } = survey;
+        let changes = self.without_secrets(changes, &mut left_out);
+        let (changes, waits) = plan::split(changes);
+        let notes = self.ask_approval(&base, waits, &mut left_out).await?;
+        if changes.is_empty() {
+            return self.nothing(left_out, notes).await;
+        }
+        let work = Work { proposal, changes, base, left_out, notes, writes: Writes::Files };
+        let notes = work.notes.clone();
+        match self.land_work(work).await? {
+            Outcome::Offered(output) => Ok(output),
+            Outcome::Landed(landing) => {
+                let landing = self.carry(*landing, Some((&place, &checkout, &present))).await?;
+                Ok(self.landed(&landing, notes))
+            }
+        }
+    }
+
+    /// The files a commit puts into a workspace.
+    async fn checkout_of(&self, commit: &str) -> Result<Tree, Trouble> {
+        let archive = self.sandboxes.archive(commit).await?;
+        manifest::of_archive(archive).await.map_err(|error| Trouble::Refused(format!("the repository cannot be read: {error}")))
+    }
+
+    /// Takes out files that hold a secret of this service.
+    fn without_secrets(&self, changes: Changes, left_out: &mut Vec<LeftOut>) -> Changes {
+        let told =
+            |path: &str, content: &[u8]| self.redactor().is_told_by(content) || self.redactor().is_told_by(path.as_bytes());
+        let (bad, good): (Changes, Changes) = changes.into_iter().partition(|(path, change)| match change {
+            crate::landing::object::Change::Put { content, .. } => told(path, content),
+            crate::landing::object::Change::Delete => false,
+        });
+        left_out.extend(bad.into_keys().map(|path| LeftOut { path, why: "it holds a secret of this service".to_owned() }));
+        good
+    }
+
+    /// Keeps what needs an approval, and says so.
+    async fn ask_approval(&self, base: &str, waits: Changes, left_out: &mut Vec<LeftOut>) -> Result<Vec<String>, Trouble> {
+        if waits.is_empty() {
+            return Ok(Vec::new());
+        }
+        let paths: Vec<String> = waits.keys().cloned().collect();
+        let why = "it decides what runs here or who must agree, so it needs an approval".to_owned();
+        left_out.extend(paths.iter().map(|path| LeftOut { path: path.clone(), why: why.clone() }));
+        let Some(changes) = store::pack(&waits) else {
+            return Ok(vec!["What needs an approval is too large to be kept until somebody gives it.".to_owned()]);
+        };
+        let digest = plan::digest(base, &waits);
+        let pending = Pending { digest: digest.clone(), run: self.run, base: base.to_owned(), paths, changes };
+        self.writer.keep(&pending, self.services.clock.now()).await?;
+        Ok(vec![format!(
+            "{} not landed: they need the approval of somebody with admin or maintain permission. `@{} approve` in a comment here lands \
+             exactly these changes (`{}`).",
+            if waits.len() == 1 { "1 file was".to_owned() } else { format!("{} files were", waits.len()) },
+            self.services.settings.name,
+            digest.get(..12).unwrap_or(&digest),
+        )])
+    }
+
+    /// Nothing differs; what this run landed before is said again.
+    async fn nothing(&self, left_out: Vec<LeftOut>, mut notes: Vec<String>) -> Result<ToolOutput, Trouble> {
+        let landings = self.writer.landings().await?;
+        let before = landings.iter().rev().find(|landing| landing.run == self.run && landing.state == LandingState::Landed);
+        if let Some(landing) = before {
+            return Ok(self.landed(landing, notes));
+        }
+        let said = match (left_out.is_empty(), landings.last()) {
+            (true, Some(Landing { pull_request: Some(number), .. })) => {
+                format!("Nothing changed since the last landing, so nothing was added to #{number}.")
+            }
+            (true, _) => {
+                "Nothing changed in the workspace, so there is nothing to land and no pull request was opened.".to_owned()
+            }
+            (false, _) => "Nothing else changed, so nothing landed.".to_owned(),
+        };
+        notes.insert(0, said.clone());
+        let landed = Landed { left_out, notes: notes.clone(), ..Landed::default() };
+        let content = json!({ "landed": false, "said": notes.join(" "), "leftOut": landed.left_out });
+        let mut output = ToolOutput::success(content, "Nothing to land");
+        output.events.push(RunEvent::Landed { landed });
+        Ok(output)
+    }
+
+    /// Makes commits of the work and records them; nobody sees them yet.
+    async fn land_work(&self, work: Work<'_>) -> Result<Outcome, Trouble> {
+        let mut last = None;
+        for _ in 0..MOST_MOVES {
+            let target = match self.target().await? {
+                Place::Here(target) => target,
+                Place::Nowhere(why) => return self.offer(&work, &why).await.map(Outcome::Offered),
+            };
+            let base = self.github.commit_tree(&target.objects, &work.base).await?;
+            let landing = match self.commit(&work, &target, &base).await {
+                Ok(landing) => landing,
+                Err(Trouble::Conflicts(paths)) => return self.conflicts(&work, &target, &paths).await.map(Outcome::Offered),
+                Err(trouble) => return Err(trouble),
+            };
+            let Some(landing) = landing else { return self.nothing(work.left_out, work.notes).await.map(Outcome::Offered) };
+            if !self.writer.begin(&landing, self.services.clock.now()).await? {
+                return Err(Trouble::Overtaken);
+            }
+            match self.move_there(&landing, work.writes).await {
+                Ok(()) => return Ok(Outcome::Landed(Box::new(landing))),
+                Err(Trouble::Moved) => {
+                    self.writer.set_state(landing.id, LandingState::Void, None).await?;
+                    last = Some(Trouble::Moved);
+                }
+                Err(Trouble::Closed(why)) => {
+                    self.writer.set_state(landing.id, LandingState::Void, None).await?;
+                    return self.offer(&work, &why).await.map(Outcome::Offered);
+                }
+                Err(trouble) => return Err(trouble),
+            }
+        }
+        Err(last.unwrap_or(Trouble::Moved))
+    }
+
+    /// The commits of the work on top of the target.
+    async fn commit(&self, work: &Work<'_>, target: &Target, base: &CommitTree) -> Result<Option<Landing>, Trouble> {
+        let parent = target.onto.clone().unwrap_or_else(|| work.base.clone());
+        let (onto, changes) = self.place_on(work, target, base, &parent).await?;
+        if changes.is_empty() {
+            return Ok(None);
+        }
+        let api = self.api_url();
+        let title = self.title(work.proposal);
+        let planned = plan::commits(&changes, &work.proposal.commits);
+        let mut commits: Vec<CommitMade> = Vec::new();
+        let mut tree = onto.clone();
+        for commit in planned {
+            let proposed = commit.message.map(|message| self.redactor().redact(&message).into_owned());
+            let message = match proposed {
+                Some(message) => message,
+                None if commits.is_empty() => format!("{title}\n\n{}", summary(&self.redactor().redact(&work.proposal.body))),
+                None => format!("{title}: the rest"),
+            };
+            let message = words::commit_message(&message, &self.request, &api);
+            tree = self.write(&target.objects, work.writes, &tree, &commit.changes).await?;
+            let last = commits.last().map_or(parent.as_str(), |commit| commit.sha.as_str());
+            let sha = self.github.create_commit(&target.objects, work.writes, &message, &tree.sha, last).await?;
+            let subject = message.lines().next().unwrap_or_default().to_owned();
+            commits.push(CommitMade { sha, subject });
+        }
+        let id = Uuid::now_v7();
+        let mut executions = crate::agent::store::executions(&self.services.pool, self.run).await?;
+        for execution in &mut executions {
+            execution.code = self.redactor().redact(&execution.code).into_owned();
+        }
+        let closes = words::wants_closing(&self.request.text, self.number) && !target.is_pull_request;
+        let body = words::body(&words::BodyOf {
+            text: &self.redactor().redact(&work.proposal.body),
+            executions: &executions,
+            request: &self.request,
+            closes: closes.then_some(self.number),
+            left_out: &work.left_out,
+            key: &store::pull_key(id),
+        });
+        let head = commits.last().map(|commit| commit.sha.clone()).unwrap_or_default();
+        Ok(Some(Landing {
+            id,
+            run: self.run,
+            repository_id: target.repo.id,
+            repository: target.repo.full_name.clone(),
+            branch: target.branch.clone(),
+            base_branch: target.base_branch.clone(),
+            opens: target.opens,
+            parent,
+            head,
+            commits,
+            files: i32::try_from(changes.len()).unwrap_or(i32::MAX),
+            left_out: work.left_out.clone(),
+            title,
+            body: self.redactor().redact(&body).into_owned(),
+            draft: target.draft && work.proposal.draft != Some(false),
+            pull_request: target.pull.as_ref().map(|pull| pull.0),
+            pull_url: target.pull.as_ref().map(|pull| pull.1.clone()),
+            state: LandingState::Landing,
+        }))
+    }
+
+    fn title(&self, proposal: &Proposal) -> String {
+        let fallback = format!("Work on: {}", self.request.title);
+        words::title(&self.redactor().redact(&proposal.title), &self.redactor().redact(&fallback))
+    }
+
+    fn api_url(&self) -> url::Url {
+        let settings = self.services.settings.github.as_ref();
+        settings
+            .map(|settings| settings.api_url.clone())
+            .unwrap_or_else(|| url::Url::parse("https://api.github.com").expect("the address is constant and valid"))
+    }
+
+    /// What is said about work that landed.
+    fn landed(&self, landing: &Landing, notes: Vec<String>) -> ToolOutput {
+        let landed = Landed {
+            pull_request: landing.pull_request,
+            url: landing.pull_url.clone(),
+            is_draft: landing.draft,
+            is_new: landing.opens,
+            branch: landing.branch.clone(),
+            commits: landing.commits.clone(),
+            files: u32::try_from(landing.files).unwrap_or_default(),
+            left_out: landing.left_out.clone(),
+            notes,
+        };
+        let counted = inline::counted(landing.commits.len() as u64, "commit");
+        let number = landing.pull_request.unwrap_or_default();
+        let summary = match landing.opens {
+            true => format!("Opened pull request #{number} with {counted}"),
+            false => format!("Pushed {counted} to #{number}"),
+        };
+        let content = json!({
+            "landed": true, "pullRequest": number, "url": landing.pull_url, "branch": landing.branch, "commits": landing.commits,
+            "files": landing.files, "leftOut": landing.left_out, "notes": landed.notes, "said": format!("{summary}."),
+        });
+        let mut output = ToolOutput::success(content, summary);
+        output.events.push(RunEvent::Landed { landed });
+        output
+    }
+}
+
+/// The beginning of a text, for a commit: people read the rest in the pull request.
+fn summary(text: &str) -> String {
+    crate::reply::cut::cut_end(text.trim(), 1_500)
+}
+
+/// Files for which GitHub wants another permission.
+fn writes_for(changes: &Changes) -> Writes {
+    if changes.keys().any(|path| path::is_workflow(path)) { Writes::Workflows } else { Writes::Files }
+}
+
+#[async_trait]
+impl Lander for GithubLander {
+    async fn land(&self, proposal: Proposal) -> Result<ToolOutput, HandError> {
+        self.land_workspace(&proposal).await.map_err(Trouble::into_hand)
+    }
+
+    async fn land_approved(&self, digest: &str) -> Result<ToolOutput, HandError> {
+        self.land_pending(digest).await.map_err(Trouble::into_hand)
+    }
+
+    async fn undo(&self) -> Result<ToolOutput, HandError> {
+        self.take_back().await.map_err(Trouble::into_hand)
+    }
+}
+
+/// A workspace with what its commit put there, and what is there of it.
+type Looked<'a> = (&'a Workplace, &'a Tree, &'a Tree);

@@ -1,0 +1,322 @@
+//! What is said where work lands: names of branches, messages of commits, titles and bodies of pull requests. Pure; what comes from a
+//! model is redacted before it comes here, and made harmless here.
+
+use std::sync::LazyLock;
+
+use regex::{Captures, Regex};
+use url::Url;
+
+use super::survey::LeftOut;
+use crate::github::MARKER;
+use crate::id::RunId;
+use crate::intake::{Author, Request};
+use crate::reply::{Execution, MAX_BODY, clean, cut, fence, inline, marker, mention, safe};
+
+const MOST_SUBJECT: usize = 72;
+const MOST_TITLE: usize = 200;
+const MOST_MESSAGE: usize = 4_000;
+/// Commands that are shown as evidence.
+const MOST_EVIDENCE: usize = 10;
+
+/// The branch of a run: the same whenever it is asked for. `prefix` comes from the repository and is made fit for a name.
+pub fn branch(prefix: &str, number: i64, title: &str, run: RunId) -> String {
+    let mut slug = String::new();
+    for word in title.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty()) {
+        if slug.len() + word.len() > 32 {
+            break;
+        }
+        if !slug.is_empty() {
+            slug.push('-');
+        }
+        slug.push_str(&word.to_ascii_lowercase());
+    }
+    let id = run.0.simple().to_string();
+    let parts = [format!("issue-{number}"), slug, id[id.len() - 8..].to_owned()];
+    let name: Vec<String> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+    format!("{}{}", fit(prefix), name.join("-"))
+}
+
+/// What git takes at the beginning of a branch's name.
+fn fit(prefix: &str) -> String {
+    let kept: String = prefix.chars().filter(|c| c.is_ascii_alphanumeric() || "/-_".contains(*c)).take(60).collect();
+    let parts: Vec<&str> = kept.split('/').map(|part| part.trim_start_matches('-')).filter(|part| !part.is_empty()).collect();
+    let name = parts.join("/");
+    if kept.ends_with('/') && !name.is_empty() { format!("{name}/") } else { name }
+}
+
+/// The line that makes a person co-author, with the address GitHub gives everybody.
+pub fn co_author(person: &Author, api_url: &Url) -> String {
+    let login: String = person.login.chars().filter(|c| c.is_ascii_alphanumeric() || "-_[]".contains(*c)).collect();
+    format!("Co-authored-by: {login} <{}+{login}@users.noreply.{}>", person.id, web_host(api_url))
+}
+
+/// The host people open, from that of the API.
+fn web_host(api_url: &Url) -> String {
+    let host = api_url.host_str().unwrap_or("github.com");
+    host.strip_prefix("api.").unwrap_or(host).to_owned()
+}
+
+/// The message of a commit: subject, what it says, where it was asked for, and who asked.
+pub fn commit_message(proposed: &str, request: &Request, api_url: &Url) -> String {
+    let text = harmless(proposed);
+    let (subject, body) = text.split_once('\n').unwrap_or((&text, ""));
+    let subject = subject_line(subject);
+    let body = cut::cut_end(body.trim(), MOST_MESSAGE);
+    let asked = format!("Asked for in {}", link(&request.url));
+    let parts = [subject, body, asked, co_author(&request.author, api_url)];
+    parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n\n")
+}
+
+/// One line of at most 72 characters; never empty.
+pub fn subject_line(text: &str) -> String {
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let line = line.trim_matches(|c: char| c == '#' || c == '`' || c == '*' || c.is_whitespace()).trim_end_matches('.');
+    let cut = cut::cut_end(line, MOST_SUBJECT);
+    if cut.is_empty() { "Change what was asked for".to_owned() } else { cut }
+}
+
+/// Text for a place where everything counts: nobody is pinged, nothing is closed, nothing is hidden.
+fn harmless(text: &str) -> String {
+    closes_nothing(&mention::neutralise_all(&clean::visible(text).replace(MARKER, "")))
+}
+
+/// GitHub closes what a merged text says it fixes; only a person decides that.
+fn closes_nothing(text: &str) -> String {
+    static CLOSING: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(r"(?i)\b(?:close[sd]?|fix(?:e[sd])?|resolve[sd]?)(:?\s+)((?:[\w.-]+/[\w.-]+)?#\d|https?://\S+/(?:issues|pull)/\d|GH-\d)")
+            .expect("the pattern is constant and valid")
+    });
+    CLOSING.replace_all(text, |found: &Captures<'_>| format!("See{}{}", found[1].trim_start_matches(':'), &found[2])).into_owned()
+}
+
+/// Whether the person wants the issue to be closed by what lands.
+pub fn wants_closing(words: &str, number: i64) -> bool {
+    static WANTED: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(r"(?i)\b(?:close[sd]?|fix(?:e[sd])?|resolve[sd]?)\s+(?:this\s+issue|the\s+issue|#(\d+))\b")
+            .expect("the pattern is constant and valid")
+    });
+    let ours = |found: Captures<'_>| found.get(1).is_none_or(|named| named.as_str() == number.to_string());
+    WANTED.captures_iter(words).any(ours)
+}
+
+/// The title of a pull request.
+pub fn title(proposed: &str, fallback: &str) -> String {
+    let wanted = if proposed.trim().is_empty() { fallback } else { proposed };
+    let line = harmless(wanted).split_whitespace().collect::<Vec<_>>().join(" ");
+    let line = cut::cut_end(&line, MOST_TITLE);
+    if line.is_empty() { "Change what was asked for".to_owned() } else { line }
+}
+
+/// What the body of a pull request is made of.
+#[derive(Clone, Debug)]
+pub struct BodyOf<'a> {
+    /// What and why, Markdown of a model.
+    pub text: &'a str,
+    /// What was run.
+    pub executions: &'a [Execution],
+    /// Who asked, and where.
+    pub request: &'a Request,
+    /// The conversation's number, when what lands should close it.
+    pub closes: Option<i64>,
+    /// What does not land.
+    pub left_out: &'a [LeftOut],
+    /// Finds it again.
+    pub key: &'a str,
+}
+
+/// The body of a pull request, at most [`MAX_BODY`] bytes.
+pub fn body(of: &BodyOf<'_>) -> String {
+    let evidence = evidence(of.executions);
+    let missing = missing(of.left_out);
+    let closes = of.closes.map(|number| format!("Fixes #{number}")).unwrap_or_default();
+    let asked = format!(
+        "<sub>Asked for by {} in [this conversation]({}); made by a machine, to be read by a person.</sub>",
+        inline::plain(&of.request.author.login, 60),
+        inline::target(&link(&of.request.url))
+    );
+    let marker = marker::marker(of.key);
+    let room = MAX_BODY - evidence.len() - missing.len() - closes.len() - asked.len() - marker.len() - 12;
+    let text = safe::safe_markdown(&closes_nothing(&of.text.replace(MARKER, "")), room, None, &[]);
+    let parts = [text, evidence, missing, closes, asked, marker];
+    parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n\n")
+}
+
+/// The commands that were run, with how they ended.
+fn evidence(executions: &[Execution]) -> String {
+    const MOST_COMMAND: usize = 300;
+    let ended: Vec<_> = executions.iter().filter(|execution| execution.exit_code.is_some()).collect();
+    if ended.is_empty() {
+        return "**How it was verified:** nothing was run.".to_owned();
+    }
+    let skipped = ended.len().saturating_sub(MOST_EVIDENCE);
+    let mut lines = vec!["**How it was verified**".to_owned(), String::new()];
+    if skipped > 0 {
+        lines.push(format!("- {} before these", inline::counted(skipped as u64, "command")));
+    }
+    for execution in &ended[skipped..] {
+        let command = execution.code.split_whitespace().collect::<Vec<_>>().join(" ");
+        let command = fence::code_span(&cut::cut_end(&clean::visible(&command), MOST_COMMAND));
+        lines.push(format!("- {command} · exit code {}", execution.exit_code.unwrap_or_default()));
+    }
+    lines.join("\n")
+}
+
+/// What does not land, and why.
+pub fn missing(left_out: &[LeftOut]) -> String {
+    const MOST: usize = 20;
+    if left_out.is_empty() {
+        return String::new();
+    }
+    let mut lines = vec!["**Left out**".to_owned(), String::new()];
+    for left in left_out.iter().take(MOST) {
+        let name = fence::code_span(&cut::cut_end(&clean::visible(&left.path), 150));
+        lines.push(format!("- {name}: {}", inline::sentence(&left.why, 300)));
+    }
+    if left_out.len() > MOST {
+        lines.push(format!("- and {} more", inline::counted((left_out.len() - MOST) as u64, "file")));
+    }
+    lines.join("\n")
+}
+
+/// An address of GitHub's, or nothing that could be something else.
+fn link(url: &str) -> String {
+    match Url::parse(url) {
+        Ok(url) if matches!(url.scheme(), "http" | "https") => cut::cut_end(url.as_str(), 500),
+        Ok(_) | Err(_) => String::from("https://github.com"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use proptest::prelude::*;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::intake::{Asks, Place, Trigger};
+
+    fn request() -> Request {
+        Request {
+            place: Place::Github {
+                repository: "acme/rocket".into(),
+                repository_id: 5,
+                number: 7,
+                installation: None,
+                is_pull_request: false,
+            },
+            trigger: Trigger::Comment(9),
+            author: Author { id: 41, login: "maya".into(), is_bot: false },
+            text: "@threadbox fix".into(),
+            title: "It fails".into(),
+            body: None,
+            url: "https://github.com/acme/rocket/issues/7#issuecomment-9".into(),
+            written_at: "2026-11-22T12:00:00Z".parse().unwrap(),
+            asks: Asks::Words,
+            head: None,
+            review_thread: None,
+            from_fork: false,
+        }
+    }
+
+    #[test]
+    fn a_branch_is_a_function_of_its_run() {
+        let run = RunId(Uuid::from_u128(0x0198_c0de_7b1f_7000_8000_0123_4567_89ab));
+        assert_eq!(branch("threadbox/", 7, "It fails: on *Windows* (ä)!", run), "threadbox/issue-7-it-fails-on-windows-456789ab");
+        assert_eq!(branch("", 7, "日本語", run), "issue-7-456789ab");
+        assert_eq!(branch("../x y//~bot-", 7, "", run), "xy/bot-issue-7-456789ab");
+    }
+
+    #[test]
+    fn the_co_author_has_the_address_of_the_right_host() {
+        let author = request().author;
+        let at = |url: &str| co_author(&author, &url.parse().unwrap());
+        assert_eq!(at("https://api.github.com"), "Co-authored-by: maya <41+maya@users.noreply.github.com>");
+        assert_eq!(at("https://git.acme.example/api/v3"), "Co-authored-by: maya <41+maya@users.noreply.git.acme.example>");
+        assert_eq!(at("https://api.acme.ghe.com/"), "Co-authored-by: maya <41+maya@users.noreply.acme.ghe.com>");
+    }
+
+    #[test]
+    fn a_commit_says_what_where_and_who() {
+        let message = commit_message(
+            "Fix the parser.\n\nIt lost the last line. Fixes #3, closes acme/x#4. Thanks @bob\n\n<!-- threadbox:post=x -->",
+            &request(),
+            &"https://api.github.com".parse().unwrap(),
+        );
+        insta::assert_snapshot!(message.replace('\u{200b}', "·"), @r"
+        Fix the parser
+
+        It lost the last line. See #3, See acme/x#4. Thanks @·bob
+
+        post=x -->
+
+        Asked for in https://github.com/acme/rocket/issues/7#issuecomment-9
+
+        Co-authored-by: maya <41+maya@users.noreply.github.com>
+        ");
+        assert_eq!(subject_line("  "), "Change what was asked for");
+        assert!(subject_line(&"long ".repeat(40)).chars().count() <= 72);
+    }
+
+    #[test]
+    fn closing_is_asked_for_in_so_many_words() {
+        for yes in ["please fix this issue", "Closes #7", "resolve the issue"] {
+            assert!(wants_closing(yes, 7), "{yes}");
+        }
+        for no in ["fix", "fix #8", "fix the parser", "close the door"] {
+            assert!(!wants_closing(no, 7), "{no}");
+        }
+    }
+
+    #[test]
+    fn a_body_tells_what_why_and_how() {
+        let execution = |code: &str, exit| Execution {
+            language: "sh".into(),
+            code: code.into(),
+            output: String::new(),
+            exit_code: Some(exit),
+            duration_ms: 5,
+            omitted: 0,
+            new_files: vec![],
+        };
+        let left_out = [LeftOut { path: ".github/workflows/ci.yml".into(), why: "it needs an approval".into() }];
+        let request = request();
+        let of = BodyOf {
+            text: "Keeps the last line. Fixes #99, @everyone.",
+            executions: &[execution("cargo test\n--all", 0), execution("false", 1)],
+            request: &request,
+            closes: Some(7),
+            left_out: &left_out,
+            key: "pull-1",
+        };
+        insta::assert_snapshot!(body(&of).replace('\u{200b}', "·"), @r"
+        Keeps the last line. See #99, @·everyone.
+
+        **How it was verified**
+
+        - `cargo test --all` · exit code 0
+        - `false` · exit code 1
+
+        **Left out**
+
+        - `.github/workflows/ci.yml`: it needs an approval
+
+        Fixes #7
+
+        <sub>Asked for by maya in [this conversation](https://github.com/acme/rocket/issues/7#issuecomment-9); made by a machine, to be read by a person.</sub>
+
+        <!-- threadbox:post=pull-1 -->
+        ");
+        let long = "word ".repeat(40_000);
+        assert!(body(&BodyOf { text: &long, ..of }).len() <= MAX_BODY);
+    }
+
+    proptest! {
+        #[test]
+        fn a_branch_is_always_a_name_git_takes(prefix in ".{0,20}", title in ".{0,60}") {
+            let name = branch(&prefix, 7, &title, RunId(Uuid::from_u128(7)));
+            prop_assert!(name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/-_".contains(&byte)), "{name}");
+            prop_assert!(!name.contains("//") && !name.starts_with(['/', '-']) && name.len() < 140, "{name}");
+        }
+    }
+}
