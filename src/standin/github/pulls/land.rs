@@ -64,9 +64,12 @@ impl World {
             }
         };
         let reference = format!("refs/heads/{}", pull.base_branch);
-        let mut sent = self.mark_merged(key, &sha, sender);
-        let update = Update { repository: key.0, reference: &reference, after: Some(&sha), sender };
-        sent.splice(0..0, self.update_ref(&update));
+        if let Some(pull) = self.pulls.get_mut(&key) {
+            pull.base_sha = tip;
+        }
+        let mut sent = self.update_ref(&Update { repository: key.0, reference: &reference, after: Some(&sha), sender });
+        // A merge commit has the head before it, which is noticed; what was squashed or rebased does not.
+        sent.extend(self.mark_merged(key, &sha, sender));
         Some((sha, sent))
     }
 
