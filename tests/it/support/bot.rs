@@ -112,6 +112,26 @@ impl Bot {
         self.app = Some((app, own));
     }
 
+    /// Starts the service on a runtime of its own, which can be killed.
+    pub async fn run_apart(&self) -> Apart {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let (settings, parts) = (self.settings.clone(), self.parts.clone());
+        let started = runtime.spawn(async move {
+            let options = db::Options { connections: 20, ..db::Options::default() };
+            let own = db::open(&settings.database, &settings.data_dir, &options, &db::Quiet).await.unwrap();
+            let app = App::start(settings, Role::All, own.pool.clone(), parts).await.unwrap();
+            (app, own)
+        });
+        let (app, own) = started.await.unwrap();
+        self.github.deliver_to(format!("http://{}/webhooks/github", app.address().unwrap()));
+        Apart { runtime: Some(runtime), _app: app, _own: own }
+    }
+
+    /// The service's time from its next start on; the stand-ins have their own.
+    pub fn use_clock(&mut self, clock: Arc<dyn Clock>) {
+        self.parts.clock = clock;
+    }
+
     /// Sandboxes from somewhere else, from the next start on.
     pub fn use_sandboxes(&mut self, sandboxes: Arc<dyn threadbox::sandbox::Provider>) {
         self.parts.sandboxes = Some(sandboxes);
@@ -254,6 +274,21 @@ impl Bot {
         assert_eq!(self.model.left(), 0, "a turn of the script was never asked for");
         assert_eq!(self.model.objections(), Vec::<String>::new(), "the model refused something");
         self.database.finish().await;
+    }
+}
+
+/// A service on a runtime of its own. Dropped, it is killed: nothing is handed back, nothing is said goodbye to.
+pub struct Apart {
+    runtime: Option<tokio::runtime::Runtime>,
+    _app: App,
+    _own: db::Database,
+}
+
+impl Drop for Apart {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
     }
 }
 
