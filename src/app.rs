@@ -108,6 +108,8 @@ pub struct App {
     /// Ends after the server, with everything answered that it was handed.
     writer: Option<JoinHandle<()>>,
     engine: Option<Engine>,
+    /// Its tokens are given back at the end.
+    github: Option<Arc<Github>>,
 }
 
 impl App {
@@ -115,13 +117,13 @@ impl App {
     pub async fn start(settings: Settings, role: Role, pool: PgPool, parts: Parts) -> anyhow::Result<Self> {
         let settings = Arc::new(settings);
         let shutdown = CancellationToken::new();
-        let engine = if role.works() {
+        let (mut engine, mut github) = (None, None);
+        if role.works() {
             let services = services(&settings, &pool, &parts, &shutdown)?;
-            Some(Engine::start(services).await.context("Cannot start the workers")?)
-        } else {
-            None
-        };
-        let mut app = Self { address: None, shutdown, server: None, writer: None, engine };
+            github = services.github.clone();
+            engine = Some(Engine::start(services).await.context("Cannot start the workers")?);
+        }
+        let mut app = Self { address: None, shutdown, server: None, writer: None, engine, github };
         if role.serves()
             && let Err(error) = app.serve(&settings, pool, &parts).await
         {
@@ -173,6 +175,9 @@ impl App {
         self.shutdown.cancel();
         if let Some(engine) = self.engine {
             engine.shut_down().await;
+        }
+        if let Some(github) = self.github {
+            github.revoke_tokens().await;
         }
         if let Some(mut server) = self.server {
             match tokio::time::timeout(LAST_REQUESTS, &mut server).await {

@@ -4,8 +4,10 @@
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use futures::StreamExt;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -39,8 +41,10 @@ pub(super) enum Needs {
     Landing,
     /// The same where files of GitHub's own workflows change.
     LandingWorkflows,
-    /// Write reviews, resolve their threads.
+    /// Write reviews.
     Reviews,
+    /// Resolve the threads of reviews.
+    Threads,
     /// Write check runs, read those of others.
     Checks,
     /// Read the logs of GitHub's workflows.
@@ -65,6 +69,8 @@ impl Needs {
                 vec![json!({"contents": "write", "pull_requests": "write", "workflows": "write", "metadata": "read"})]
             }
             Self::Reviews => vec![json!({"pull_requests": "write", "contents": "read", "metadata": "read"})],
+            // GitHub asks for writing contents here, although nothing of them changes.
+            Self::Threads => vec![json!({"pull_requests": "write", "contents": "write", "metadata": "read"})],
             Self::Checks => vec![json!({"checks": "write", "metadata": "read"})],
             Self::Logs => vec![json!({"actions": "read", "checks": "read", "metadata": "read"})],
         }
@@ -76,6 +82,13 @@ pub(super) struct Pass {
     pub payer: Payer,
     pub token: SecretString,
     key: Option<TokenKey>,
+}
+
+impl Pass {
+    /// What its token may do; none for a credential that may do everything it ever may.
+    pub fn needs(&self) -> Option<Needs> {
+        self.key.map(|key| key.needs)
+    }
 }
 
 /// Who we are.
@@ -140,6 +153,9 @@ struct Slots<K, V>(Mutex<HashMap<K, Slot<V>>>);
 type Slot<V> = Arc<tokio::sync::Mutex<Option<V>>>;
 
 const MOST_SLOTS: usize = 4096;
+const MOST_REVOKED_AT_ONCE: usize = 16;
+/// What giving tokens back may take.
+const REVOKING: Duration = Duration::from_secs(5);
 
 impl<K, V> Default for Slots<K, V> {
     fn default() -> Self {
@@ -154,6 +170,10 @@ impl<K: Eq + Hash, V> Slots<K, V> {
             slots.retain(|_, slot| Arc::strong_count(slot) > 1);
         }
         slots.entry(key).or_default().clone()
+    }
+
+    fn all(&self) -> Vec<Slot<V>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }
 }
 
@@ -218,7 +238,10 @@ impl Github {
         }
         let found = self.app_call(&Call::get(format!("{}/installation", repo.path()?))).await;
         let found = found.map_err(|error| match error {
-            GithubError::NotFound => GithubError::Gone(format!("it is not installed on {}", repo.full_name)),
+            GithubError::NotFound => GithubError::Gone(format!(
+                "it is not installed on {}. Install it there from the App's page, and include this repository",
+                repo.full_name
+            )),
             other => other,
         })?;
         Ok(*slot.insert(found.json::<Numbered>(Effect::None)?.id))
@@ -238,12 +261,35 @@ impl Github {
                 Err(GithubError::Invalid(words)) if words.to_lowercase().contains("permission") => {
                     refused = lacking(&permissions, key.needs);
                 }
-                Err(GithubError::Invalid(words)) => return Err(GithubError::Gone(words)),
-                Err(GithubError::NotFound) => return Err(GithubError::Gone("the installation was removed".into())),
+                Err(GithubError::Invalid(words)) => return Err(GithubError::Gone(format!("{words} {}", INCLUDE.trim()))),
+                Err(GithubError::NotFound) => return Err(GithubError::Gone(REMOVED.into())),
                 Err(other) => return Err(other),
             }
         }
         Err(refused)
+    }
+
+    /// Gives the tokens back that were minted and still work, so that none outlives the service. Takes a few seconds at most; a token
+    /// that could not be given back ends by itself within the hour. Nothing to do with a token of one's own.
+    pub async fn revoke_tokens(&self) {
+        let Credentials::App { tokens, .. } = &self.credentials else { return };
+        let mut live = Vec::new();
+        for slot in tokens.minted.all() {
+            if let Some(token) = slot.lock().await.take().filter(|token| token.expires_at > self.clock.now()) {
+                live.push(token.value);
+            }
+        }
+        let revoke = |token: SecretString| async move {
+            let pass = Pass { payer: Payer::App, token, key: None };
+            let call = Call::delete("/installation/token");
+            if let Err(error) = self.send(&pass, &call, call.path()).await {
+                tracing::debug!(%error, "a token was not given back");
+            }
+        };
+        let all = futures::stream::iter(live).for_each_concurrent(MOST_REVOKED_AT_ONCE, revoke);
+        if tokio::time::timeout(REVOKING, all).await.is_err() {
+            tracing::info!("some tokens were not given back in time; they end within the hour");
+        }
     }
 
     /// A call as the App. Apart from [`Github::call`] because that one needs tokens, and tokens need this.
@@ -256,6 +302,9 @@ impl Github {
     }
 }
 
+const REMOVED: &str = "the installation was removed. An owner of the account can install it again from the App's page";
+const INCLUDE: &str = "An owner of the account can include the repository under Settings > Installed GitHub Apps";
+
 fn lacking(permissions: &Value, needs: Needs) -> GithubError {
     let wanted = permissions.as_object().into_iter().flatten();
     let wanted = wanted.map(|(name, level)| format!("{name}: {}", level.as_str().unwrap_or_default())).collect::<Vec<_>>();
@@ -265,6 +314,7 @@ fn lacking(permissions: &Value, needs: Needs) -> GithubError {
         | Needs::Landing
         | Needs::LandingWorkflows
         | Needs::Reviews
+        | Needs::Threads
         | Needs::Checks
         | Needs::Logs => "repository",
         Needs::Members => "organization",

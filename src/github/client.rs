@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::request::Builder;
-use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use bytes::Bytes;
 use octocrab::Octocrab;
 use octocrab::service::middleware::retry::RetryConfig;
@@ -15,11 +15,12 @@ use tokio::sync::OnceCell;
 use url::Url;
 
 use super::auth::{As, Credentials, Pass};
-use super::error::{GithubError, Refusal, exhausted_until};
+use super::error::{GithubError, Quota, Refusal, exhausted_until};
 use super::gate::{Gate, Gates, Pace};
 use super::identity::Identity;
 use super::paging;
-use super::permission::PermissionCache;
+use super::permission::{PermissionCache, TeamCache};
+use super::remembered::{self, Remembered};
 use crate::clock::Clock;
 use crate::settings::GithubSettings;
 
@@ -58,11 +59,19 @@ pub struct Github {
     api_url: Url,
     base_path: String,
     gates: Gates,
+    remembered: Remembered,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) credentials: Credentials,
     pub(super) identity: OnceCell<Identity>,
     pub(super) permissions: PermissionCache,
+    pub(super) teams: TeamCache,
     pub(super) has_webhook_secret: bool,
+}
+
+impl std::fmt::Debug for Github {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Github")
+    }
 }
 
 impl Github {
@@ -95,10 +104,12 @@ impl Github {
             api_url: settings.api_url.clone(),
             base_path: settings.api_url.path().trim_end_matches('/').to_owned(),
             gates: Gates::new(pace),
+            remembered: Remembered::default(),
             clock,
             credentials: Credentials::new(&settings.auth)?,
             identity: OnceCell::new(),
             permissions: PermissionCache::default(),
+            teams: TeamCache::default(),
             has_webhook_secret: !settings.webhook_secrets.is_empty(),
         })
     }
@@ -117,7 +128,7 @@ impl Github {
     /// repository followed once: in both cases it is certain that nothing was done.
     pub(super) async fn call(&self, who: As<'_>, call: &Call) -> Result<Answer, GithubError> {
         let pass = self.pass(who).await?;
-        let answer = self.send(&pass, call, &call.path).await?;
+        let answer = self.send_again(&pass, call).await?;
         if answer.status == StatusCode::UNAUTHORIZED && self.credentials.forget(&pass).await {
             let pass = self.pass(who).await?;
             return self.success(self.send(&pass, call, &call.path).await?, call.effect);
@@ -140,19 +151,53 @@ impl Github {
         if let Some(until) = limited.or_else(|| exhausted_until(&answer.headers)) {
             gate.close(until);
         }
+        if let Some(quota) = Quota::of(&answer.headers) {
+            gate.heed(quota);
+        }
         Ok(answer)
+    }
+
+    /// Like [`Github::send`], but where the same was answered before, GitHub only says that it still holds: that costs nothing of
+    /// the limit.
+    async fn send_again(&self, pass: &Pass, call: &Call) -> Result<Answer, GithubError> {
+        if !call.remembered {
+            return self.send(pass, call, &call.path).await;
+        }
+        let key = (pass.payer, pass.needs(), call.path.clone());
+        let known = self.remembered.get(&key);
+        let conditional = Call { known_as: known.as_ref().map(|known| known.tag.clone()), ..call.clone() };
+        let answer = self.send(pass, &conditional, &call.path).await?;
+        match known {
+            Some(known) if answer.status == StatusCode::NOT_MODIFIED => Ok(known.answer()),
+            _ => {
+                if let Some(entry) = remembered::Entry::of(&answer) {
+                    self.remembered.put(key, entry);
+                }
+                Ok(answer)
+            }
+        }
     }
 
     async fn exchange(&self, pass: &Pass, call: &Call, path: &str) -> Result<Answer, GithubError> {
         let unsent = |error: octocrab::Error| GithubError::Invalid(format!("the request cannot be built: {error}"));
         let crab = self.crab.user_access_token(pass.token.clone()).map_err(unsent)?;
-        let request = Builder::new().method(call.method.clone()).uri(format!("{}{path}", self.base_path));
+        let mut request = Builder::new().method(call.method.clone()).uri(format!("{}{path}", self.base(call.base)));
+        if let Some(tag) = &call.known_as {
+            request = request.header(header::IF_NONE_MATCH, tag);
+        }
         let request = crab.build_request(request, call.body.as_ref()).map_err(unsent)?;
         let response = crab.execute(request).await.map_err(|error| broken(call.effect, &error))?;
         let (parts, body) = response.into_parts();
         let body = axum::body::to_bytes(axum::body::Body::new(body), LARGEST_ANSWER).await;
         let body = body.map_err(|error| GithubError::unavailable(call.effect, format!("the answer broke off: {error}")))?;
         Ok(Answer { status: parts.status, headers: parts.headers, body })
+    }
+
+    fn base(&self, base: Base) -> &str {
+        match base {
+            Base::Rest => &self.base_path,
+            Base::Graphql => graphql_base(&self.base_path),
+        }
     }
 
     pub(super) fn success(&self, answer: Answer, effect: Effect) -> Result<Answer, GithubError> {
@@ -186,32 +231,97 @@ impl Github {
 }
 
 /// A request, before it has a credential.
+#[derive(Clone)]
 pub(super) struct Call {
     method: Method,
     path: String,
     body: Option<Value>,
     effect: Effect,
+    /// Below which base the path is meant.
+    base: Base,
+    /// Whether its answer is kept, and asked for only if it has changed.
+    remembered: bool,
+    /// The tag of the answer that is known.
+    known_as: Option<HeaderValue>,
+}
+
+/// The two APIs of a GitHub. An Enterprise Server has them side by side: `/api/v3` and `/api/graphql`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Base {
+    Rest,
+    Graphql,
 }
 
 impl Call {
     pub fn get(path: impl Into<String>) -> Self {
-        Self { method: Method::GET, path: path.into(), body: None, effect: Effect::None }
+        Self {
+            method: Method::GET,
+            path: path.into(),
+            body: None,
+            effect: Effect::None,
+            base: Base::Rest,
+            remembered: false,
+            known_as: None,
+        }
     }
 
     pub fn post(path: impl Into<String>, body: Value, effect: Effect) -> Self {
-        Self { method: Method::POST, path: path.into(), body: Some(body), effect }
+        Self {
+            method: Method::POST,
+            path: path.into(),
+            body: Some(body),
+            effect,
+            base: Base::Rest,
+            remembered: false,
+            known_as: None,
+        }
     }
 
     pub fn patch(path: impl Into<String>, body: Value) -> Self {
-        Self { method: Method::PATCH, path: path.into(), body: Some(body), effect: Effect::Change }
+        Self {
+            method: Method::PATCH,
+            path: path.into(),
+            body: Some(body),
+            effect: Effect::Change,
+            base: Base::Rest,
+            remembered: false,
+            known_as: None,
+        }
     }
 
     pub fn put(path: impl Into<String>, body: Value) -> Self {
-        Self { method: Method::PUT, path: path.into(), body: Some(body), effect: Effect::Change }
+        Self {
+            method: Method::PUT,
+            path: path.into(),
+            body: Some(body),
+            effect: Effect::Change,
+            base: Base::Rest,
+            remembered: false,
+            known_as: None,
+        }
     }
 
     pub fn delete(path: impl Into<String>) -> Self {
-        Self { method: Method::DELETE, path: path.into(), body: None, effect: Effect::Change }
+        Self {
+            method: Method::DELETE,
+            path: path.into(),
+            body: None,
+            effect: Effect::Change,
+            base: Base::Rest,
+            remembered: false,
+            known_as: None,
+        }
+    }
+
+    /// The same, for what is looked up often and seldom changes: the answer is kept, and GitHub is asked whether it still holds, which
+    /// costs nothing of the primary limit. Only for reading.
+    pub fn remembered(self) -> Self {
+        Self { remembered: self.effect == Effect::None, ..self }
+    }
+
+    /// A question in GraphQL, or a mutation.
+    pub fn graphql(body: Value, effect: Effect) -> Self {
+        Self { base: Base::Graphql, ..Self::post("/graphql", body, effect) }
     }
 
     pub fn path(&self) -> &str {
@@ -223,7 +333,7 @@ impl Call {
 pub(super) struct Answer {
     pub status: StatusCode,
     pub headers: HeaderMap,
-    body: Bytes,
+    pub body: Bytes,
 }
 
 impl Answer {
@@ -249,6 +359,10 @@ impl Answer {
     }
 }
 
+fn graphql_base(base_path: &str) -> &str {
+    base_path.strip_suffix("/v3").unwrap_or(base_path)
+}
+
 /// A request that got no whole answer. Only a failure to connect is certainly without effect.
 fn broken(effect: Effect, error: &octocrab::Error) -> GithubError {
     let mut cause = Some(error as &dyn std::error::Error);
@@ -264,4 +378,15 @@ fn broken(effect: Effect, error: &octocrab::Error) -> GithubError {
     words.dedup();
     let words = words.join(": ");
     if connected { GithubError::unavailable(effect, words) } else { GithubError::unreachable(words) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn graphql_lies_beside_rest() {
+        assert_eq!(graphql_base(""), "");
+        assert_eq!(graphql_base("/api/v3"), "/api");
+    }
 }

@@ -77,7 +77,9 @@ impl GithubError {
                     "Check GITHUB_APP_ID and GITHUB_APP_PRIVATE_KEY, or GITHUB_TOKEN; the clock of this machine must be right."
                         .into(),
             },
-            StatusCode::FORBIDDEN if refusal.says("suspended") => Self::Gone(refusal.message()),
+            StatusCode::FORBIDDEN if refusal.says("suspended") => {
+                Self::Gone(format!("{}. {UNSUSPEND}", refusal.message().trim_end_matches('.')))
+            }
             StatusCode::FORBIDDEN => refusal.forbidden(),
             StatusCode::NOT_FOUND | StatusCode::GONE => Self::NotFound,
             status if status.is_server_error() => Self::unavailable(effect, format!("HTTP {}", status.as_u16())),
@@ -85,6 +87,8 @@ impl GithubError {
         }
     }
 }
+
+const UNSUSPEND: &str = "An owner of the account can lift that under Settings > Installed GitHub Apps";
 
 /// An answer that is not a success.
 pub(super) struct Refusal<'a> {
@@ -159,8 +163,44 @@ const LONGEST_MESSAGE: usize = 500;
 
 /// When the primary limit is used up, the time of its reset. Also sent with the last answer that still succeeds.
 pub(super) fn exhausted_until(headers: &HeaderMap) -> Option<DateTime<Utc>> {
-    (number(headers, "x-ratelimit-remaining")? == 0).then_some(())?;
-    DateTime::from_timestamp(number(headers, "x-ratelimit-reset")?, 0)
+    let quota = Quota::of(headers)?;
+    (quota.remaining == 0).then_some(quota.reset)
+}
+
+/// What is left of the primary limit of REST calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Quota {
+    pub limit: i64,
+    pub remaining: i64,
+    pub reset: DateTime<Utc>,
+}
+
+impl Quota {
+    /// As an answer announces it. GraphQL and searches have limits of their own, which say nothing about other calls.
+    pub fn of(headers: &HeaderMap) -> Option<Self> {
+        let resource = headers.get("x-ratelimit-resource").and_then(|value| value.to_str().ok()).unwrap_or("core");
+        if resource != "core" {
+            return None;
+        }
+        let remaining = number(headers, "x-ratelimit-remaining")?;
+        let limit = number(headers, "x-ratelimit-limit").unwrap_or(remaining);
+        Some(Self { limit, remaining, reset: DateTime::from_timestamp(number(headers, "x-ratelimit-reset")?, 0)? })
+    }
+
+    /// True when what is left should be kept for answers that are under way.
+    pub fn is_low(&self) -> bool {
+        self.remaining <= self.limit / KEPT_FOR_ANSWERS
+    }
+}
+
+/// This part of the primary limit is kept for what changes something: answers, edits, reactions.
+const KEPT_FOR_ANSWERS: i64 = 50;
+
+/// When GitHub says that limits are lifted, as far as it is believed.
+pub(super) fn reset_of(headers: &HeaderMap, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    let after = number(headers, "retry-after").and_then(TimeDelta::try_seconds).and_then(|pause| now.checked_add_signed(pause));
+    let until = after.or_else(|| DateTime::from_timestamp(number(headers, "x-ratelimit-reset")?, 0))?;
+    Some(until.clamp(now + TimeDelta::seconds(1), now + LONGEST_PAUSE))
 }
 
 fn number(headers: &HeaderMap, name: &str) -> Option<i64> {
@@ -194,6 +234,22 @@ mod tests {
         assert_eq!(meaning(403, &[("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", &reset)], ""), limited(90));
         assert_eq!(meaning(403, &[], r#"{"message":"You have exceeded a secondary rate limit."}"#), limited(60));
         assert_eq!(meaning(429, &[("retry-after", "99999999999999")], ""), limited(7200));
+    }
+
+    #[test]
+    fn the_last_of_the_primary_limit_is_known() {
+        let quota = |remaining: &str, resource: &str| {
+            let headers = [
+                ("x-ratelimit-limit", "5000"),
+                ("x-ratelimit-remaining", remaining),
+                ("x-ratelimit-reset", "90"),
+                ("x-ratelimit-resource", resource),
+            ];
+            Quota::of(&headers.iter().map(|(k, v)| (k.parse::<axum::http::HeaderName>().unwrap(), v.parse().unwrap())).collect())
+        };
+        assert!(quota("100", "core").is_some_and(|quota| quota.is_low()));
+        assert!(quota("101", "core").is_some_and(|quota| !quota.is_low()));
+        assert_eq!(quota("0", "graphql"), None);
     }
 
     #[test]

@@ -1,5 +1,9 @@
 //! One gate per installation: calls wait or are refused while GitHub limits that installation, and calls that create things are
 //! spaced, so that the limit is not reached in the first place. Installations do not hold each other up.
+//!
+//! Calls that create things stand in one line: each that has to wait longer than it should is told a time of its own, later than
+//! that of the call before it, so that those who come back at their time neither meet nor overtake each other. When a closed gate
+//! opens again there is no burst. The last of the primary limit is kept for calls that change something.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::client::Effect;
-use super::error::GithubError;
+use super::error::{GithubError, Quota};
 
 /// How fast calls with an effect may follow each other, per installation.
 #[derive(Clone, Copy, Debug)]
@@ -82,6 +86,10 @@ pub(super) struct Gate(Mutex<State>);
 
 struct State {
     closed_until: Option<DateTime<Utc>>,
+    /// Calls that only read wait until then, so that answers can still be given.
+    low_until: Option<DateTime<Utc>>,
+    /// The last time that was told to a call that creates something.
+    promised: Option<DateTime<Utc>>,
     creates: Bucket,
     creates_hourly: Bucket,
     changes: Bucket,
@@ -91,6 +99,8 @@ impl Gate {
     fn new(pace: Pace) -> Self {
         Self(Mutex::new(State {
             closed_until: None,
+            low_until: None,
+            promised: None,
             creates: Bucket::new(pace.creates),
             creates_hourly: Bucket::new(pace.creates_hourly),
             changes: Bucket::new(pace.changes),
@@ -113,7 +123,11 @@ impl Gate {
 
     fn reserve(&self, effect: Effect, now: DateTime<Utc>) -> Result<TimeDelta, GithubError> {
         let mut state = lock(&self.0);
-        let start = state.closed_until.map_or(now, |until| until.max(now));
+        let mut start = state.closed_until.map_or(now, |until| until.max(now));
+        if effect == Effect::None {
+            start = state.low_until.map_or(start, |until| until.max(start));
+        }
+        let (promised, pause) = (state.promised, state.creates.rate.every);
         let buckets: &mut [&mut Bucket] = &mut match effect {
             Effect::None => vec![],
             Effect::Change => vec![&mut state.changes],
@@ -124,16 +138,29 @@ impl Gate {
         };
         let start = buckets.iter().map(|bucket| bucket.free_at(start)).fold(start, DateTime::max);
         if start - now > PATIENCE {
-            return Err(GithubError::RateLimited { until: start });
+            let behind = promised.filter(|_| effect == Effect::Create).map(|promised| promised + pause);
+            let until = behind.map_or(start, |behind| behind.max(start));
+            if effect == Effect::Create {
+                state.promised = Some(until);
+            }
+            return Err(GithubError::RateLimited { until });
         }
         buckets.iter_mut().for_each(|bucket| bucket.take(start));
         Ok(start - now)
     }
 
-    /// No call before `until`.
+    /// No call before `until`, and then no burst: others of this installation may come at the same moment.
     pub fn close(&self, until: DateTime<Utc>) {
         let mut state = lock(&self.0);
         state.closed_until = state.closed_until.max(Some(until));
+        state.creates.drain(until);
+        state.changes.drain(until);
+    }
+
+    /// Heeds what GitHub says is left of the primary limit.
+    pub fn heed(&self, quota: Quota) {
+        let mut state = lock(&self.0);
+        state.low_until = quota.is_low().then_some(quota.reset);
     }
 
     fn is_idle(&self, now: DateTime<Utc>) -> bool {
@@ -163,6 +190,12 @@ impl Bucket {
         }
         let slack = self.rate.every * i32::try_from(self.rate.burst.saturating_sub(1)).unwrap_or(i32::MAX);
         (self.full_at - slack).max(now)
+    }
+
+    /// As if the burst had just been used up: one at that time, and the steady rate after it.
+    fn drain(&mut self, at: DateTime<Utc>) {
+        let burst = i32::try_from(self.rate.burst.saturating_sub(1)).unwrap_or(i32::MAX);
+        self.full_at = self.full_at.max(at + self.rate.every * burst);
     }
 
     fn take(&mut self, at: DateTime<Utc>) {
@@ -210,6 +243,53 @@ mod tests {
         assert_eq!(gate.reserve(Effect::None, at(0)), Err(GithubError::RateLimited { until: at(30) }));
         assert_eq!(gate.reserve(Effect::None, at(29)), Ok(TimeDelta::seconds(1)));
         assert_eq!(gate.reserve(Effect::None, at(30)), Ok(TimeDelta::zero()));
+    }
+
+    #[test]
+    fn a_gate_that_opens_again_lets_nobody_rush_in() {
+        let gate = Gate::new(Pace::GITHUB);
+        gate.close(at(60));
+        // Ten that wait are each told a time of their own.
+        let told: Vec<_> = (0..10).map(|_| gate.reserve(Effect::Create, at(0))).collect();
+        let expected: Vec<_> = (0..10).map(|n| Err(GithubError::RateLimited { until: at(60 + n) })).collect();
+        assert_eq!(told, expected);
+        // Each comes at its time and is let in at once.
+        for n in 0..10 {
+            assert_eq!(gate.reserve(Effect::Create, at(60 + n)), Ok(TimeDelta::zero()), "{n}");
+        }
+    }
+
+    #[test]
+    fn whoever_comes_back_together_is_let_in_one_by_one() {
+        let gate = Gate::new(Pace::GITHUB);
+        gate.close(at(60));
+        let mut waiting: Vec<i64> = vec![60; 30];
+        let mut made = Vec::new();
+        for second in 60..200 {
+            for due in waiting.iter_mut().filter(|due| **due == second) {
+                match gate.reserve(Effect::Create, at(second)) {
+                    Ok(wait) => {
+                        made.push(second + wait.num_seconds());
+                        *due = i64::MAX;
+                    }
+                    Err(GithubError::RateLimited { until }) => *due = until.timestamp() - 1_800_000_000,
+                    Err(other) => panic!("{other}"),
+                }
+            }
+        }
+        assert_eq!(made.len(), 30, "all of them in the end");
+        assert!(made.iter().all(|at| made.iter().filter(|other| *other == at).count() <= 1), "{made:?}");
+    }
+
+    #[test]
+    fn the_last_of_the_primary_limit_is_for_answers() {
+        let gate = Gate::new(Pace::GITHUB);
+        let quota = Quota { limit: 5000, remaining: 99, reset: at(900) };
+        gate.heed(quota);
+        assert_eq!(gate.reserve(Effect::None, at(0)), Err(GithubError::RateLimited { until: at(900) }));
+        assert!(gate.reserve(Effect::Change, at(0)).is_ok() && gate.reserve(Effect::Create, at(0)).is_ok());
+        gate.heed(Quota { remaining: 4000, ..quota });
+        assert!(gate.reserve(Effect::None, at(0)).is_ok());
     }
 
     #[test]

@@ -1,33 +1,43 @@
 //! Who may: GitHub's collaborator permission and organisation membership, looked up by API and remembered for a minute.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::sync::{Mutex, PoisonError};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Deserialize;
 
-use super::RepoRef;
 use super::auth::{As, Needs, person};
 use super::client::{Call, Effect, Github};
 use super::error::GithubError;
+use super::{RepoRef, paging};
 use crate::settings::Permission;
 
 const REMEMBERED: TimeDelta = TimeDelta::seconds(60);
 const MOST_REMEMBERED: usize = 10_000;
 
 /// Permissions seen lately, by repository and login.
-#[derive(Default)]
-pub(super) struct PermissionCache(Mutex<HashMap<Key, (Permission, DateTime<Utc>)>>);
+pub(super) type PermissionCache = Seen<(i64, String), Permission>;
 
-type Key = (i64, String);
+/// Memberships seen lately, by organisation, team and login.
+pub(super) type TeamCache = Seen<(String, String, String), bool>;
 
-impl PermissionCache {
-    fn get(&self, key: &Key, now: DateTime<Utc>) -> Option<Permission> {
+/// What was looked up within the last minute.
+pub(super) struct Seen<K, V>(Mutex<HashMap<K, (V, DateTime<Utc>)>>);
+
+impl<K, V> Default for Seen<K, V> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<K: Eq + Hash, V: Copy> Seen<K, V> {
+    fn get(&self, key: &K, now: DateTime<Utc>) -> Option<V> {
         let seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        seen.get(key).filter(|(_, at)| now - *at < REMEMBERED).map(|(permission, _)| *permission)
+        seen.get(key).filter(|(_, at)| now - *at < REMEMBERED).map(|(value, _)| *value)
     }
 
-    fn put(&self, key: Key, permission: Permission, now: DateTime<Utc>) {
+    fn put(&self, key: K, value: V, now: DateTime<Utc>) {
         let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if seen.len() >= MOST_REMEMBERED {
             seen.retain(|_, (_, at)| now - *at < REMEMBERED);
@@ -35,8 +45,13 @@ impl PermissionCache {
         if seen.len() >= MOST_REMEMBERED {
             seen.clear();
         }
-        seen.insert(key, (permission, now));
+        seen.insert(key, (value, now));
     }
+}
+
+#[derive(Deserialize)]
+struct Membership {
+    state: String,
 }
 
 #[derive(Deserialize)]
@@ -82,10 +97,44 @@ impl Github {
     }
 
     async fn ask_permission(&self, repo: &RepoRef, login: &str) -> Result<Permission, GithubError> {
-        let call = Call::get(format!("{}/collaborators/{}/permission", repo.path()?, person(login)));
+        let call = Call::get(format!("{}/collaborators/{}/permission", repo.path()?, person(login))).remembered();
         match self.call(As::Repository(repo, Needs::Conversation), &call).await {
             Ok(answer) => Ok(answer.json::<Collaborator>(Effect::None)?.level()),
             Err(GithubError::NotFound) => Ok(Permission::None),
+            Err(other) => Err(other),
+        }
+    }
+
+    /// True when a person belongs to one of these teams of the organisation that owns the repository. An App needs the organisation
+    /// permission `members: read`; without it the answer is an error, never a guess. Remembered for 60 seconds.
+    ///
+    /// # Errors
+    /// As the calls. A team that does not exist has no members.
+    pub async fn is_in_team(&self, repo: &RepoRef, teams: &[String], login: &str) -> Result<bool, GithubError> {
+        for team in teams {
+            let key = (repo.owner().to_lowercase(), team.to_lowercase(), login.to_lowercase());
+            let known = self.teams.get(&key, self.clock.now());
+            let belongs = match known {
+                Some(known) => known,
+                None => {
+                    let asked = self.within(Effect::None, self.ask_team(repo, team, login)).await?;
+                    self.teams.put(key, asked, self.clock.now());
+                    asked
+                }
+            };
+            if belongs {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    async fn ask_team(&self, repo: &RepoRef, team: &str, login: &str) -> Result<bool, GithubError> {
+        let path = format!("/orgs/{}/teams/{}/memberships/{}", person(repo.owner()), paging::encode(team), person(login));
+        match self.call(As::Repository(repo, Needs::Members), &Call::get(path)).await {
+            // Somebody who was invited and has not accepted is pending.
+            Ok(answer) => Ok(answer.json::<Membership>(Effect::None)?.state == "active"),
+            Err(GithubError::NotFound) => Ok(false),
             Err(other) => Err(other),
         }
     }

@@ -103,7 +103,7 @@ impl Github {
     /// # Errors
     /// As the call.
     pub async fn default_head(&self, repo: &RepoRef) -> Result<Option<String>, GithubError> {
-        let call = Call::get(format!("{}/commits/HEAD", repo.path()?));
+        let call = Call::get(format!("{}/commits/HEAD", repo.path()?)).remembered();
         let asked = self.within(Effect::None, self.call(As::Repository(repo, Needs::Contents), &call)).await;
         match asked {
             Ok(answer) => Ok(Some(answer.json::<WireCommit>(Effect::None)?.sha)),
@@ -122,7 +122,7 @@ impl Github {
         let operation = async {
             let who = As::Repository(repo, Needs::Contents);
             let path = format!("{}/pulls/{number}", repo.path()?);
-            let pull: WirePull = self.call(who, &Call::get(&path)).await?.json(Effect::None)?;
+            let pull: WirePull = self.call(who, &Call::get(&path).remembered()).await?.json(Effect::None)?;
             let page = pull.commits.unwrap_or(1).clamp(1, 250).div_ceil(PER_PAGE);
             let call = Call::get(format!("{path}/commits?per_page={PER_PAGE}&page={page}"));
             let commits: Vec<WireCommit> = self.call(who, &call).await?.json(Effect::None)?;
