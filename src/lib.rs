@@ -6,7 +6,8 @@
 //! 2. [`github`] translates it into a surface-neutral [`intake::Inbound`]; foreign payloads go no further than this.
 //! 3. [`intake`] commits delivery, thread, message, inbox row and wake-up in one statement; only then is it answered 2xx.
 //! 4. [`jobs`] carries the wake-up to a worker. The *gate* looks up who may, acknowledges (👀 and the live comment) or says
-//!    why not, and turns the message into a run, a steering message or the effect of a command.
+//!    why not, and turns the message into a run, a steering message or the effect of a command. Webhooks are hints: a lookout finds
+//!    what never arrived and hands it to [`intake`] under the same keys.
 //! 5. [`agent`] executes the run: model answer, tool calls, snapshot, and again, until it ends by name.
 //!    It talks to a [`model`], acts in a [`sandbox`] (on this machine, or at Daytona), and remembers through [`memory`] and [`thread`].
 //!    Each thread has one sandbox with the repository in it, recorded before it is made and rebuilt from a checkpoint when it is gone.

@@ -121,16 +121,16 @@ fn quoted_comments(request: &Request, comments: &[Comment]) -> Vec<String> {
 
 fn place(request: &Request) -> String {
     let what = match request.trigger {
-        Trigger::Body => "the description of",
-        Trigger::Comment(_) => "a comment on",
-        Trigger::Review(_) => "a review of",
-        Trigger::ReviewComment(_) => "a review comment on",
-        Trigger::Event => "nothing written about",
+        Trigger::Body => "the description of ",
+        Trigger::Comment(_) => "a comment on ",
+        Trigger::Review(_) => "a review of ",
+        Trigger::ReviewComment(_) => "a review comment on ",
+        Trigger::Event => "",
     };
     match &request.place {
         Place::Github { repository, number, is_pull_request, .. } => {
             let kind = if *is_pull_request { "pull request" } else { "issue" };
-            format!("{what} {kind} {}#{number}", one_line(repository))
+            format!("{what}{kind} {}#{number}", one_line(repository))
         }
     }
 }

@@ -170,8 +170,17 @@ fn permissions(app: &App) -> Check {
     Check::fine(PERMISSIONS, found)
 }
 
+/// Where people may mention us. Check runs and repositories are worth hearing of, but nobody waits for them in vain.
+const HEARD: [(&str, &str); 5] = [
+    ("issue_comment", "Issue comment"),
+    ("issues", "Issues"),
+    ("pull_request", "Pull request"),
+    ("pull_request_review", "Pull request review"),
+    ("pull_request_review_comment", "Pull request review comment"),
+];
+
 fn events(app: &App) -> Check {
-    let missing: Vec<_> = [("issue_comment", "Issue comment"), ("issues", "Issues")]
+    let missing: Vec<_> = HEARD
         .into_iter()
         .filter(|(event, _)| !app.events.iter().any(|subscribed| subscribed == event))
         .map(|(_, label)| label)

@@ -3,9 +3,7 @@
 use serde_json::json;
 use threadbox::clock::{Clock, SystemClock};
 use threadbox::settings::Permission;
-use threadbox::standin::github::{
-    Expects, IssueRef, NewCheck, NewComment, NewPull, Node, Options, ReviewState, World,
-};
+use threadbox::standin::github::{Expects, IssueRef, NewCheck, NewComment, NewPull, Node, Options, ReviewState, World};
 use threadbox::standin::model::{Gate, call, gated, say};
 
 use crate::support::bot::{Bot, LIMIT, REPOSITORY};
@@ -13,10 +11,7 @@ use crate::support::bot::{Bot, LIMIT, REPOSITORY};
 const WANTS_ALL: &str = "[triggers]\non_pull_request = \"review\"\non_check_failure = \"fix\"\nlabel = \"robot\"\n";
 
 async fn files(bot: &Bot, configuration: &str) {
-    let files = [
-        (".github/threadbox.toml", Node::from(configuration)),
-        ("src/lib.rs", Node::from("fn one() {}\n")),
-    ];
+    let files = [(".github/threadbox.toml", Node::from(configuration)), ("src/lib.rs", Node::from("fn one() {}\n"))];
     bot.github.push(REPOSITORY, "Begin", &files).unwrap();
 }
 
@@ -42,8 +37,10 @@ fn ours_in_review(bot: &Bot, pull: &IssueRef) -> Vec<String> {
 
 async fn verdict(bot: &Bot, wanted: &'static str) {
     let look = async || {
-        let found: Option<String> =
-            sqlx::query_scalar("select verdict from inbox order by id desc limit 1").fetch_optional(&bot.database.pool).await.unwrap();
+        let found: Option<String> = sqlx::query_scalar("select verdict from inbox order by id desc limit 1")
+            .fetch_optional(&bot.database.pool)
+            .await
+            .unwrap();
         found
     };
     let deadline = tokio::time::Instant::now() + LIMIT;
@@ -71,7 +68,7 @@ async fn a_question_in_a_review_thread_is_answered_there_with_its_lines_in_sight
     assert_eq!(ours.len(), 1, "{ours:?}");
     assert!(ours[0].starts_with("Nobody calls it."), "{}", ours[0]);
     assert!(bot.our_comments(&pull).is_empty(), "nothing is said in the conversation");
-    let told = bot.asked().pop().unwrap().last_user_text();
+    let told = bot.asked().pop().unwrap().last_user_text().to_owned();
     assert!(told.contains("src/lib.rs, line 2") && told.contains("+fn two() {}"), "{told}");
     assert!(told.contains("Is two needed?"), "the thread's own words are known: {told}");
     assert!(told.contains("a review comment on pull request"), "{told}");
@@ -92,11 +89,7 @@ async fn when_the_review_thread_is_gone_the_answer_goes_to_the_conversation_and_
     let (pull, _) = pull(&bot, "Please look.").await;
     let gate = Gate::closed();
     bot.model.script([gated(&gate, say("Here it is."))]);
-    let asked = bot
-        .github
-        .review_comment(&pull, "maya", NewComment::on("src/lib.rs", 2, "@threadbox explain"))
-        .await
-        .unwrap();
+    let asked = bot.github.review_comment(&pull, "maya", NewComment::on("src/lib.rs", 2, "@threadbox explain")).await.unwrap();
     bot.model.arrived(1).await;
     // The live comment is there; whoever asked deletes the whole thread meanwhile. The run goes on.
     let ours = bot.github.world(|world| {
@@ -119,11 +112,7 @@ async fn a_lost_answer_in_a_review_thread_is_found_again_and_not_written_twice()
     let (pull, _) = pull(&bot, "Please look.").await;
     bot.github.inject(threadbox::standin::github::Fault::answer_lost("POST", "/replies"));
     bot.model.script([say("Once.")]);
-    let asked = bot
-        .github
-        .review_comment(&pull, "maya", NewComment::on("src/lib.rs", 2, "@threadbox explain"))
-        .await
-        .unwrap();
+    let asked = bot.github.review_comment(&pull, "maya", NewComment::on("src/lib.rs", 2, "@threadbox explain")).await.unwrap();
     bot.ended(&pull, asked.id).await;
     let ours = ours_in_review(&bot, &pull);
     assert_eq!(ours.len(), 1, "{ours:?}");
@@ -138,7 +127,8 @@ async fn a_review_and_a_comment_of_it_are_answered_each_where_it_stands() {
     let (pull, _) = pull(&bot, "Please look.").await;
     bot.model.rule(|request| Some(if request.tools.is_empty() { say("A title") } else { say("Answered.") }));
     let comments = [NewComment::on("src/lib.rs", 2, "@threadbox queue and this line?")];
-    let reviewed = bot.github.review(&pull, "maya", ReviewState::Commented, "@threadbox queue is this right?", &comments).await.unwrap();
+    let reviewed =
+        bot.github.review(&pull, "maya", ReviewState::Commented, "@threadbox queue is this right?", &comments).await.unwrap();
     assert_eq!(reviewed.sent.iter().map(|sent| sent.status).collect::<Vec<_>>(), [Some(202), Some(202)]);
     bot.until_count("select count(*) from runs where state = 'posted'", 2).await;
     assert_eq!((bot.our_comments(&pull).len(), ours_in_review(&bot, &pull).len()), (1, 1));
@@ -158,10 +148,10 @@ async fn the_label_the_repository_names_asks_and_others_are_silent() {
     assert!(bot.our_comments(&issue).is_empty());
     bot.model.script([say("Sorted.")]);
     bot.github.add_label(&issue, "maya", "Robot").await.unwrap();
-    assert!(bot.our_comment_number(&issue, 1).await.body().contains("eyes") || true);
+    bot.our_comment_number(&issue, 1).await;
     bot.until_count("select count(*) from runs where state = 'posted'", 1).await;
     assert!(bot.our_comments(&issue)[0].body().starts_with("Sorted."));
-    let told = bot.asked().pop().unwrap().last_user_text();
+    let told = bot.asked().pop().unwrap().last_user_text().to_owned();
     assert!(told.starts_with("maya put the label that calls you on"), "{told}");
     assert!(told.contains("Please sort the list") && told.contains("Some background."), "{told}");
     bot.finish().await;
@@ -251,7 +241,7 @@ async fn failed_checks_are_worked_on_where_wanted_once_for_a_commit() {
     bot.github.report_check(REPOSITORY, &head, NewCheck::ended("build", "failure")).await.unwrap();
     bot.until_count("select count(*) from runs where state = 'posted'", 1).await;
     assert_eq!(bot.our_comments(&pull).len(), 1);
-    let told = bot.asked().pop().unwrap().last_user_text();
+    let told = bot.asked().pop().unwrap().last_user_text().to_owned();
     assert!(told.starts_with("A check failed on") && told.contains("<quoted kind=\"check\">\ntest\n"), "{told}");
     bot.finish().await;
 }
@@ -397,11 +387,7 @@ async fn a_request_sees_the_commit_of_its_moment_also_after_a_force_push() {
     let then = bot.github.world(|world| world.branch(REPOSITORY, "work")).unwrap();
     let gate = Gate::closed();
     bot.model.script([gated(&gate, call("readFile", json!({ "path": "src/lib.rs" }))), say("Read.")]);
-    let asked = bot
-        .github
-        .review_comment(&pull, "maya", NewComment::on("src/lib.rs", 2, "@threadbox read"))
-        .await
-        .unwrap();
+    let asked = bot.github.review_comment(&pull, "maya", NewComment::on("src/lib.rs", 2, "@threadbox read")).await.unwrap();
     bot.model.arrived(1).await;
     let main = bot.github.world(|world| world.branch(REPOSITORY, "main")).unwrap();
     let changed = [("src/lib.rs", Some(Node::from("fn replaced() {}\n")))];

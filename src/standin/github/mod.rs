@@ -22,6 +22,7 @@ mod issues;
 mod look;
 mod people;
 mod pulls;
+mod recent;
 mod record;
 mod refuse;
 mod repos;
