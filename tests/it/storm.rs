@@ -170,7 +170,7 @@ async fn heal(bot: &Bot, mentions: i64) {
 async fn every_mention_of_a_storm_ends_visibly_exactly_once() {
     let wanted = std::env::var("STORM_DELIVERIES").ok().and_then(|n| n.parse().ok()).unwrap_or(DELIVERIES);
     let seed = std::env::var("STORM_SEED").ok().and_then(|n| n.parse().ok()).unwrap_or(0x5EED_CAFE_u64);
-    let limits = [("USER_RUNS_PER_HOUR", "1000000"), ("DAILY_BUDGET_USD", "1000000")];
+    let limits = [("USER_RUNS_PER_HOUR", "100000"), ("DAILY_BUDGET_USD", "100000")];
     let bot = Bot::prepare(&limits, Options { expects: Expects::App, echo: false, ..Options::default() }).await;
     bot.model.rule(|request| {
         let asked = request.last_user_text().lines().find_map(|line| line.strip_prefix("say ").map(str::to_owned));
