@@ -84,7 +84,12 @@ impl People {
                 self.keep(asked.sent.delivery);
                 self.asked.push(Asked { place: self.pull.clone(), comment: asked.id });
             }
-            7 => self.keep(github.close_issue(&issue, "maya").await.unwrap().delivery),
+            7 => {
+                // One that is closed already sends nothing.
+                if let Ok(closed) = github.close_issue(&issue, "maya").await {
+                    self.keep(closed.delivery);
+                }
+            }
             8 => {
                 let noise = github.comment(&issue, "maya", &format!("noise {word}")).await.unwrap();
                 self.keep(noise.sent.delivery);
