@@ -47,7 +47,7 @@ pub fn parse(event: &str, delivery: &str, body: &[u8], handle: &str) -> Result<I
     if delivery.trim().is_empty() || delivery.len() > LONGEST_ID {
         return Err(PayloadError::NoDelivery);
     }
-    let payload = if handles(event) { read(body)? } else { Payload::from(read::<Envelope>(body)?) };
+    let payload = if is_handled(event) { read(body)? } else { Payload::from(read::<Envelope>(body)?) };
     let action = payload.action.as_ref().and_then(|action| action.as_str()).unwrap_or_default().to_owned();
     let meaning = match event {
         "issue_comment" => conversation::commented(&action, payload, handle),
@@ -90,21 +90,31 @@ fn nothing(why: &'static str) -> Meaning {
     Event::Nothing(why).into()
 }
 
-/// True for events that may mean something to us, by the name in `X-GitHub-Event`.
-pub fn handles(event: &str) -> bool {
-    matches!(
-        event,
-        "issue_comment"
-            | "issues"
-            | "pull_request"
-            | "pull_request_review"
-            | "pull_request_review_comment"
-            | "check_run"
-            | "check_suite"
-            | "installation"
-            | "installation_repositories"
-            | "repository"
-    )
+fn is_handled(event: &str) -> bool {
+    !actions(event).is_empty()
+}
+
+/// False for what certainly means nothing to us, by the name in `X-GitHub-Event` and the payload's action.
+pub fn handles(event: &str, action: Option<&str>) -> bool {
+    let handled = actions(event);
+    action.map_or(!handled.is_empty(), |action| handled.contains(&action))
+}
+
+/// The actions of an event that may mean something.
+fn actions(event: &str) -> &'static [&'static str] {
+    match event {
+        "issue_comment" | "pull_request_review_comment" => &["created", "edited", "deleted"],
+        "issues" => &["opened", "edited", "labeled", "closed", "deleted", "transferred"],
+        "pull_request" => {
+            &["opened", "edited", "synchronize", "reopened", "ready_for_review", "labeled", "review_requested", "closed"]
+        }
+        "pull_request_review" => &["submitted", "edited"],
+        "check_run" | "check_suite" => &["completed"],
+        "installation" => &["created", "deleted", "suspend", "unsuspend", "new_permissions_accepted"],
+        "installation_repositories" => &["added", "removed"],
+        "repository" => &["renamed", "transferred", "deleted"],
+        _ => &[],
+    }
 }
 
 fn is_name(event: &str) -> bool {

@@ -198,9 +198,10 @@ async fn a_live_comment_that_was_deleted_comes_back_as_the_answer() {
 }
 
 #[tokio::test]
-async fn a_comment_that_was_deleted_at_once_is_answered_all_the_same() {
+async fn a_comment_whose_deletion_was_not_heard_of_is_answered_all_the_same() {
     let bot = Bot::start().await;
     let issue = bot.issue("Gone").await;
+    bot.github.lose_deliveries(|delivery| delivery.action == "deleted");
     bot.model.script([say("You asked.")]);
     let (comment, delivery) = bot.github.prepare_comment(&issue, "maya", "@threadbox hello").unwrap();
     bot.github.delete_comment(comment, "maya").await.unwrap();
@@ -217,7 +218,7 @@ async fn a_suspended_app_runs_nothing_and_holds_nobody_up() {
     let (_, delivery) = bot.github.prepare_comment(&issue, "maya", "@threadbox hello").unwrap();
     bot.github.suspend("acme").await.unwrap();
     assert_eq!(bot.github.redeliver(delivery.id).await.unwrap().status, Some(202));
-    bot.until_count("select count(*) from inbox where state = 'dead'", 1).await;
+    bot.until_count("select count(*) from inbox where state = 'done'", 1).await;
     assert_eq!(bot.model.count(), 0);
     bot.finish().await;
 }

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use chrono::TimeDelta;
 use threadbox::clock::{Clock, ManualClock, SystemClock};
-use threadbox::standin::github::{Expects, NewComment, NewPull, Node, Options};
+use threadbox::standin::github::{Expects, NewComment, NewPull, Node, Options, World};
 use threadbox::standin::model::say;
 
-use crate::support::bot::{Bot, REPOSITORY};
+use crate::support::bot::{Bot, LIMIT, REPOSITORY};
 
 /// A bot and its GitHub on one clock that stands still.
 async fn stopped_clock(expects: Expects) -> (Bot, ManualClock) {
@@ -43,20 +43,12 @@ async fn deliveries_github_could_not_make_are_found_within_the_minute() {
     bot.until_count(LOOKED, 1).await;
     let fetched = |bot: &Bot| bot.github.requests().iter().filter(|r| r.path.starts_with("/app/hook/deliveries/")).count();
     let before = fetched(&bot);
+    let lists = |world: &World| world.requests().filter(|request| request.path.starts_with("/app/hook/deliveries?")).count();
     for _ in 0..2 {
-        let last: chrono::DateTime<chrono::Utc> =
-            sqlx::query_scalar("select next_look_at from lookouts").fetch_one(&bot.database.pool).await.unwrap();
+        let looked = bot.github.world(lists);
         clock.advance(TimeDelta::minutes(2));
-        let moved = "select count(*) from lookouts where lease_until is null and next_look_at > (select max(received_at) from deliveries)";
-        bot.until_count(moved, 1).await;
-        let look = async || {
-            let now: chrono::DateTime<chrono::Utc> =
-                sqlx::query_scalar("select next_look_at from lookouts").fetch_one(&bot.database.pool).await.unwrap();
-            now > last
-        };
-        while !look().await {
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-        }
+        bot.github.wait_for("another look", LIMIT, |world| (lists(world) > looked).then_some(())).await.unwrap();
+        bot.until_count(LOOKED, 1).await;
     }
     assert_eq!(fetched(&bot), before, "a delivery was fetched again");
     bot.finish().await;

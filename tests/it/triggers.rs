@@ -1,7 +1,9 @@
 //! Everything that may ask beside a comment, where answers go, and what happens when things are edited, deleted, closed or moved.
 
+use std::sync::Arc;
+
 use serde_json::json;
-use threadbox::clock::{Clock, SystemClock};
+use threadbox::clock::{Clock, ManualClock, SystemClock};
 use threadbox::settings::Permission;
 use threadbox::standin::github::{Expects, IssueRef, NewCheck, NewComment, NewPull, Node, Options, ReviewState, World};
 use threadbox::standin::model::{Gate, call, gated, say};
@@ -35,31 +37,32 @@ fn ours_in_review(bot: &Bot, pull: &IssueRef) -> Vec<String> {
     bot.github.world(ours)
 }
 
+/// Waits until the newest request ended with these words.
 async fn verdict(bot: &Bot, wanted: &'static str) {
-    let look = async || {
-        let found: Option<String> = sqlx::query_scalar("select verdict from inbox order by id desc limit 1")
-            .fetch_optional(&bot.database.pool)
-            .await
-            .unwrap();
-        found
-    };
     let deadline = tokio::time::Instant::now() + LIMIT;
     loop {
-        let found = look().await;
+        let newest = sqlx::query_scalar("select coalesce(verdict, state) from inbox order by id desc limit 1");
+        let found: Option<String> = newest.fetch_optional(&bot.database.pool).await.unwrap();
         if found.as_deref() == Some(wanted) {
             return;
         }
-        assert!(tokio::time::Instant::now() < deadline, "the last verdict is {found:?} instead of {wanted}");
+        assert!(tokio::time::Instant::now() < deadline, "the newest request: {found:?} instead of {wanted}");
         tokio::time::sleep(std::time::Duration::from_millis(10)).await;
     }
 }
 
 #[tokio::test]
 async fn a_question_in_a_review_thread_is_answered_there_with_its_lines_in_sight() {
-    let bot = Bot::start().await;
+    // What was said within the same second may be younger than the question, and is left out.
+    let clock = ManualClock::at(SystemClock.now());
+    let options = Options { expects: Expects::Token, clock: Arc::new(clock.clone()), ..Options::default() };
+    let mut bot = Bot::prepare(&[], options).await;
+    bot.use_clock(Arc::new(clock.clone()));
+    bot.run().await;
     files(&bot, "").await;
     let (pull, _) = pull(&bot, "Please look.").await;
     let first = bot.github.review_comment(&pull, "ada", NewComment::on("src/lib.rs", 2, "Is two needed?")).await.unwrap();
+    clock.advance(chrono::TimeDelta::seconds(5));
     bot.model.script([say("Nobody calls it.")]);
     let asked = bot.github.reply(first.id, "maya", "@threadbox is it?").await.unwrap();
     assert_eq!(asked.sent.status, Some(202));
@@ -374,8 +377,6 @@ async fn where_the_app_is_suspended_nothing_is_tried_again_and_again() {
     bot.github.quiet(LIMIT).await.unwrap();
     let refused = bot.github.requests().iter().filter(|request| request.status == Some(403)).count();
     assert!(refused <= 6, "{refused} refused requests");
-    // An answer that could not be posted is given up, and that is no test failure here.
-    bot.sql("update posts set state = 'done'").await;
     bot.finish().await;
 }
 

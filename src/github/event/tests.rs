@@ -409,3 +409,9 @@ proptest::proptest! {
         }
     }
 }
+
+#[test]
+fn what_certainly_means_nothing_is_known_by_its_name() {
+    assert!(handles("issue_comment", Some("created")) && handles("check_run", Some("completed")));
+    assert!(!handles("issue_comment", Some("pinned")) && !handles("check_run", Some("created")) && !handles("star", None));
+}

@@ -11,10 +11,11 @@ use crate::intake::{Accepted, Delivery, Surface};
 
 /// Deliveries are listed a little late, and clocks differ.
 const OVERLAP: TimeDelta = TimeDelta::minutes(10);
-/// Pages of a hundred in one look.
-const MOST_PAGES: usize = 40;
+/// Pages of a hundred in one look. With the payloads these are less than what GitHub lets an App ask in an hour, and leave room for the
+/// tokens that everything else needs.
+const MOST_PAGES: usize = 20;
 /// Payloads fetched in one look.
-const MOST_FETCHED: usize = 200;
+const MOST_FETCHED: usize = 50;
 /// A webhook whose payload GitHub does not show is sent again; not more often than this.
 const MOST_ATTEMPTS: usize = 5;
 /// What we answer when a delivery is on disk.
@@ -48,10 +49,11 @@ impl Lookout {
             self.recover(delivery, attempts.get(&delivery.guid).copied().unwrap_or_default()).await?;
         }
         if missing.len() > MOST_FETCHED {
-            return Ok(Looked { seen_until: None, goes_on: state.goes_on.clone(), more: true });
+            // What was fetched is known by the next look, which goes on with the rest.
+            return Ok(Looked { seen_until: None, goes_on: state.goes_on.clone() });
         }
         let goes_on = cursor.filter(|_| !reached).map(|cursor| (cursor, began));
-        Ok(Looked { seen_until: reached.then_some(began), more: goes_on.is_some(), goes_on })
+        Ok(Looked { seen_until: reached.then_some(began), goes_on })
     }
 
     /// Takes a delivery in as if it had arrived. Whatever it means, it is not looked at again.
@@ -115,7 +117,7 @@ impl Listed {
             let stored = delivery.status_code == STORED;
             if delivery.was_taken() && !(stored && self.doubts_stored) {
                 self.taken.insert(delivery.guid);
-            } else if github::handles(&delivery.event) {
+            } else if github::handles(&delivery.event, delivery.action.as_deref()) {
                 self.doubtful.push(delivery);
             }
         }

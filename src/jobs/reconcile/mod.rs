@@ -22,8 +22,6 @@ use crate::intake::{AcceptError, Intake};
 /// How often it is asked whether a look is due. The time itself comes from the clock.
 const TICK: Duration = Duration::from_secs(5);
 const BETWEEN_LOOKS: TimeDelta = TimeDelta::minutes(1);
-/// A look that found more than it could do goes on this soon.
-const SOON: TimeDelta = TimeDelta::seconds(5);
 const SLOWEST: TimeDelta = TimeDelta::hours(1);
 /// GitHub keeps deliveries this long.
 const HISTORY: TimeDelta = TimeDelta::days(3);
@@ -79,8 +77,6 @@ struct Looked {
     seen_until: Option<DateTime<Utc>>,
     /// Where it goes on, and the moment it began at.
     goes_on: Option<(String, DateTime<Utc>)>,
-    /// More could be done now.
-    more: bool,
 }
 
 impl Lookout {
@@ -120,9 +116,8 @@ impl Lookout {
         let now = self.services.clock.now();
         match looked {
             Ok(looked) => {
-                let next = now + if looked.more { SOON } else { BETWEEN_LOOKS };
                 let seen_until = looked.seen_until.or(state.seen_until);
-                store::end(pool, name, State { seen_until, goes_on: looked.goes_on, failures: 0 }, next).await
+                store::end(pool, name, State { seen_until, goes_on: looked.goes_on, failures: 0 }, now + BETWEEN_LOOKS).await
             }
             Err(error) => {
                 let next = again(&error, state.failures, now);

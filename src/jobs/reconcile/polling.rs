@@ -29,7 +29,7 @@ impl Lookout {
         for kind in [RecentKind::Comment, RecentKind::ReviewComment] {
             reached = reached.min(self.comments_of(repo, kind, since, until).await?);
         }
-        Ok(Looked { seen_until: Some(reached), goes_on: None, more: reached < until })
+        Ok(Looked { seen_until: Some(reached), goes_on: None })
     }
 
     /// Returns until when everything is accounted for.

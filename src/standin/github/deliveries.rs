@@ -20,7 +20,7 @@ use super::{GithubStandin, Shared};
 
 /// GitHub keeps them for this long.
 const KEPT: TimeDelta = TimeDelta::days(3);
-const MOST_ATTEMPTS: usize = 20_000;
+const MOST_ATTEMPTS: usize = 50_000;
 
 /// One time a webhook was sent.
 #[derive(Clone, Debug)]
