@@ -35,6 +35,7 @@ pub mod markdown;
 pub mod memory;
 pub mod model;
 pub mod reply;
+pub mod review;
 pub mod sandbox;
 pub mod secret;
 pub mod settings;
