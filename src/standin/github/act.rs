@@ -281,7 +281,7 @@ impl GithubStandin {
         self.send_now(copy).await
     }
 
-    async fn send_now(&self, delivery: Option<u64>) -> anyhow::Result<Sent> {
+    pub(super) async fn send_now(&self, delivery: Option<u64>) -> anyhow::Result<Sent> {
         self.shared.notify();
         let shared = Arc::clone(&self.shared);
         shared.send(delivery.context("there is nothing to deliver")?).await.context("the delivery is no longer kept")

@@ -9,6 +9,7 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 
@@ -17,7 +18,7 @@ use super::auth::{Actor, actor};
 use super::fault::Fate;
 use super::refuse::Refuse;
 use super::world::{RequestRecord, World};
-use super::{Shared, conversation, git, people};
+use super::{Shared, conversation, deliveries, git, people};
 
 const LARGEST_REQUEST: usize = 2 * 1024 * 1024;
 
@@ -32,8 +33,9 @@ fn routes() -> Router<Arc<Shared>> {
     Router::new()
         .route("/app", get(people::app))
         .route("/app/hook/config", get(people::hook))
-        .route("/app/hook/deliveries", get(people::deliveries))
-        .route("/app/hook/deliveries/{id}/attempts", post(people::redeliver))
+        .route("/app/hook/deliveries", get(deliveries::list))
+        .route("/app/hook/deliveries/{id}", get(deliveries::one))
+        .route("/app/hook/deliveries/{id}/attempts", post(deliveries::attempt))
         .route("/app/installations", get(people::installations))
         .route("/app/installations/{id}", get(people::installation))
         .route("/app/installations/{id}/access_tokens", post(people::mint))
@@ -64,6 +66,8 @@ fn routes() -> Router<Arc<Shared>> {
             "/repos/{owner}/{repo}/issues/comments/{id}/reactions",
             get(conversation::comment_reactions).post(conversation::react_to_comment),
         )
+        .merge(super::review::routes())
+        .merge(super::graphql::routes())
         .fallback(async || Refuse::not_found())
 }
 
@@ -92,9 +96,11 @@ async fn gate(State(shared): State<Arc<Shared>>, ConnectInfo(cut): ConnectInfo<C
             }
             match shared.with(|world| route(world, &shared, &parts.method, &path)) {
                 Ok(uri) => {
-                    parts.uri = uri;
+                    parts.uri = uri.clone();
                     parts.extensions.insert(who);
-                    next.run(Request::from_parts(parts, Body::from(body))).await
+                    let method = parts.method.clone();
+                    let answer = next.run(Request::from_parts(parts, Body::from(body.clone()))).await;
+                    written_down(&shared, &method, &uri, &body, answer).await
                 }
                 Err(moved) => *moved,
             }
@@ -106,6 +112,14 @@ async fn gate(State(shared): State<Arc<Shared>>, ConnectInfo(cut): ConnectInfo<C
     answered
 }
 
+async fn written_down(shared: &Shared, method: &Method, uri: &Uri, body: &Bytes, answer: Response) -> Response {
+    let Some(recorder) = &shared.recorder else { return answer };
+    match recorder.write(method, uri, body, answer).await {
+        Ok(answer) => answer,
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
+    }
+}
+
 async fn hang(shared: &Shared, record: RequestRecord) -> Response {
     shared.with(|world| world.record(record));
     shared.notify();
@@ -113,6 +127,15 @@ async fn hang(shared: &Shared, record: RequestRecord) -> Response {
 }
 
 fn below_base(uri: &Uri, base_path: &str) -> Option<String> {
+    // Enterprise Server keeps GraphQL beside the REST API, not below it.
+    if let Some(above) = base_path.strip_suffix("/v3") {
+        if uri.path() == format!("{above}/graphql") {
+            return Some("/graphql".into());
+        }
+        if uri.path() == format!("{base_path}/graphql") {
+            return None;
+        }
+    }
     let path = uri.path_and_query()?.as_str().strip_prefix(base_path)?;
     path.starts_with('/').then(|| path.to_owned())
 }

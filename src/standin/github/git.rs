@@ -302,3 +302,34 @@ fn pack(commit: &Commit, top: &str) -> anyhow::Result<Vec<u8>> {
     encoder.flush()?;
     Ok(encoder.finish()?)
 }
+
+impl Git {
+    /// The commits of a pull request, oldest first.
+    pub(super) fn commits_of(&self, number: i64) -> Vec<String> {
+        self.pulls.get(&number).cloned().unwrap_or_default()
+    }
+
+    /// A file at a commit.
+    pub(super) fn content(&self, commit: &str, path: &str) -> Option<Bytes> {
+        match self.commits.get(commit)?.files.get(path)? {
+            Node::File { content, .. } => Some(content.clone()),
+            Node::Link(target) => Some(Bytes::copy_from_slice(target.as_bytes())),
+        }
+    }
+
+    /// Where a pull request left its base.
+    pub(super) fn fork_point(&self, number: i64, _: &str) -> Option<String> {
+        let first = self.pulls.get(&number)?.first()?;
+        self.commits.get(first)?.parent.clone()
+    }
+
+    /// Commits changed files to the branch of a pull request.
+    pub(super) fn change(&mut self, number: i64, files: Vec<(String, Bytes)>, at: DateTime<Utc>) -> Option<String> {
+        let parent = self.pulls.get(&number)?.last()?.clone();
+        let mut all = self.commits.get(&parent)?.files.clone();
+        all.extend(files.into_iter().map(|(path, content)| (path, Node::File { content, executable: false })));
+        let sha = self.add(Some(parent), at, "Apply suggestions", all);
+        self.pulls.entry(number).or_default().push(sha.clone());
+        Some(sha)
+    }
+}

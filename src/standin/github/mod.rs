@@ -8,17 +8,24 @@
 mod act;
 mod api;
 mod auth;
+mod body;
 mod codeload;
 mod conversation;
 mod deliver;
+mod deliveries;
+mod diff;
 mod fault;
 mod git;
+mod graphql;
 mod people;
+mod record;
 mod refuse;
+mod review;
 mod shape;
 mod world;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -31,6 +38,7 @@ pub use self::act::Commented;
 pub use self::deliver::{Delivery, Sent};
 pub use self::fault::{Fault, Limit};
 pub use self::git::{Archive, Node};
+pub use self::review::{Anchor, NewComment, Review, ReviewComment, ReviewState, Reviewed, Side};
 pub use self::world::{Comment, Issue, IssueRef, Reaction, RequestRecord, User, UserKind, Version, Visibility, World};
 use crate::clock::{Clock, SystemClock};
 use crate::secret::{SecretString, secret};
@@ -50,6 +58,8 @@ pub struct Options {
     pub webhook_secret: SecretString,
     /// True: what the service itself writes comes back to it as webhooks, as on GitHub.
     pub echo: bool,
+    /// Where every request and its answer is appended as a line of JSON; none for nowhere.
+    pub record: Option<PathBuf>,
     /// Where time comes from: timestamps, expiry of tokens and limits.
     pub clock: Arc<dyn Clock>,
 }
@@ -74,6 +84,7 @@ impl Default for Options {
             permissions: granted.map(|(name, level)| (name.into(), level.into())).into(),
             webhook_secret: secret("a secret between GitHub and us"),
             echo: true,
+            record: None,
             clock: Arc::new(SystemClock),
         }
     }
@@ -98,6 +109,7 @@ struct Shared {
     token: SecretString,
     webhook_secret: SecretString,
     echo: bool,
+    recorder: Option<record::Recorder>,
     client: reqwest::Client,
     clock: Arc<dyn Clock>,
 }
@@ -126,7 +138,7 @@ impl GithubStandin {
     /// Starts one on a free loopback port.
     ///
     /// # Errors
-    /// When no port can be bound or no key made.
+    /// When no port can be bound, no key made, or the record not be written.
     pub async fn start(options: Options) -> anyhow::Result<Self> {
         if options.expects == Expects::App {
             tokio::task::spawn_blocking(auth::app_key).await?;
@@ -146,6 +158,7 @@ impl GithubStandin {
             token: secret(format!("ghp_{}", auth::random())),
             webhook_secret: options.webhook_secret,
             echo: options.echo,
+            recorder: options.record.as_deref().map(record::Recorder::open).transpose()?,
             client: deliver::client()?,
             clock: options.clock,
         });

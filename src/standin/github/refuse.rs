@@ -44,6 +44,20 @@ impl Refuse {
         refuse
     }
 
+    /// A refusal whose errors are plain sentences, as those of reviews are.
+    pub fn reasons(reasons: &[String]) -> Self {
+        let mut refuse = Self::unprocessable("Unprocessable Entity");
+        refuse.errors = Some(Box::new(json!(reasons)));
+        refuse
+    }
+
+    /// A refusal about a field, in the words of the thing itself.
+    pub fn custom(resource: &str, field: &str, message: &str) -> Self {
+        let mut refuse = Self::unprocessable("Validation Failed");
+        refuse.errors = Some(Box::new(json!([{"resource": resource, "code": "custom", "field": field, "message": message}])));
+        refuse
+    }
+
     pub fn header(mut self, name: &'static str, value: impl ToString) -> Self {
         if let Ok(value) = HeaderValue::from_str(&value.to_string()) {
             self.headers.push((name, value));

@@ -26,7 +26,7 @@ pub(super) fn time(at: DateTime<Utc>) -> String {
     at.to_rfc3339_opts(SecondsFormat::Secs, true)
 }
 
-fn node(kind: &str, id: i64) -> String {
+pub(super) fn node(kind: &str, id: i64) -> String {
     format!("{kind}_kwDO{id:012x}")
 }
 
@@ -76,7 +76,7 @@ impl World {
         json
     }
 
-    fn repository_name(&self, id: i64) -> &str {
+    pub(super) fn repository_name(&self, id: i64) -> &str {
         self.repositories.get(&id).map_or("", |repository| &repository.full_name)
     }
 
@@ -133,7 +133,7 @@ impl World {
             "content": reaction.content, "created_at": time(reaction.created_at)})
     }
 
-    fn rollup(&self, url: &str, issue: Key, comment: Option<i64>) -> Value {
+    pub(super) fn rollup(&self, url: &str, issue: Key, comment: Option<i64>) -> Value {
         let on_it = || self.reactions.get(&(issue, comment)).into_iter().flatten();
         let mut rollup = json!({"url": url, "total_count": on_it().count()});
         for content in super::conversation::REACTIONS {
@@ -142,7 +142,7 @@ impl World {
         rollup
     }
 
-    fn association(&self, repository: i64, login: &str) -> &'static str {
+    pub(super) fn association(&self, repository: i64, login: &str) -> &'static str {
         let Some(repository) = self.repositories.get(&repository) else { return "NONE" };
         if repository.owner().eq_ignore_ascii_case(login) {
             return "OWNER";

@@ -8,15 +8,17 @@ use serde_json::Value;
 
 use super::auth::Grant;
 use super::deliver::Delivery;
+use super::deliveries::{Attempt, Lose};
 use super::fault::{Fault, Limit};
 use super::git::Git;
+use super::review::Reviews;
 use super::{Expects, Options};
 use crate::clock::Clock;
 use crate::settings::Permission;
 
 pub(super) const APP_ID: i64 = 414_243;
 const MOST_REQUESTS: usize = 2_000;
-const MOST_DELIVERIES: usize = 1_000;
+const MOST_DELIVERIES: usize = 12_000;
 
 /// Repository and number of an issue.
 pub(super) type Key = (i64, i64);
@@ -41,9 +43,14 @@ pub struct World {
     pub(super) comments: BTreeMap<i64, Comment>,
     pub(super) conversations: BTreeMap<Key, Vec<i64>>,
     pub(super) reactions: BTreeMap<Target, Vec<Reaction>>,
+    pub(super) review: Reviews,
+    /// Why comments on issues were folded away.
+    pub(super) minimized: BTreeMap<i64, String>,
     pub(super) tokens: BTreeMap<String, Grant>,
     pub(super) hook: Option<String>,
     pub(super) deliveries: VecDeque<Delivery>,
+    pub(super) attempts: VecDeque<Attempt>,
+    pub(super) lose: Option<Lose>,
     pub(super) in_flight: usize,
     pub(super) faults: VecDeque<Fault>,
     pub(super) limit: Limit,
@@ -235,9 +242,13 @@ impl World {
             comments: BTreeMap::new(),
             conversations: BTreeMap::new(),
             reactions: BTreeMap::new(),
+            review: Reviews::default(),
+            minimized: BTreeMap::new(),
             tokens: BTreeMap::new(),
             hook: None,
             deliveries: VecDeque::new(),
+            attempts: VecDeque::new(),
+            lose: None,
             in_flight: 0,
             faults: VecDeque::new(),
             limit: Limit::Off,
@@ -334,7 +345,7 @@ impl World {
         self.requests.iter()
     }
 
-    /// The webhooks that were made, oldest first; the last 1,000.
+    /// The webhooks that were made, oldest first; the last 12,000.
     pub fn deliveries(&self) -> impl Iterator<Item = &Delivery> {
         self.deliveries.iter()
     }
@@ -357,7 +368,10 @@ impl World {
         self.comments.clear();
         self.conversations.clear();
         self.reactions.clear();
+        self.review.clear();
+        self.minimized.clear();
         self.deliveries.clear();
+        self.attempts.clear();
         self.requests.clear();
     }
 
