@@ -7,6 +7,7 @@ mod finding;
 mod github;
 mod models;
 mod names;
+mod network;
 mod reader;
 mod sources;
 #[cfg(test)]
@@ -16,6 +17,8 @@ mod value;
 pub use daytona::{DaytonaCredential, DaytonaSettings};
 pub use finding::{Finding, OffPart, SettingsError, Warning};
 pub use models::{base_url_variable, key_variables};
+pub(crate) use names::closest;
+pub use network::NotANetwork;
 pub use sources::Sources;
 pub use value::address_of;
 
@@ -325,18 +328,6 @@ pub enum Network {
     Allow(Vec<String>),
     /// Everything; for local sandboxes, all of the public internet.
     Full,
-}
-
-impl Network {
-    /// The rules of the proxy of local sandboxes. What was read from settings has passed this already.
-    pub fn egress(&self) -> anyhow::Result<Egress> {
-        let rule = |text: &String| text.parse::<Rule>().map_err(|error| anyhow::anyhow!("SANDBOX_NETWORK: `{text}` {error}"));
-        Ok(match self {
-            Self::None => Egress::None,
-            Self::Allow(hosts) => Egress::Allow(hosts.iter().map(rule).collect::<anyhow::Result<_>>()?),
-            Self::Full => Egress::Full,
-        })
-    }
 }
 
 /// Ceilings. Money is in US dollars.

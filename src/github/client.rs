@@ -146,13 +146,20 @@ impl Github {
     async fn exchange(&self, pass: &Pass, call: &Call, path: &str) -> Result<Answer, GithubError> {
         let unsent = |error: octocrab::Error| GithubError::Invalid(format!("the request cannot be built: {error}"));
         let crab = self.crab.user_access_token(pass.token.clone()).map_err(unsent)?;
-        let request = Builder::new().method(call.method.clone()).uri(format!("{}{path}", self.base_path));
+        let request = Builder::new().method(call.method.clone()).uri(format!("{}{path}", self.base(call.base)));
         let request = crab.build_request(request, call.body.as_ref()).map_err(unsent)?;
         let response = crab.execute(request).await.map_err(|error| broken(call.effect, &error))?;
         let (parts, body) = response.into_parts();
         let body = axum::body::to_bytes(axum::body::Body::new(body), LARGEST_ANSWER).await;
         let body = body.map_err(|error| GithubError::unavailable(call.effect, format!("the answer broke off: {error}")))?;
         Ok(Answer { status: parts.status, headers: parts.headers, body })
+    }
+
+    fn base(&self, base: Base) -> &str {
+        match base {
+            Base::Rest => &self.base_path,
+            Base::Graphql => graphql_base(&self.base_path),
+        }
     }
 
     pub(super) fn success(&self, answer: Answer, effect: Effect) -> Result<Answer, GithubError> {
@@ -191,27 +198,41 @@ pub(super) struct Call {
     path: String,
     body: Option<Value>,
     effect: Effect,
+    /// Below which base the path is meant.
+    base: Base,
+}
+
+/// The two APIs of a GitHub. An Enterprise Server has them side by side: `/api/v3` and `/api/graphql`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Base {
+    Rest,
+    Graphql,
 }
 
 impl Call {
     pub fn get(path: impl Into<String>) -> Self {
-        Self { method: Method::GET, path: path.into(), body: None, effect: Effect::None }
+        Self { method: Method::GET, path: path.into(), body: None, effect: Effect::None, base: Base::Rest }
     }
 
     pub fn post(path: impl Into<String>, body: Value, effect: Effect) -> Self {
-        Self { method: Method::POST, path: path.into(), body: Some(body), effect }
+        Self { method: Method::POST, path: path.into(), body: Some(body), effect, base: Base::Rest }
     }
 
     pub fn patch(path: impl Into<String>, body: Value) -> Self {
-        Self { method: Method::PATCH, path: path.into(), body: Some(body), effect: Effect::Change }
+        Self { method: Method::PATCH, path: path.into(), body: Some(body), effect: Effect::Change, base: Base::Rest }
     }
 
     pub fn put(path: impl Into<String>, body: Value) -> Self {
-        Self { method: Method::PUT, path: path.into(), body: Some(body), effect: Effect::Change }
+        Self { method: Method::PUT, path: path.into(), body: Some(body), effect: Effect::Change, base: Base::Rest }
     }
 
     pub fn delete(path: impl Into<String>) -> Self {
-        Self { method: Method::DELETE, path: path.into(), body: None, effect: Effect::Change }
+        Self { method: Method::DELETE, path: path.into(), body: None, effect: Effect::Change, base: Base::Rest }
+    }
+
+    /// A question in GraphQL, or a mutation.
+    pub fn graphql(body: Value, effect: Effect) -> Self {
+        Self { base: Base::Graphql, ..Self::post("/graphql", body, effect) }
     }
 
     pub fn path(&self) -> &str {
@@ -249,6 +270,10 @@ impl Answer {
     }
 }
 
+fn graphql_base(base_path: &str) -> &str {
+    base_path.strip_suffix("/v3").unwrap_or(base_path)
+}
+
 /// A request that got no whole answer. Only a failure to connect is certainly without effect.
 fn broken(effect: Effect, error: &octocrab::Error) -> GithubError {
     let mut cause = Some(error as &dyn std::error::Error);
@@ -264,4 +289,15 @@ fn broken(effect: Effect, error: &octocrab::Error) -> GithubError {
     words.dedup();
     let words = words.join(": ");
     if connected { GithubError::unavailable(effect, words) } else { GithubError::unreachable(words) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn graphql_lies_beside_rest() {
+        assert_eq!(graphql_base(""), "");
+        assert_eq!(graphql_base("/api/v3"), "/api");
+    }
 }

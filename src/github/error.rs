@@ -163,6 +163,13 @@ pub(super) fn exhausted_until(headers: &HeaderMap) -> Option<DateTime<Utc>> {
     DateTime::from_timestamp(number(headers, "x-ratelimit-reset")?, 0)
 }
 
+/// When GitHub says that limits are lifted, as far as it is believed.
+pub(super) fn reset_of(headers: &HeaderMap, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    let after = number(headers, "retry-after").and_then(TimeDelta::try_seconds).and_then(|pause| now.checked_add_signed(pause));
+    let until = after.or_else(|| DateTime::from_timestamp(number(headers, "x-ratelimit-reset")?, 0))?;
+    Some(until.clamp(now + TimeDelta::seconds(1), now + LONGEST_PAUSE))
+}
+
 fn number(headers: &HeaderMap, name: &str) -> Option<i64> {
     headers.get(name)?.to_str().ok()?.trim().parse().ok()
 }

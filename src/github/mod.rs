@@ -12,6 +12,7 @@ mod comment;
 mod error;
 mod event;
 mod gate;
+mod graphql;
 mod identity;
 mod paging;
 mod payload;

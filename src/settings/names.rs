@@ -97,7 +97,7 @@ fn is_pattern(name: &str) -> bool {
 }
 
 /// The candidate most like the text, if one is like it at all.
-pub(super) fn closest<'c>(text: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
+pub(crate) fn closest<'c>(text: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
     const LIKE: f64 = 0.7;
     candidates
         .into_iter()

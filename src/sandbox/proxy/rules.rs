@@ -45,9 +45,7 @@ impl Rule {
     pub(super) fn allows(&self, host: &Host, port: u16) -> bool {
         let named = match (&self.host, host) {
             (Pattern::Name(name), Host::Domain(asked)) => name == asked,
-            (Pattern::Below(end), Host::Domain(asked)) => {
-                asked.strip_suffix(end.as_str()).and_then(|start| start.strip_suffix('.')).is_some_and(|start| !start.is_empty())
-            }
+            (Pattern::Below(end), Host::Domain(asked)) => is_below(asked, end),
             (Pattern::Address(address), Host::Ipv4(asked)) => *address == IpAddr::V4(*asked),
             (Pattern::Address(address), Host::Ipv6(asked)) => *address == plain(IpAddr::V6(*asked)),
             (Pattern::Name(_) | Pattern::Below(_), Host::Ipv4(_) | Host::Ipv6(_)) | (Pattern::Address(_), Host::Domain(_)) => {
@@ -71,6 +69,26 @@ impl Rule {
         self.port.map_or(USUAL_PORTS.contains(&port), |only| only == port)
     }
 
+    /// What both allow, as far as one rule can say it; never more.
+    pub fn meet(&self, other: &Self) -> Option<Self> {
+        let host = match (&self.host, &other.host) {
+            (one, two) if one == two => one,
+            (name @ Pattern::Name(inner), Pattern::Below(end)) | (Pattern::Below(end), name @ Pattern::Name(inner)) => {
+                is_below(inner, end).then_some(name)?
+            }
+            (one @ Pattern::Below(inner), Pattern::Below(end)) if is_below(inner, end) => one,
+            (Pattern::Below(end), two @ Pattern::Below(inner)) if is_below(inner, end) => two,
+            (Pattern::Name(_) | Pattern::Below(_) | Pattern::Address(_), _) => return None,
+        };
+        let port = match (self.port, other.port) {
+            (one, two) if one == two => one,
+            // A rule that names port 80 lets anything be spoken there, one that names none only plain HTTP.
+            (Some(443), None) | (None, Some(443)) => Some(443),
+            (Some(_) | None, _) => return None,
+        };
+        Some(Self { host: host.clone(), port })
+    }
+
     /// The address it names, if that is not one of the public internet.
     pub fn opens_private_address(&self) -> Option<IpAddr> {
         match self.host {
@@ -78,6 +96,11 @@ impl Rule {
             Pattern::Address(_) | Pattern::Name(_) | Pattern::Below(_) => None,
         }
     }
+}
+
+/// True when a name lies below another.
+fn is_below(name: &str, end: &str) -> bool {
+    name.strip_suffix(end).and_then(|start| start.strip_suffix('.')).is_some_and(|start| !start.is_empty())
 }
 
 /// The error says what is wrong with the text, without the text.
