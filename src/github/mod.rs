@@ -7,6 +7,7 @@
 
 mod archive;
 mod auth;
+mod check_run;
 mod client;
 mod comment;
 mod error;
@@ -20,9 +21,12 @@ mod permission;
 mod reaction;
 mod repository;
 mod repository_file;
+mod review;
+mod review_thread;
 mod verify;
 
 pub use archive::{ArchiveError, Archives, LARGEST_ARCHIVE};
+pub use check_run::{CheckOf, Conclusion};
 pub use client::{CALL_TIMEOUT, Github};
 pub use comment::{Comment, CommentId};
 pub use error::GithubError;
@@ -35,6 +39,8 @@ pub use repository_file::{
     AgentSection, AllowSection, FileProblem, LimitsSection, PATH as REPOSITORY_FILE, PullRequestMode, PullRequestSection,
     RepositoryFile, SandboxSection, TriggersSection,
 };
+pub use review::{Comparison, NewRemark, NewReview, ReviewRemark, ReviewedFile, ReviewedPull};
+pub use review_thread::ThreadState;
 pub use verify::{Check, Problem};
 
 use crate::intake::Place;

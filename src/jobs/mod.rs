@@ -9,6 +9,7 @@ mod migrate;
 mod origin;
 pub mod pool;
 mod repository;
+mod review;
 mod run;
 mod services;
 mod store;

@@ -90,7 +90,7 @@ pub(super) fn time(ran: &Ran) -> String {
 }
 
 /// The beginning of a commit's name.
-pub(super) fn short(commit: &str) -> &str {
+pub fn short(commit: &str) -> &str {
     commit.get(..10).unwrap_or(commit)
 }
 

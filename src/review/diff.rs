@@ -50,6 +50,24 @@ pub fn hunks_of(patch: &str) -> Vec<Hunk> {
     hunks
 }
 
+/// True when the lines a patch shows on the new side are those of the file: it is of this content, and whole where it says something.
+pub fn is_of(patch: &str, file: &str) -> bool {
+    let file = lines(file);
+    let mut at: Option<usize> = None;
+    for line in patch.split('\n') {
+        if let Some(start) = new_start(line) {
+            at = usize::try_from(start).ok().and_then(|start| start.checked_sub(1));
+        } else if let Some(text) = line.strip_prefix([' ', '+']) {
+            let Some(index) = at else { return false };
+            if file.get(index).map(|line| line.strip_suffix('\n').unwrap_or(line)) != Some(text) {
+                return false;
+            }
+            at = Some(index + 1);
+        }
+    }
+    true
+}
+
 /// Where a hunk begins on the new side, from its header.
 fn new_start(line: &str) -> Option<u32> {
     let (ranges, _) = line.strip_prefix("@@ -")?.split_once(" @@")?;
@@ -162,6 +180,7 @@ mod tests {
             let printed = unified("x", &old, &new);
             let body = printed.split_once("\n@@").map(|(_, rest)| format!("@@{rest}")).unwrap_or_default();
             prop_assert_eq!(hunks_of(&body), hunks_between(&old, &new));
+            prop_assert!(is_of(&body, &new));
         }
     }
 }

@@ -68,7 +68,6 @@ pub struct ReviewRow {
     pub state: ReviewStage,
     pub plan: Option<serde_json::Value>,
     pub told: Option<String>,
-    pub created_at: DateTime<Utc>,
 }
 
 /// A finding as it is recorded.
@@ -117,7 +116,7 @@ pub async fn begin(pool: &PgPool, lease: Lease, of: &Of<'_>, now: DateTime<Utc>)
 pub async fn review(pool: &PgPool, run: RunId) -> Result<Option<ReviewRow>, sqlx::Error> {
     sqlx::query_as!(
         ReviewRow,
-        r#"select commit, files, state as "state: ReviewStage", plan, told, created_at from reviews where run_id = $1"#,
+        r#"select commit, files, state as "state: ReviewStage", plan, told from reviews where run_id = $1"#,
         run as RunId,
     )
     .fetch_optional(pool)
