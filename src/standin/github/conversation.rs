@@ -44,6 +44,9 @@ impl World {
         let on_pull_request = self.issues.get(&key).is_some_and(|issue| issue.is_pull_request);
         let accepted = [("issues", level), ("pull_requests", level)];
         actor.may(self, repository, if on_pull_request { &accepted } else { &accepted[..1] })?;
+        if level == Level::Write {
+            super::git::read::not_archived(repository)?;
+        }
         self.issues.contains_key(&key).then_some(key).ok_or_else(Refuse::not_found)
     }
 

@@ -118,6 +118,16 @@ impl Shared {
         });
     }
 
+    /// Sends what the service's own request brought about, where that echoes; otherwise nobody ever hears of it.
+    pub(super) fn announce(self: &Arc<Self>, deliveries: Vec<u64>) {
+        if self.echo {
+            deliveries.into_iter().for_each(|delivery| self.send_later(Some(delivery)));
+        } else {
+            self.with(|world| world.deliveries.retain(|kept| !deliveries.contains(&kept.id)));
+        }
+        self.notify();
+    }
+
     /// Sends a webhook and waits for the answer.
     pub(super) async fn send(&self, id: u64) -> Option<Sent> {
         let (delivery, hook, lost) = self.with(|world| {

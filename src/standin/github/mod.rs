@@ -9,6 +9,7 @@ mod act;
 mod api;
 mod auth;
 mod body;
+mod checks;
 mod codeload;
 mod conversation;
 mod deliver;
@@ -17,11 +18,16 @@ mod diff;
 mod fault;
 mod git;
 mod graphql;
+mod issues;
+mod look;
 mod people;
+mod pulls;
 mod record;
 mod refuse;
+mod repos;
 mod review;
 mod shape;
+mod unchanged;
 mod world;
 
 use std::collections::BTreeMap;
@@ -35,9 +41,12 @@ use tokio::task::JoinHandle;
 use url::Url;
 
 pub use self::act::Commented;
+pub use self::checks::{CheckRun, NewCheck, ReportedCheck};
 pub use self::deliver::{Delivery, Sent};
 pub use self::fault::{Fault, Limit};
-pub use self::git::{Archive, Node};
+pub use self::git::{Archive, Change, Mode, Node, Person, Status};
+pub use self::look::{CommitView, PullView, TreeFile};
+pub use self::pulls::{MergeMethod, NewPull};
 pub use self::review::{Anchor, NewComment, Review, ReviewComment, ReviewState, Reviewed, Side};
 pub use self::world::{Comment, Issue, IssueRef, Reaction, RequestRecord, User, UserKind, Version, Visibility, World};
 use crate::clock::{Clock, SystemClock};
@@ -75,8 +84,15 @@ pub enum Expects {
 
 impl Default for Options {
     fn default() -> Self {
-        let granted =
-            [("issues", "write"), ("pull_requests", "write"), ("metadata", "read"), ("members", "read"), ("contents", "read")];
+        let granted = [
+            ("actions", "read"),
+            ("checks", "write"),
+            ("contents", "write"),
+            ("issues", "write"),
+            ("members", "read"),
+            ("metadata", "read"),
+            ("pull_requests", "write"),
+        ];
         Self {
             base_path: String::new(),
             expects: Expects::App,
@@ -276,6 +292,12 @@ impl GithubStandin {
     /// Switches rate limits.
     pub fn limit(&self, limit: Limit) {
         self.shared.with(|world| world.limit = limit);
+    }
+
+    /// Allows this many requests an hour, announced in every answer; answers that nothing changed (304) do not count. None for any
+    /// number.
+    pub fn limit_requests(&self, per_hour: Option<u64>) {
+        self.shared.with(|world| world.allow_hourly(per_hour));
     }
 
     /// Allows this many created comments a minute, as GitHub's secondary limit does; none for any number.

@@ -154,13 +154,6 @@ pub(super) async fn user((State(shared), Extension(_)): Asked, Path(login): Path
     world.user(&login).map(|user| Json(world.user_json(&user.login))).ok_or_else(Refuse::not_found)
 }
 
-pub(super) async fn repository((State(shared), Extension(actor)): Asked, Path((owner, repo)): Path<(String, String)>) -> Answer {
-    let world = shared.lock();
-    let repository = world.repository(&format!("{owner}/{repo}")).ok_or_else(Refuse::not_found)?;
-    actor.may(&world, repository, &[("metadata", Level::Read)])?;
-    Ok(Json(world.repository_json(repository)))
-}
-
 pub(super) async fn permission(
     (State(shared), Extension(actor)): Asked,
     Path((owner, repo, login)): Path<(String, String, String)>,

@@ -53,8 +53,19 @@ impl Refuse {
 
     /// A refusal about a field, in the words of the thing itself.
     pub fn custom(resource: &str, field: &str, message: &str) -> Self {
+        Self::validation(resource, "custom", Some(field), Some(message))
+    }
+
+    /// The longer kind of `Validation Failed`, in which every part but the code may be missing.
+    pub fn validation(resource: &str, code: &str, field: Option<&str>, message: Option<&str>) -> Self {
+        let mut error = json!({"resource": resource, "code": code});
+        for (name, value) in [("field", field), ("message", message)] {
+            if let Some(value) = value {
+                error[name] = value.into();
+            }
+        }
         let mut refuse = Self::unprocessable("Validation Failed");
-        refuse.errors = Some(Box::new(json!([{"resource": resource, "code": "custom", "field": field, "message": message}])));
+        refuse.errors = Some(Box::new(json!([error])));
         refuse
     }
 

@@ -85,7 +85,7 @@ async fn answer(State(shared): State<Arc<Shared>>, Extension(actor): Extension<A
         }
     };
     if shared.echo {
-        shared.send_all_later(deliveries);
+        shared.announce(deliveries);
     }
     Ok(Json(json).into_response())
 }

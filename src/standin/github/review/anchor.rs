@@ -207,7 +207,7 @@ impl World {
 
     /// The last commit of the pull request at which a comment was not outdated.
     pub(super) fn last_current(&self, comment: &ReviewComment) -> String {
-        let commits = self.commits_of(comment.pull);
+        let commits = self.commit_ids(comment.pull);
         let later = commits.iter().rev().take_while(|sha| **sha != comment.original_commit);
         let found = later.into_iter().find(|sha| self.current_at(comment, sha).is_some());
         found.unwrap_or(&comment.original_commit).clone()

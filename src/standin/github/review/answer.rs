@@ -5,7 +5,7 @@ use axum::response::Response;
 use axum::{Extension, Json};
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::super::api::Paging;
 use super::super::auth::Level;
@@ -106,10 +106,4 @@ pub(super) async fn of_repository(
 pub(super) async fn comment((State(shared), Extension(actor)): Asked, pull: Pull) -> Answer {
     let world = shared.lock();
     Ok(Json(world.remark_json(&world.remark(&actor, &pull, Level::Read)?)))
-}
-
-pub(super) async fn requested((State(shared), Extension(actor)): Asked, pull: Pull) -> Answer {
-    let world = shared.lock();
-    let key = world.reviewable(&actor, &pull.0.0, &pull.0.1, pull.0.2, Level::Read)?;
-    Ok(Json(json!({"users": world.requested_json(key), "teams": []})))
 }

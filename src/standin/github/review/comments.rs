@@ -80,7 +80,7 @@ pub(super) async fn create((State(shared), Extension(actor)): Asked, pull: Pull,
         let key = world.reviewable(&actor, &pull.0.0, &pull.0.1, pull.0.2, Level::Write)?;
         let commit =
             asked.commit_id.ok_or_else(|| Refuse::unprocessable("Invalid request.\n\n\"commit_id\" wasn't supplied."))?;
-        if !world.commits_of(key).contains(&commit) {
+        if !world.commit_ids(key).contains(&commit) {
             let (field, message) = ("pull_request_review_thread.commit_id", "commit_id is not part of the pull request");
             return Err(Refuse::custom(RESOURCE, field, message));
         }
@@ -89,9 +89,9 @@ pub(super) async fn create((State(shared), Extension(actor)): Asked, pull: Pull,
         let review = world.add_single(key, author, commit, placed);
         let comment = world.review.comments.values().find(|comment| comment.review == review);
         let json = comment.map(|comment| world.remark_json(comment)).unwrap_or_default();
-        (json, if shared.echo { world.review_events(review) } else { Vec::new() })
+        (json, world.review_events(review))
     };
-    shared.send_all_later(deliveries);
+    shared.announce(deliveries);
     Ok(created(json))
 }
 
@@ -122,9 +122,9 @@ fn answer(shared: &std::sync::Arc<Shared>, actor: &Actor, pull: &Pull, to: i64, 
         let id = world.add_reply(to, &author, body).ok_or_else(Refuse::not_found)?;
         let comment = world.review.comments.get(&id).ok_or_else(Refuse::not_found)?;
         let (json, review) = (world.remark_json(comment), comment.review);
-        (json, if shared.echo { world.review_events(review) } else { Vec::new() })
+        (json, world.review_events(review))
     };
-    shared.send_all_later(deliveries);
+    shared.announce(deliveries);
     Ok(created(json))
 }
 

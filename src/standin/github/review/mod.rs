@@ -12,7 +12,7 @@ mod suggestion;
 mod view;
 mod write;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Router;
@@ -36,8 +36,6 @@ pub(super) struct Reviews {
     pub comments: BTreeMap<i64, ReviewComment>,
     /// Who resolved the thread a comment began.
     pub resolved: BTreeMap<i64, String>,
-    /// Who was asked for a review and has not given one.
-    pub requested: BTreeMap<Key, BTreeSet<String>>,
 }
 
 /// A review of a pull request.
@@ -198,10 +196,6 @@ pub(super) fn routes() -> Router<Arc<Shared>> {
         .route(&format!("{PULL}/reviews/{{id}}/comments"), get(answer::comments))
         .route(&format!("{PULL}/reviews/{{id}}/events"), post(submit::submit))
         .route(&format!("{PULL}/reviews/{{id}}/dismissals"), put(submit::dismiss))
-        .route(
-            &format!("{PULL}/requested_reviewers"),
-            get(answer::requested).post(submit::request).delete(submit::withdraw_request),
-        )
         .route(&format!("{PULL}/comments"), get(answer::of_pull).post(comments::create))
         .route(&format!("{PULL}/comments/{{id}}/replies"), post(comments::reply))
         .route("/repos/{owner}/{repo}/pulls/comments", get(answer::of_repository))

@@ -126,14 +126,6 @@ impl GithubStandin {
         Ok(Commented { id, sent })
     }
 
-    pub(in super::super) async fn send_all(&self, deliveries: Vec<u64>) -> anyhow::Result<Vec<Sent>> {
-        let mut sent = Vec::with_capacity(deliveries.len());
-        for delivery in deliveries {
-            sent.push(self.send_now(Some(delivery)).await?);
-        }
-        Ok(sent)
-    }
-
     /// A person edits a review comment, their own or another's.
     ///
     /// # Errors
@@ -178,19 +170,6 @@ impl GithubStandin {
     /// When there is no such review or it decided nothing.
     pub async fn dismiss_review(&self, review: i64, user: &str) -> anyhow::Result<Sent> {
         let delivery = self.shared.with(|world| world.dismiss(review, user)).map_err(|reason| anyhow!(reason))?;
-        self.send_now(delivery).await
-    }
-
-    /// A person asks somebody for a review of a pull request.
-    ///
-    /// # Errors
-    /// When there is no such pull request, and where GitHub would refuse.
-    pub async fn request_review(&self, pull: &IssueRef, user: &str, reviewer: &str) -> anyhow::Result<Sent> {
-        let delivery = self.shared.with(|world| {
-            let key = world.pull_key(pull)?;
-            world.ask_for_review(key, reviewer).map_err(|reason| anyhow!(reason))?;
-            anyhow::Ok(world.review_request_event("review_requested", key, reviewer, user))
-        })?;
         self.send_now(delivery).await
     }
 

@@ -68,9 +68,4 @@ impl World {
         let all = self.review.comments.values().filter(|comment| comment.root() == root);
         json!({"node_id": node("PRRT", root), "comments": all.map(|comment| self.remark_json(comment)).collect::<Vec<_>>()})
     }
-
-    pub(in super::super) fn requested_json(&self, key: Key) -> Value {
-        let asked = self.review.requested.get(&key).into_iter().flatten();
-        asked.map(|login| self.user_json(login)).collect()
-    }
 }

@@ -4,7 +4,6 @@ use axum::Extension;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use serde::Deserialize;
 
@@ -39,13 +38,6 @@ struct Text {
 #[derive(Deserialize)]
 struct Dismissal {
     message: String,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Reviewers {
-    reviewers: Vec<String>,
-    team_reviewers: Vec<String>,
 }
 
 fn state(event: Option<&str>) -> Result<ReviewState, Refuse> {
@@ -85,7 +77,7 @@ impl World {
 
     /// Checks everything about a review before anything of it is kept.
     pub(super) fn check(&self, key: Key, author: &str, state: ReviewState, asked: &Proposed) -> Result<Checked, Vec<String>> {
-        let commits = self.commits_of(key);
+        let commits = self.commit_ids(key);
         let head = commits.last().ok_or_else(|| vec!["The pull request has no commits".to_owned()])?;
         let commit = asked.commit_id.as_ref().unwrap_or(head);
         if !commits.contains(commit) {
@@ -138,9 +130,9 @@ pub(super) async fn create((State(shared), Extension(actor)): Asked, pull: Pull,
         let state = state(asked.event.as_deref())?;
         let checked = world.check(key, &author, state, &asked).map_err(|reasons| Refuse::reasons(&reasons))?;
         let id = world.add_review(checked);
-        (world.review_json_by_id(id), if shared.echo { world.review_events(id) } else { Vec::new() })
+        (world.review_json_by_id(id), world.review_events(id))
     };
-    shared.send_all_later(deliveries);
+    shared.announce(deliveries);
     Ok(Json(json))
 }
 
@@ -159,9 +151,9 @@ pub(super) async fn submit((State(shared), Extension(actor)): Asked, part: Part,
         let kept = world.review.all.get_mut(&review.id).ok_or_else(Refuse::not_found)?;
         (kept.state, kept.body, kept.submitted_at) = (state, body, Some(now));
         world.review_was_given(review.pull, &review.author);
-        (world.review_json_by_id(review.id), if shared.echo { world.review_events(review.id) } else { Vec::new() })
+        (world.review_json_by_id(review.id), world.review_events(review.id))
     };
-    shared.send_all_later(deliveries);
+    shared.announce(deliveries);
     Ok(Json(json))
 }
 
@@ -226,57 +218,4 @@ impl World {
         }
         Ok(self.review_event("dismissed", id, by, None))
     }
-
-    /// Remembers that somebody was asked for a review.
-    pub(super) fn ask_for_review(&mut self, key: Key, reviewer: &str) -> Result<(), &'static str> {
-        let reviewer = self.user(reviewer).ok_or("Could not resolve to a User with that login")?.login.clone();
-        if self.issues.get(&key).is_some_and(|issue| issue.author == reviewer) {
-            return Err("Review cannot be requested from pull request author.");
-        }
-        let repository = self.repositories.get(&key.0).ok_or("no such repository")?;
-        if self.permission(repository, &reviewer) < Permission::Read {
-            return Err("Reviews may only be requested from collaborators.");
-        }
-        self.review.requested.entry(key).or_default().insert(reviewer.to_lowercase());
-        self.touch(key);
-        Ok(())
-    }
-}
-
-pub(super) async fn request((State(shared), Extension(actor)): Asked, pull: Pull, body: Bytes) -> Result<Response, Refuse> {
-    let (json, deliveries) = {
-        let mut world = shared.lock();
-        let key = world.reviewable(&actor, &pull.0.0, &pull.0.1, pull.0.2, Level::Write)?;
-        let Reviewers { reviewers, team_reviewers } = read(&body)?;
-        if !team_reviewers.is_empty() {
-            return Err(Refuse::unprocessable("Could not resolve to a node with the global id of the team"));
-        }
-        let by = actor.login(&world)?;
-        let mut deliveries = Vec::new();
-        for reviewer in &reviewers {
-            world.ask_for_review(key, reviewer).map_err(Refuse::unprocessable)?;
-            deliveries.extend(world.review_request_event("review_requested", key, reviewer, &by));
-        }
-        (world.pull_json_of(key), if shared.echo { deliveries } else { Vec::new() })
-    };
-    shared.send_all_later(deliveries);
-    Ok((StatusCode::CREATED, Json(json)).into_response())
-}
-
-pub(super) async fn withdraw_request((State(shared), Extension(actor)): Asked, pull: Pull, body: Bytes) -> Answer {
-    let (json, deliveries) = {
-        let mut world = shared.lock();
-        let key = world.reviewable(&actor, &pull.0.0, &pull.0.1, pull.0.2, Level::Write)?;
-        let Reviewers { reviewers, .. } = read(&body)?;
-        let by = actor.login(&world)?;
-        let mut deliveries = Vec::new();
-        for reviewer in &reviewers {
-            if world.review.requested.entry(key).or_default().remove(&reviewer.to_lowercase()) {
-                deliveries.extend(world.review_request_event("review_request_removed", key, reviewer, &by));
-            }
-        }
-        (world.pull_json_of(key), if shared.echo { deliveries } else { Vec::new() })
-    };
-    shared.send_all_later(deliveries);
-    Ok(Json(json))
 }

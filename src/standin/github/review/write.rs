@@ -205,8 +205,8 @@ impl World {
     }
 
     pub(super) fn review_was_given(&mut self, key: Key, author: &str) {
-        if let Some(asked) = self.review.requested.get_mut(&key) {
-            asked.remove(&author.to_lowercase());
+        if let Some(pull) = self.pulls.get_mut(&key) {
+            pull.requested_reviewers.retain(|asked| !asked.eq_ignore_ascii_case(author));
         }
         self.touch(key);
     }
