@@ -12,6 +12,7 @@
 //!    Each thread has one sandbox with the repository in it, recorded before it is made and rebuilt from a checkpoint when it is gone.
 //! 6. [`reply`] says what happened: run events become the live comment and then the answer, each a post with a key, so that
 //!    it happens once in effect however often the code runs. Files that belong to an answer are an [`attachment`] each.
+//! 7. On a pull request the run may [`review`]: findings are anchored to the diff, suggestions proved, and one review is posted at the end.
 //!
 //! Imports point one way: surfaces → intake → jobs; jobs → agent → model, sandbox, memory, thread; reply → github. Only [`app`]
 //! sees everything. SQL stands in the `store.rs` beside the feature that owns the table.

@@ -9,8 +9,8 @@ use crate::github::{Reaction, RepoRef};
 use crate::id::RunId;
 use crate::intake::command::{self, Command, Landing, Word};
 use crate::intake::policy::{self, Needed, Refusal, Use};
-use crate::intake::{Place, Request};
-use crate::jobs::Services;
+use crate::intake::{Asks, Place, Request};
+use crate::jobs::{Services, review};
 use crate::reply::{self, Activity, Card, CommentPost, LiveState, LiveView, PostError, Scope, answer_key, live};
 use crate::settings::{Allow, Permission};
 
@@ -153,6 +153,10 @@ async fn start(
     request: &Request,
     task: Task,
 ) -> Result<Verdict, PostError> {
+    // Nobody asked, so nobody is told.
+    if request.asks == Asks::Pushed && review::is_unchanged(services, request).await? {
+        return Ok(done("nothing it changes is different since the last review"));
+    }
     let (now, limits) = (services.clock.now(), &services.settings.limits);
     let spent_today = services.kit.spending.today(&services.pool, limits, now).await?;
     let used = Use {

@@ -20,7 +20,7 @@ use crate::jobs::Services;
 use crate::jobs::repository::Repositories;
 use crate::reply::Execution;
 use crate::review::apply::Block;
-use crate::review::comment::comment;
+use crate::review::comment::{blocks_in, comment};
 use crate::review::diff::unified;
 use crate::review::finding::{Kept, Ran, Standing};
 use crate::review::fingerprint::fingerprint;
@@ -187,10 +187,12 @@ impl Proposals {
         for one in placed {
             let kept = &mut one.prepared.kept;
             let Some(block) = kept.block() else { continue };
-            if self.services.poster.redactor().redact(&block.text) != block.text.as_str() {
-                demote(kept, "the new lines look as if they held a secret");
-            } else if comment(kept, "0", "k").is_none() {
+            let Some(text) = comment(kept, "0", "k") else {
                 demote(kept, "a comment would not show it exactly as it is meant");
+                continue;
+            };
+            if blocks_in(&self.services.poster.redactor().redact(&text)) != [block.text.as_str()] {
+                demote(kept, "the new lines look as if they held a secret");
             }
         }
     }

@@ -29,6 +29,8 @@ struct Posting<'a> {
     number: i64,
     lease: Lease,
     row: ReviewRow,
+    /// True when the run was to review, and did not only suggest something on the way.
+    is_review: bool,
     /// True when the run looked at all of the pull request and came to its end.
     whole: bool,
 }
@@ -37,21 +39,19 @@ struct Posting<'a> {
 pub(in crate::jobs) async fn publish(services: &Services, taken: &Taken, record: &Record) -> Result<Option<String>, PostError> {
     let Some(row) = store::review(&services.pool, taken.id).await? else { return Ok(None) };
     if let Some(told) = row.told.clone().filter(|_| row.state == ReviewStage::Done) {
-        return Ok(Some(told));
+        return Ok(Some(told).filter(|told| !told.is_empty()));
     }
     let Some((repo, number)) = super::pull_of(&taken.request) else { return Ok(None) };
     let github = services.github.as_ref().ok_or(PostError::Off)?;
-    let whole = matches!(taken.task, Task::Review { .. }) && record.outcome == Outcome::Answered;
+    let is_review = matches!(taken.task, Task::Review { .. });
+    let whole = is_review && record.outcome == Outcome::Answered;
     let lease = Lease { run: taken.id, epoch: taken.epoch };
-    let posting = Posting { services, github, repo, number, lease, row, whole };
+    let posting = Posting { services, github, repo, number, lease, row, is_review, whole };
     let told = match posting.post().await {
         Err(PostError::Github(error)) if !error.is_transient() => posting.fallen(&error).await?,
         told => told?,
     };
-    if matches!(taken.task, Task::Review { .. }) {
-        check::end(services, &posting.repo, number, &posting.row.commit, whole, &told).await;
-    }
-    Ok(Some(told.text))
+    Ok(Some(told).filter(|told| !told.is_empty()))
 }
 
 /// What came of it.
@@ -63,7 +63,7 @@ pub(super) struct Told {
 }
 
 impl Posting<'_> {
-    async fn post(&self) -> Result<Told, PostError> {
+    async fn post(&self) -> Result<String, PostError> {
         let findings = store::findings(&self.services.pool, self.lease.run).await?;
         let begun = self.row.state == ReviewStage::Sending;
         let mut plan = match store::planned::<Plan>(&self.row).filter(|_| begun) {
@@ -78,9 +78,16 @@ impl Posting<'_> {
         let key = format!("review-{}", self.lease.run);
         let review = if plan.says_anything() { Some(self.send(&mut plan, &findings, &key, begun).await?) } else { None };
         self.settle(&plan, &findings, review).await?;
-        let told = self.tell(&plan, &findings, review).await?;
-        store::end(&self.services.pool, self.lease, &told.text, review, self.whole, self.services.clock.now()).await?;
-        Ok(told)
+        self.end(self.tell(&plan, &findings, review), review, self.whole).await
+    }
+
+    /// Ends the check, then the review, so that whoever repeats this ends the check, too.
+    async fn end(&self, told: Told, review: Option<i64>, whole: bool) -> Result<String, PostError> {
+        if self.is_review {
+            check::end(self.services, &self.repo, self.number, &self.row.commit, whole, &told).await;
+        }
+        store::end(&self.services.pool, self.lease, &told.text, review, whole, self.services.clock.now()).await?;
+        Ok(told.text)
     }
 
     async fn diff(&self) -> Result<Arc<PullDiff>, GithubError> {
@@ -208,8 +215,8 @@ impl Posting<'_> {
         Ok(store::settle(&self.services.pool, self.lease, &settled).await?)
     }
 
-    /// What the answer says of it; never nothing.
-    async fn tell(&self, plan: &Plan, findings: &[FindingRow], review: Option<i64>) -> Result<Told, PostError> {
+    /// What the answer says of it. Nothing only where no review was asked for and none came of it.
+    fn tell(&self, plan: &Plan, findings: &[FindingRow], review: Option<i64>) -> Told {
         let files = inline::counted(u64::try_from(self.row.files).unwrap_or_default(), "changed file");
         let looked = format!("{files} at `{}`", short(&self.row.commit));
         let suggested = plan.inline.iter().filter(|id| findings.iter().any(|row| row.id == **id && row.data.block().is_some()));
@@ -228,6 +235,7 @@ impl Posting<'_> {
                 let url = format!("{}/pull/{}#pullrequestreview-{id}", plan.page, self.number);
                 format!("**[Review]({})** of {looked}: {}.", inline::target(&url), said.join(", "))
             }
+            None if !self.is_review => return Told { text: String::new(), open: 0 },
             None if self.whole => format!("**Review** of {looked}: nothing new to suggest."),
             None => format!("**Review** of {looked}: not finished, nothing was posted."),
         };
@@ -235,11 +243,11 @@ impl Posting<'_> {
         let fates = |fate| plan.threads.iter().filter(|step| step.fate == fate).count();
         let open = plan.inline.len() + plan.below.len() + unsaid(FindingStateWord::Repeated);
         for (number, what, rest) in [
-            (unsaid(FindingStateWord::Repeated), "finding", "of an earlier review still stands and is not said twice"),
-            (unsaid(FindingStateWord::Dismissed), "finding", "is left out because somebody here did not want it"),
-            (fates(Fate::Fixed), "earlier finding", "is settled by the changes since"),
-            (fates(Fate::Moved), "earlier finding", "is said anew at its new lines"),
-            (fates(Fate::Withdrawn), "earlier finding", "is withdrawn"),
+            (unsaid(FindingStateWord::Repeated), "finding", "said by an earlier review, not said twice"),
+            (unsaid(FindingStateWord::Dismissed), "finding", "left out, because somebody here did not want it"),
+            (fates(Fate::Fixed), "earlier finding", "settled by the changes since"),
+            (fates(Fate::Moved), "earlier finding", "said anew at the new lines"),
+            (fates(Fate::Withdrawn), "earlier finding", "withdrawn"),
         ] {
             if number > 0 {
                 text.push_str(&format!(" {}: {rest}.", inline::counted(number as u64, what)));
@@ -248,11 +256,11 @@ impl Posting<'_> {
         if self.row.files >= 3_000 {
             text.push_str(" GitHub lists no more than 3,000 files of a pull request; the others were not looked at.");
         }
-        Ok(Told { text, open })
+        Told { text, open }
     }
 
     /// GitHub takes no review: what was found is said in the answer.
-    async fn fallen(&self, error: &GithubError) -> Result<Told, PostError> {
+    async fn fallen(&self, error: &GithubError) -> Result<String, PostError> {
         tracing::error!(run.id = %self.lease.run, %error, "the review cannot be posted; its findings are told in the answer");
         const MOST: usize = 30;
         let findings = store::findings(&self.services.pool, self.lease.run).await?;
@@ -267,7 +275,6 @@ impl Posting<'_> {
         if findings.len() > MOST {
             text.push_str(&format!("\n- {} not shown here", inline::counted((findings.len() - MOST) as u64, "more finding")));
         }
-        store::end(&self.services.pool, self.lease, &text, None, false, self.services.clock.now()).await?;
-        Ok(Told { text, open: findings.len() })
+        self.end(Told { text, open: findings.len() }, None, false).await
     }
 }
