@@ -7,6 +7,7 @@
 
 mod archive;
 mod auth;
+mod check_run;
 mod client;
 mod comment;
 mod delivery;
@@ -25,11 +26,14 @@ mod recent;
 mod remembered;
 mod repository;
 mod repository_file;
+mod review;
 mod review_thread;
+mod thread_state;
 mod verify;
 mod watch;
 
 pub use archive::{ArchiveError, Archives, LARGEST_ARCHIVE};
+pub use check_run::{CheckOf, Conclusion};
 pub use client::{CALL_TIMEOUT, Github};
 pub use comment::{Comment, CommentId};
 pub use delivery::{ListedDelivery, Page};
@@ -46,6 +50,8 @@ pub use repository_file::{
     AgentSection, AllowSection, FileProblem, LimitsSection, PATH as REPOSITORY_FILE, PullRequestMode, PullRequestSection,
     RepositoryFile, SandboxSection, TriggersSection,
 };
+pub use review::{Comparison, NewRemark, NewReview, ReviewRemark, ReviewedFile, ReviewedPull};
+pub use thread_state::ThreadState;
 pub use verify::{Check, Problem};
 pub use watch::{Elsewhere, Given};
 

@@ -2,19 +2,32 @@
 
 use std::sync::Arc;
 
-use super::Services;
 use super::landing::GithubLander;
-use crate::agent::Task;
+use super::{Services, review};
 use crate::agent::sandboxes::ThreadSandboxes;
 use crate::agent::store::Taken;
-use crate::agent::tools::{Hands, Lander};
+use crate::agent::tools::{Hands, Lander, Reviewer};
+use crate::agent::{Powers, Task};
 
 /// The hands of a run.
 pub(super) fn of(services: &Services, taken: &Taken, sandboxes: &ThreadSandboxes) -> Hands {
-    let lands = match &taken.task {
+    let lander = lands(&taken.task).then(|| GithubLander::of(services, taken, sandboxes)).flatten();
+    let reviewer = reviews(taken)
+        .then(|| review::reviewer(services, taken, sandboxes))
+        .flatten()
+        .map(|reviewer| reviewer as Arc<dyn Reviewer>);
+    Hands { lander: lander.map(|lander| Arc::new(lander) as Arc<dyn Lander>), reviewer, ..Hands::default() }
+}
+
+fn lands(task: &Task) -> bool {
+    match task {
         Task::Ask { .. } | Task::Land { .. } | Task::CarryOut { .. } | Task::Undo | Task::LandApproved { .. } => true,
         Task::Code { .. } | Task::Review { .. } | Task::Plan { .. } => false,
-    };
-    let lander = lands.then(|| GithubLander::of(services, taken, sandboxes)).flatten();
-    Hands { lander: lander.map(|lander| Arc::new(lander) as Arc<dyn Lander>), ..Hands::default() }
+    }
+}
+
+/// What somebody without permission asked for, and somebody else approved, is answered and no more. A review that the repository wants
+/// is one, also of a fork.
+fn reviews(taken: &Taken) -> bool {
+    matches!(taken.task, Task::Review { .. }) || taken.powers == Powers::Everything
 }

@@ -14,6 +14,7 @@ pub mod pool;
 mod reactions;
 mod reconcile;
 mod repository;
+mod review;
 mod run;
 mod services;
 mod store;

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use super::house::House;
-use super::{Services, approvals, hands, reactions};
+use super::{Services, approvals, hands, reactions, review};
 use crate::agent::sandboxes::{SandboxesOf, ThreadSandboxes};
 use crate::agent::store::{self, Record, Renewed, Taken};
 use crate::agent::{Halt, Kit, Run, RunEvent, RunState, Snapshot, Task, prompt};
@@ -196,6 +196,9 @@ fn sandboxes(services: &Services, taken: &Taken, house: &House, stop: Cancellati
 }
 
 async fn begin(services: &Services, taken: &Taken) -> Snapshot {
+    if let Task::Review { text } = &taken.task {
+        return begin_review(services, taken, text).await;
+    }
     let opening = match &taken.task {
         Task::Ask { text } | Task::Review { text } => prompt::opening(&taken.request, text, &surroundings(services, taken).await),
         Task::Land { text } => {
@@ -212,6 +215,18 @@ async fn begin(services: &Services, taken: &Taken) -> Snapshot {
         }
     };
     Snapshot::begin(taken.message, opening)
+}
+
+/// A review begins with what changed; when that was reviewed before, it ends with saying so.
+async fn begin_review(services: &Services, taken: &Taken, text: &str) -> Snapshot {
+    let (said, begun) = tokio::join!(surroundings(services, taken), review::begin(services, taken));
+    let opening = prompt::opening(&taken.request, text, &said).plain_text();
+    let opening = Message::text(crate::model::Role::User, format!("{opening}\n\n{}", begun.told).trim_end());
+    let mut snapshot = Snapshot::begin(taken.message, opening);
+    if let Some(answer) = begun.answer {
+        snapshot.say(Message::text(crate::model::Role::Assistant, answer));
+    }
+    snapshot
 }
 
 /// What was said in the conversation before the request and after the run before it, whose own words are in the history. Without it
@@ -307,6 +322,9 @@ async fn publish(services: &Services, taken: &Taken, record: &Record) -> Result<
         spot: Spot::of(&taken.request),
     };
     let mut view = view(taken, record, &services.settings.public_url);
+    if let Some(reviewed) = review::publish(services, taken, record).await? {
+        view.text = format!("{}\n\n{reviewed}", view.text.trim_end()).trim_start().to_owned();
+    }
     services.poster.redactor().answer(&mut view);
     let posted = match &record.outcome {
         Outcome::NeedsApproval if matches!(taken.task, Task::Plan { .. }) => {

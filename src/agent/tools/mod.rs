@@ -33,6 +33,7 @@ mod run_command;
 mod search_files;
 mod start_process;
 mod stop_process;
+mod suggest_changes;
 mod text;
 mod tool;
 mod watch_directory;
@@ -88,7 +89,8 @@ impl Kind {
             Self::Works => powers != Powers::OnlyReads,
             Self::Reads => hands.reader.is_some(),
             Self::Lands => powers == Powers::Everything && hands.lander.is_some(),
-            Self::Reviews => powers == Powers::Everything && hands.reviewer.is_some(),
+            // A review is words, and lands nothing.
+            Self::Reviews => powers != Powers::OnlyReads && hands.reviewer.is_some(),
         }
     }
 }
@@ -275,6 +277,7 @@ impl Toolbox {
             tool::<attach_file::AttachFile>(),
             tool::<open_pull_request::OpenPullRequest>(),
             tool::<ask_person::AskPerson>(),
+            tool::<suggest_changes::SuggestChanges>(),
         ];
         Self { tools }
     }

@@ -12,7 +12,7 @@ use crate::intake::command::{self, Command, Landing, Word};
 use crate::intake::policy::{self, Line, Needed, Refusal, Use};
 use crate::intake::{Asks, Place, Request};
 use crate::jobs::house::House;
-use crate::jobs::{Services, run};
+use crate::jobs::{Services, review, run};
 use crate::reply::{self, Card, CommentPost, LiveState, LiveView, PostError, Scope, Spot, answer_key, live};
 use crate::settings::Allow;
 
@@ -184,6 +184,10 @@ pub(super) async fn start(
     request: &Request,
     task: Task,
 ) -> Result<Verdict, PostError> {
+    // Nobody asked, so nobody is told.
+    if request.asks == Asks::Pushed && review::is_unchanged(services, request).await? {
+        return Ok(done("nothing it changes is different since the last review"));
+    }
     let request = &asked::with_head(services, request).await?;
     let powers = match powers_of(&task) {
         Powers::Everything => asked::powers(request),
