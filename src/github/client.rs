@@ -21,6 +21,7 @@ use super::identity::Identity;
 use super::paging;
 use super::permission::PermissionCache;
 use crate::clock::Clock;
+use crate::secret::Learned;
 use crate::settings::GithubSettings;
 
 /// No method of [`Github`] takes longer (fetching an archive apart, which has no effect), waiting at the gate and fetching credentials included. It must stay below the 15 seconds a
@@ -63,6 +64,8 @@ pub struct Github {
     pub(super) identity: OnceCell<Identity>,
     pub(super) permissions: PermissionCache,
     pub(super) has_webhook_secret: bool,
+    /// Told of every token that is minted.
+    pub(super) learned: Learned,
 }
 
 impl Github {
@@ -100,7 +103,15 @@ impl Github {
             identity: OnceCell::new(),
             permissions: PermissionCache::default(),
             has_webhook_secret: !settings.webhook_secrets.is_empty(),
+            learned: Learned::default(),
         })
+    }
+
+    /// Tells of every token it mints, so that none is ever posted.
+    #[must_use]
+    pub fn telling(mut self, learned: Learned) -> Self {
+        self.learned = learned;
+        self
     }
 
     /// Bounds a whole operation.
@@ -172,6 +183,11 @@ impl Github {
     /// The base of all paths, without trailing slash.
     pub(super) fn api_url(&self) -> &str {
         self.api_url.as_str().trim_end_matches('/')
+    }
+
+    /// The host of the API.
+    pub(super) fn host(&self) -> Option<&str> {
+        self.api_url.host_str()
     }
 
     /// True for an address of the API itself, where our credentials belong.
