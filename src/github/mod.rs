@@ -5,23 +5,29 @@
 //! never resends a call that may have had an effect: [`GithubError`] says whether that is certain, and callers look for
 //! their marker before they try again.
 
+mod actions;
 mod archive;
 mod auth;
 mod client;
 mod comment;
+mod download;
 mod error;
 mod event;
 mod gate;
 mod graphql;
 mod identity;
+mod issue;
 mod paging;
 mod payload;
 mod permission;
+mod picture;
+mod pull_read;
 mod reaction;
 mod repository;
 mod repository_file;
 mod verify;
 
+pub use actions::{Annotation, CheckRun, LogEnd};
 pub use archive::{ArchiveError, Archives, LARGEST_ARCHIVE};
 pub use client::{CALL_TIMEOUT, Github};
 pub use comment::{Comment, CommentId};
@@ -29,6 +35,9 @@ pub use error::GithubError;
 pub use event::{PayloadError, parse};
 pub use gate::Pace;
 pub use identity::Identity;
+pub use issue::{AsOf, Issue, Reads, Seen};
+pub use picture::{Linked, Signed, linked, picture_type, upload_name};
+pub use pull_read::{ChangedFile, LineComment, MOST_FILES, PER_PAGE, Pull, PullCommit, PullReview, Tip};
 pub use reaction::Reaction;
 pub use repository::PullHead;
 pub use repository_file::{

@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-use super::{Services, hands};
+use super::{Services, hands, pictures};
 use crate::agent::sandboxes::{SandboxesOf, ThreadSandboxes};
 use crate::agent::store::{self, Record, Renewed, Taken};
 use crate::agent::{Halt, Run, RunEvent, RunState, Snapshot, Task, prompt};
@@ -116,8 +116,9 @@ async fn execute(services: &Services, taken: &Taken) -> Result<Outcome, Failure>
     let (view, views) = watch::channel(LiveView::default());
     let snapshot = match taken.snapshot.clone() {
         Some(snapshot) => snapshot,
-        None => begin(services, taken).await,
+        None => begin(services, taken, &sandboxes).await,
     };
+    let snapshot = pictures::at_hand(services, taken, snapshot).await;
     let history = match &taken.task {
         Task::Code { .. } => Vec::new(),
         Task::Ask { .. } | Task::Review { .. } | Task::Land { .. } | Task::Plan { .. } | Task::CarryOut { .. } | Task::Undo => {
@@ -158,10 +159,11 @@ fn sandboxes(services: &Services, taken: &Taken, stop: CancellationToken) -> Thr
     })
 }
 
-async fn begin(services: &Services, taken: &Taken) -> Snapshot {
+async fn begin(services: &Services, taken: &Taken, sandboxes: &ThreadSandboxes) -> Snapshot {
     let opening = match &taken.task {
         Task::Ask { text } | Task::Review { text } | Task::Land { text } | Task::Plan { text } => {
-            prompt::opening(&taken.request, text, &surroundings(services, taken).await)
+            let opening = prompt::opening(&taken.request, text, &surroundings(services, taken).await);
+            pictures::shown(services, taken, sandboxes, &pictures::texts(taken), opening).await
         }
         Task::CarryOut { plan } => prompt::opening(&taken.request, plan, &surroundings(services, taken).await),
         Task::Undo => prompt::opening(&taken.request, "Take the changes of your last run back.", &[]),

@@ -24,8 +24,11 @@ mod patch;
 mod pictures;
 mod preview_url;
 mod processes;
+mod read_check_logs;
 mod read_file;
+mod read_issue;
 mod read_process;
+mod read_pull_request;
 mod run_code;
 mod run_command;
 mod search_files;
@@ -44,7 +47,7 @@ use async_trait::async_trait;
 use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
 
-pub use self::hands::{Finding, HandError, Hands, Lander, Proposal, Reader, Reviewer};
+pub use self::hands::{Finding, HandError, Hands, Lander, Proposal, Reader, Reviewer, Target};
 pub use self::processes::Readings;
 pub use self::tool::{Tool, Typed, tool};
 use super::{Powers, RunEvent};
@@ -271,6 +274,9 @@ impl Toolbox {
             tool::<stop_process::StopProcess>(),
             tool::<preview_url::PreviewUrl>(),
             tool::<attach_file::AttachFile>(),
+            tool::<read_issue::ReadIssue>(),
+            tool::<read_pull_request::ReadPullRequest>(),
+            tool::<read_check_logs::ReadCheckLogs>(),
         ];
         Self { tools }
     }
