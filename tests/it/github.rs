@@ -473,7 +473,7 @@ async fn verify_says_what_is_wrong_what_it_means_and_what_to_do() -> Result {
     insta::assert_snapshot!(lines.collect::<String>(), @r"
     identity: acts as threadbox[bot]
     permissions: Missing: Issues: Read and write. Mentions arrive but cannot be answered. Grant it under Permissions in the GitHub App's settings, then accept the change where it is installed.
-    events: issue_comment, issues
+    events: check_run, check_suite, create, delete, fork, issue_comment, issues, pull_request, pull_request_review, pull_request_review_comment, pull_request_review_thread, push, repository, workflow_run
     webhook: The App has no webhook URL. No mention arrives. Set it to https://<your host>/webhooks/github in the GitHub App's settings.
     installations: installed
     webhook secret: set

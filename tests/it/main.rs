@@ -24,6 +24,7 @@ mod processes;
 mod providers;
 mod replicas;
 mod sandbox;
+mod standin_git;
 mod steering;
 mod support;
 mod tools;

@@ -37,9 +37,8 @@ impl GithubStandin {
         self.shared.with(|world| {
             let owner = full_name.split('/').next().unwrap_or_default();
             world.add_user(owner, UserKind::Organization);
-            if as_app && world.installation_of(owner).is_none() {
-                let id = world.id();
-                world.installations.insert(id, Installation { id, account: owner.to_owned(), suspended: false });
+            if as_app {
+                world.install(owner);
             }
             let (id, created_at) = (world.id(), world.now());
             let mut repository = Repository {
@@ -49,7 +48,10 @@ impl GithubStandin {
                 visibility,
                 collaborators: Default::default(),
                 created_at,
+                pushed_at: created_at,
                 open_issues: 0,
+                archived: false,
+                parent: None,
                 git: Default::default(),
             };
             if !as_app {
@@ -165,33 +167,17 @@ impl GithubStandin {
     /// A person changes the text of an issue.
     ///
     /// # Errors
-    /// When there is no such issue.
+    /// When there is no such issue, or it says that already.
     pub async fn edit_issue(&self, issue: &IssueRef, user: &str, body: &str) -> anyhow::Result<Sent> {
-        let delivery = self.shared.with(|world| {
-            let key = world.key(issue).context("no such issue")?;
-            world.touch(key);
-            let changed = world.issues.get_mut(&key).context("no such issue")?;
-            let before = std::mem::replace(&mut changed.body, body.to_owned());
-            anyhow::Ok(world.issue_event("edited", issue, user, Some(&before)))
-        })?;
-        self.send_now(delivery).await
+        self.reword(issue, user, None, Some(body)).await?.pop().context("nothing was changed")
     }
 
     /// A person closes an issue.
     ///
     /// # Errors
-    /// When there is no such issue.
+    /// When there is no such issue, or it is closed.
     pub async fn close_issue(&self, issue: &IssueRef, user: &str) -> anyhow::Result<Sent> {
-        let delivery = self.shared.with(|world| {
-            let key = world.key(issue).context("no such issue")?;
-            world.touch(key);
-            let closed = world.issues.get_mut(&key).context("no such issue")?;
-            if std::mem::replace(&mut closed.open, false) {
-                world.count_open(key.0, false);
-            }
-            anyhow::Ok(world.issue_event("closed", issue, user, None))
-        })?;
-        self.send_now(delivery).await
+        self.close(issue, user).await?.pop().context("nothing was changed")
     }
 
     /// A person comments; the webhook is sent and its answer waited for.
@@ -281,7 +267,17 @@ impl GithubStandin {
         self.send_now(copy).await
     }
 
-    async fn send_now(&self, delivery: Option<u64>) -> anyhow::Result<Sent> {
+    /// Sends them one after the other.
+    pub(super) async fn send_all(&self, deliveries: impl IntoIterator<Item = u64>) -> anyhow::Result<Vec<Sent>> {
+        self.shared.notify();
+        let mut sent = Vec::new();
+        for delivery in deliveries {
+            sent.push(self.send_now(Some(delivery)).await?);
+        }
+        Ok(sent)
+    }
+
+    pub(super) async fn send_now(&self, delivery: Option<u64>) -> anyhow::Result<Sent> {
         self.shared.notify();
         let shared = Arc::clone(&self.shared);
         shared.send(delivery.context("there is nothing to deliver")?).await.context("the delivery is no longer kept")
@@ -289,7 +285,24 @@ impl GithubStandin {
 }
 
 impl World {
-    fn open(&mut self, repository: &str, user: &str, title: &str, body: &str, is_pull_request: bool) -> anyhow::Result<IssueRef> {
+    /// Installs the App on an account, unless it is there.
+    pub(super) fn install(&mut self, account: &str) -> i64 {
+        if let Some(installation) = self.installation_of(account) {
+            return installation.id;
+        }
+        let id = self.id();
+        self.installations.insert(id, Installation { id, account: account.to_owned(), suspended: false });
+        id
+    }
+
+    pub(super) fn open(
+        &mut self,
+        repository: &str,
+        user: &str,
+        title: &str,
+        body: &str,
+        is_pull_request: bool,
+    ) -> anyhow::Result<IssueRef> {
         let author = self.user(user).context("no such person")?.login.clone();
         let repository = self.repository(repository).context("no such repository")?;
         let (repository_id, full_name) = (repository.id, repository.full_name.clone());
@@ -305,6 +318,8 @@ impl World {
             author,
             open: true,
             is_pull_request,
+            labels: Vec::new(),
+            closed_at: None,
             created_at: now,
             updated_at: now,
         };
@@ -313,7 +328,7 @@ impl World {
         Ok(IssueRef { repository: full_name, number })
     }
 
-    fn count_open(&mut self, repository: i64, opened: bool) {
+    pub(super) fn count_open(&mut self, repository: i64, opened: bool) {
         if let Some(repository) = self.repositories.get_mut(&repository) {
             let open = repository.open_issues;
             repository.open_issues = if opened { open + 1 } else { open.saturating_sub(1) };

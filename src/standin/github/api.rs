@@ -3,23 +3,27 @@
 use std::sync::Arc;
 
 use axum::body::{Body, to_bytes};
-use axum::extract::{ConnectInfo, Request, State};
-use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
+use axum::extract::{ConnectInfo, DefaultBodyLimit, Request, State};
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{get, post, put};
 use axum::{Json, Router};
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 use super::super::wire::{Cut, CuttableListener};
 use super::auth::{Actor, actor};
 use super::fault::Fate;
 use super::refuse::Refuse;
+use super::unchanged::unless_changed;
 use super::world::{RequestRecord, World};
-use super::{Shared, conversation, git, people};
+use super::{Shared, conversation, deliveries, git, issues, people, pulls, repos};
 
-const LARGEST_REQUEST: usize = 2 * 1024 * 1024;
+/// Blobs come in base64.
+const LARGEST_REQUEST: usize = 64 * 1024 * 1024;
 
 pub(super) async fn serve(listener: TcpListener, shared: Arc<Shared>) {
     let api = routes().with_state(shared.clone());
@@ -32,8 +36,9 @@ fn routes() -> Router<Arc<Shared>> {
     Router::new()
         .route("/app", get(people::app))
         .route("/app/hook/config", get(people::hook))
-        .route("/app/hook/deliveries", get(people::deliveries))
-        .route("/app/hook/deliveries/{id}/attempts", post(people::redeliver))
+        .route("/app/hook/deliveries", get(deliveries::list))
+        .route("/app/hook/deliveries/{id}", get(deliveries::one))
+        .route("/app/hook/deliveries/{id}/attempts", post(deliveries::attempt))
         .route("/app/installations", get(people::installations))
         .route("/app/installations/{id}", get(people::installation))
         .route("/app/installations/{id}/access_tokens", post(people::mint))
@@ -42,15 +47,15 @@ fn routes() -> Router<Arc<Shared>> {
         .route("/rate_limit", get(people::rate_limit))
         .route("/user", get(people::myself))
         .route("/users/{login}", get(people::user))
-        .route("/repos/{owner}/{repo}", get(people::repository))
-        .route("/repos/{owner}/{repo}/commits/{reference}", get(git::commit))
-        .route("/repos/{owner}/{repo}/contents/{*path}", get(git::contents))
-        .route("/repos/{owner}/{repo}/pulls/{number}", get(git::pull))
-        .route("/repos/{owner}/{repo}/pulls/{number}/commits", get(git::pull_commits))
-        .route("/repos/{owner}/{repo}/tarball/{reference}", get(git::tarball))
+        .route("/repos/{owner}/{repo}", get(repos::get))
+        .merge(git_routes())
+        .merge(pull_routes())
         .route("/repos/{owner}/{repo}/installation", get(people::repository_installation))
         .route("/repos/{owner}/{repo}/collaborators/{login}/permission", get(people::permission))
-        .route("/repos/{owner}/{repo}/issues/{number}", get(conversation::issue))
+        .route("/repos/{owner}/{repo}/issues", get(issues::list))
+        .route("/repos/{owner}/{repo}/issues/{number}", get(conversation::issue).patch(issues::update))
+        .route("/repos/{owner}/{repo}/issues/{number}/labels", get(issues::labels).post(issues::add_labels))
+        .route("/repos/{owner}/{repo}/issues/{number}/labels/{name}", axum::routing::delete(issues::remove_label))
         .route("/repos/{owner}/{repo}/issues/{number}/comments", get(conversation::list).post(conversation::create))
         .route(
             "/repos/{owner}/{repo}/issues/comments/{id}",
@@ -64,7 +69,49 @@ fn routes() -> Router<Arc<Shared>> {
             "/repos/{owner}/{repo}/issues/comments/{id}/reactions",
             get(conversation::comment_reactions).post(conversation::react_to_comment),
         )
+        .merge(super::review::routes())
+        .merge(super::graphql::routes())
+        .merge(super::checks::routes())
+        .layer(DefaultBodyLimit::disable())
         .fallback(async || Refuse::not_found())
+}
+
+fn git_routes() -> Router<Arc<Shared>> {
+    use git::{archive, commits, compare, contents, data, refs, trees};
+    Router::new()
+        .route("/repos/{owner}/{repo}/branches", get(refs::branches))
+        .route("/repos/{owner}/{repo}/branches/{*branch}", get(refs::branch))
+        .route("/repos/{owner}/{repo}/commits", get(commits::list))
+        .route("/repos/{owner}/{repo}/commits/{reference}", get(commits::get))
+        .route("/repos/{owner}/{repo}/compare/{*both}", get(compare::compare))
+        .route("/repos/{owner}/{repo}/contents", get(contents::root))
+        .route("/repos/{owner}/{repo}/contents/", get(contents::root))
+        .route("/repos/{owner}/{repo}/contents/{*path}", get(contents::get).put(contents::put))
+        .route("/repos/{owner}/{repo}/git/blobs", post(data::create_blob))
+        .route("/repos/{owner}/{repo}/git/blobs/{sha}", get(data::blob))
+        .route("/repos/{owner}/{repo}/git/commits", post(data::create_commit))
+        .route("/repos/{owner}/{repo}/git/commits/{sha}", get(data::commit))
+        .route("/repos/{owner}/{repo}/git/matching-refs/{*name}", get(refs::matching))
+        .route("/repos/{owner}/{repo}/git/ref/{*name}", get(refs::get))
+        .route("/repos/{owner}/{repo}/git/refs", post(refs::create))
+        .route("/repos/{owner}/{repo}/git/refs/{*name}", axum::routing::patch(refs::update).delete(refs::delete))
+        .route("/repos/{owner}/{repo}/git/trees", post(trees::create))
+        .route("/repos/{owner}/{repo}/git/trees/{sha}", get(trees::tree))
+        .route("/repos/{owner}/{repo}/tarball/{reference}", get(archive::tarball))
+}
+
+fn pull_routes() -> Router<Arc<Shared>> {
+    use pulls::{create, http};
+    Router::new()
+        .route("/repos/{owner}/{repo}/pulls", get(http::list).post(create::create))
+        .route("/repos/{owner}/{repo}/pulls/{number}", get(http::get).patch(http::update))
+        .route("/repos/{owner}/{repo}/pulls/{number}/commits", get(http::commits))
+        .route("/repos/{owner}/{repo}/pulls/{number}/files", get(http::files))
+        .route("/repos/{owner}/{repo}/pulls/{number}/merge", get(http::is_merged).merge(put(http::merge)))
+        .route(
+            "/repos/{owner}/{repo}/pulls/{number}/requested_reviewers",
+            get(http::reviewers).post(http::ask_reviewers).delete(http::unask_reviewers),
+        )
 }
 
 /// Who asks, what becomes of it, and the record of it.
@@ -92,18 +139,33 @@ async fn gate(State(shared): State<Arc<Shared>>, ConnectInfo(cut): ConnectInfo<C
             }
             match shared.with(|world| route(world, &shared, &parts.method, &path)) {
                 Ok(uri) => {
-                    parts.uri = uri;
+                    parts.uri = uri.clone();
                     parts.extensions.insert(who);
-                    next.run(Request::from_parts(parts, Body::from(body))).await
+                    let condition = parts.headers.get(header::IF_NONE_MATCH).cloned();
+                    let method = parts.method.clone();
+                    let answer = next.run(Request::from_parts(parts, Body::from(body.clone()))).await;
+                    let answer = written_down(&shared, &method, &uri, &body, answer).await;
+                    if method == Method::GET { unless_changed(answer, condition.as_ref()).await } else { answer }
                 }
                 Err(moved) => *moved,
             }
         }
     };
+    if answered.status() != StatusCode::NOT_MODIFIED {
+        shared.with(World::count_request);
+    }
     let answered = announce_limits(&shared, answered);
     shared.with(|world| world.record(RequestRecord { status: Some(answered.status().as_u16()), ..record }));
     shared.notify();
     answered
+}
+
+async fn written_down(shared: &Shared, method: &Method, uri: &Uri, body: &Bytes, answer: Response) -> Response {
+    let Some(recorder) = &shared.recorder else { return answer };
+    match recorder.write(method, uri, body, answer).await {
+        Ok(answer) => answer,
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
+    }
 }
 
 async fn hang(shared: &Shared, record: RequestRecord) -> Response {
@@ -113,6 +175,15 @@ async fn hang(shared: &Shared, record: RequestRecord) -> Response {
 }
 
 fn below_base(uri: &Uri, base_path: &str) -> Option<String> {
+    // Enterprise Server keeps GraphQL beside the REST API, not below it.
+    if let Some(above) = base_path.strip_suffix("/v3") {
+        if uri.path() == format!("{above}/graphql") {
+            return Some("/graphql".into());
+        }
+        if uri.path() == format!("{base_path}/graphql") {
+            return None;
+        }
+    }
     let path = uri.path_and_query()?.as_str().strip_prefix(base_path)?;
     path.starts_with('/').then(|| path.to_owned())
 }
@@ -153,9 +224,13 @@ fn moved(method: &Method, location: &str) -> Response {
 }
 
 fn announce_limits(shared: &Shared, mut answered: Response) -> Response {
-    let reset = (shared.clock.now().timestamp() + 3600).to_string();
-    for (name, value) in [("x-ratelimit-limit", "5000"), ("x-ratelimit-remaining", "4999"), ("x-ratelimit-reset", &reset)] {
-        if let Ok(value) = HeaderValue::from_str(value) {
+    let hour = shared.clock.now().timestamp() + 3600;
+    let counted = shared.with(|world| world.hourly.as_ref().map(|hourly| (hourly.limit, hourly.left, hourly.reset.timestamp())));
+    let (limit, left, reset) = counted.unwrap_or((5000, 4999, hour));
+    let (limit, left, used, reset) = (limit.to_string(), left.to_string(), (limit - left).to_string(), reset.to_string());
+    let all = [("limit", limit), ("remaining", left), ("used", used), ("reset", reset)];
+    for (name, value) in all.map(|(name, value)| (format!("x-ratelimit-{name}"), value)) {
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::from_str(&value)) {
             answered.headers_mut().entry(name).or_insert(value);
         }
     }
@@ -170,11 +245,36 @@ pub(super) struct Paging {
 }
 
 impl Paging {
+    /// Whether anything was said about pages.
+    pub fn is_given(self) -> bool {
+        self.page.is_some() || self.per_page.is_some()
+    }
+
+    fn place(self) -> (usize, usize) {
+        (self.page.unwrap_or(1).max(1), self.per_page.unwrap_or(30).clamp(1, 100))
+    }
+
+    /// One page of a list that is a part of an answer.
+    pub fn cut<T>(self, all: Vec<T>) -> Vec<T> {
+        let (page, per_page) = self.place();
+        all.into_iter().skip((page - 1) * per_page).take(per_page).collect()
+    }
+
     /// One page of a list, with absolute links to the others as GitHub gives them. `url` is absolute and has no page yet.
     pub fn answer<T: Serialize>(self, all: Vec<T>, url: &str) -> Response {
-        let per_page = self.per_page.unwrap_or(30).clamp(1, 100);
-        let page = self.page.unwrap_or(1).max(1);
-        let last = all.len().div_ceil(per_page).max(1);
+        let count = all.len();
+        self.linked(Json(self.cut(all)), count, url)
+    }
+
+    /// The same for lists that come in an object with their count.
+    pub fn counted(self, name: &str, all: Vec<Value>, url: &str) -> Response {
+        let count = all.len();
+        self.linked(Json(json!({"total_count": count, name: self.cut(all)})), count, url)
+    }
+
+    fn linked(self, shown: impl IntoResponse, count: usize, url: &str) -> Response {
+        let (page, per_page) = self.place();
+        let last = count.div_ceil(per_page).max(1);
         let mark = if url.contains('?') { '&' } else { '?' };
         let link = |to: usize, relation: &str| format!("<{url}{mark}per_page={per_page}&page={to}>; rel=\"{relation}\"");
         let mut links = Vec::new();
@@ -188,8 +288,7 @@ impl Paging {
         if page > 1 {
             links.push(link(1, "first"));
         }
-        let shown: Vec<T> = all.into_iter().skip((page - 1) * per_page).take(per_page).collect();
-        let mut answer = Json(shown).into_response();
+        let mut answer = shown.into_response();
         if let (false, Ok(links)) = (links.is_empty(), HeaderValue::from_str(&links.join(", "))) {
             answer.headers_mut().insert(header::LINK, links);
         }

@@ -15,7 +15,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::refuse::Refuse;
-use super::world::{APP_ID, Repository, World};
+use super::world::{APP_ID, Repository, Visibility, World};
 use super::{Expects, Shared};
 use crate::secret::ExposeSecret;
 use crate::settings::Permission;
@@ -101,7 +101,12 @@ impl Actor {
             Self::App => Err(Refuse::unauthorized("A JSON web token is not accepted here")),
             Self::User(login) if world.permission(repository, login) >= Permission::Read => Ok(()),
             Self::User(_) => Err(Refuse::not_found()),
-            Self::Installation(grant) if !grant.covers(repository) => Err(Refuse::not_found()),
+            // Everybody reads what is public, whatever their token is for.
+            Self::Installation(grant) if !grant.covers(repository) => match repository.visibility {
+                Visibility::Private => Err(Refuse::not_found()),
+                Visibility::Public if accepted.iter().any(|(_, level)| *level == Level::Read) => Ok(()),
+                Visibility::Public => Err(Refuse::not_accessible("")),
+            },
             Self::Installation(grant) if accepted.iter().any(|(name, level)| grant.holds(name, *level)) => Ok(()),
             Self::Installation(_) => {
                 let accepted = accepted.iter().map(|(name, level)| format!("{name}={}", level.as_str())).collect::<Vec<_>>();

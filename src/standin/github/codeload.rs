@@ -1,4 +1,4 @@
-//! Where archives are: another address than the API's, which wants no credential of the API.
+//! Where archives and logs are: another address than the API's, which wants no credential of the API.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -33,8 +33,12 @@ async fn archive(
     let answer = if leaked {
         (StatusCode::BAD_REQUEST, "a credential of the API does not belong here").into_response()
     } else {
-        let token = query.get("token").map_or("", String::as_str);
-        serve_archive(shared.with(|world| world.archive(token)))
+        let token = |name: &str| query.get(name).map_or("", String::as_str);
+        if uri.path().starts_with("/logs/") {
+            super::checks::serve_log(&shared, token("sig"))
+        } else {
+            serve_archive(shared.with(|world| world.archive(token("token"))))
+        }
     };
     let record = RequestRecord {
         method: "GET".into(),

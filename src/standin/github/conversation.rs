@@ -38,17 +38,20 @@ pub(super) struct Since {
 
 impl World {
     /// The issue, when the actor may read or write its conversation.
-    fn conversation(&self, actor: &Actor, Path((owner, repo, number)): &Place, level: Level) -> Result<Key, Refuse> {
+    pub(super) fn conversation(&self, actor: &Actor, Path((owner, repo, number)): &Place, level: Level) -> Result<Key, Refuse> {
         let repository = self.repository(&format!("{owner}/{repo}")).ok_or_else(Refuse::not_found)?;
         let key = (repository.id, *number);
         let on_pull_request = self.issues.get(&key).is_some_and(|issue| issue.is_pull_request);
         let accepted = [("issues", level), ("pull_requests", level)];
         actor.may(self, repository, if on_pull_request { &accepted } else { &accepted[..1] })?;
+        if level == Level::Write {
+            super::git::read::not_archived(repository)?;
+        }
         self.issues.contains_key(&key).then_some(key).ok_or_else(Refuse::not_found)
     }
 
     /// The comment, when the actor may read or write its conversation.
-    fn commented(&self, actor: &Actor, Path((owner, repo, id)): &Place, level: Level) -> Result<Comment, Refuse> {
+    pub(super) fn commented(&self, actor: &Actor, Path((owner, repo, id)): &Place, level: Level) -> Result<Comment, Refuse> {
         let comment = self.comments.get(id).cloned();
         let number = comment.as_ref().map_or(0, |comment| comment.issue.1);
         let key = self.conversation(actor, &Path((owner.clone(), repo.clone(), number)), level)?;
@@ -81,7 +84,7 @@ impl World {
         }
     }
 
-    fn react(&mut self, user: &str, issue: Key, comment: Option<i64>, content: &str) -> (Reaction, StatusCode) {
+    pub(super) fn react(&mut self, user: &str, issue: Key, comment: Option<i64>, content: &str) -> (Reaction, StatusCode) {
         let same = |r: &&Reaction| r.user == user && r.content == content;
         if let Some(reaction) = self.reactions.get(&(issue, comment)).and_then(|all| all.iter().find(same)) {
             return (reaction.clone(), StatusCode::OK);
@@ -200,14 +203,20 @@ pub(super) async fn delete(
     Ok(StatusCode::NO_CONTENT)
 }
 
-fn reactions(shared: &Shared, world: &World, issue: Key, comment: Option<i64>, paging: Paging) -> Response {
+pub(super) fn reactions(shared: &Shared, world: &World, issue: Key, comment: Option<i64>, paging: Paging) -> Response {
     let on_it = world.reactions.get(&(issue, comment)).into_iter().flatten();
     let what = comment.map_or_else(|| issue.1.to_string(), |id| format!("comments/{id}"));
     let url = format!("{}/repositories/{}/issues/{what}/reactions", shared.api(), issue.0);
     paging.answer(on_it.map(|reaction| world.reaction_json(reaction)).collect(), &url)
 }
 
-fn react(world: &mut World, actor: &Actor, issue: Key, comment: Option<i64>, content: &str) -> Result<Response, Refuse> {
+pub(super) fn react(
+    world: &mut World,
+    actor: &Actor,
+    issue: Key,
+    comment: Option<i64>,
+    content: &str,
+) -> Result<Response, Refuse> {
     if !REACTIONS.contains(&content) {
         return Err(Refuse::field("Reaction", "content", "content is not a reaction"));
     }

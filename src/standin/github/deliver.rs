@@ -9,7 +9,6 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::Shared;
-use super::shape::time;
 use super::world::{APP_ID, IssueRef, World};
 use crate::http::signature::sign;
 use crate::secret::SecretString;
@@ -52,14 +51,6 @@ impl Delivery {
             ("x-github-hook-installation-target-id", APP_ID.to_string()),
             ("x-hub-signature-256", sign(secret, &self.body)),
         ]
-    }
-
-    pub(super) fn summary(&self) -> Value {
-        let last = self.attempts.last().copied().flatten();
-        json!({"id": self.id, "guid": self.guid, "delivered_at": time(self.made_at), "redelivery": self.attempts.len() > 1,
-            "duration": 0.1, "status": if last.is_some_and(|status| status < 300) { "OK" } else { "failed" },
-            "status_code": last.unwrap_or(0), "event": self.event, "action": self.action, "installation_id": null,
-            "repository_id": null, "throttled_at": null})
     }
 }
 
@@ -127,21 +118,28 @@ impl Shared {
         });
     }
 
+    /// Sends what the service's own request brought about, where that echoes; otherwise nobody ever hears of it.
+    pub(super) fn announce(self: &Arc<Self>, deliveries: Vec<u64>) {
+        if self.echo {
+            deliveries.into_iter().for_each(|delivery| self.send_later(Some(delivery)));
+        } else {
+            self.with(|world| world.deliveries.retain(|kept| !deliveries.contains(&kept.id)));
+        }
+        self.notify();
+    }
+
     /// Sends a webhook and waits for the answer.
     pub(super) async fn send(&self, id: u64) -> Option<Sent> {
-        let (delivery, hook) = self.with(|world| {
+        let (delivery, hook, lost) = self.with(|world| {
             let delivery = world.deliveries.iter().rev().find(|delivery| delivery.id == id).cloned();
-            delivery.map(|delivery| (delivery, world.hook.clone()))
+            delivery.map(|delivery| (delivery.clone(), world.hook.clone(), world.loses(&delivery)))
         })?;
         let (status, reply) = match hook {
+            Some(_) if lost => (None, "it got lost".into()),
             Some(hook) => self.post(&hook, &delivery).await,
             None => (None, "no receiver is set".into()),
         };
-        self.with(|world| {
-            if let Some(kept) = world.deliveries.iter_mut().rev().find(|delivery| delivery.id == id) {
-                kept.attempts.push(status);
-            }
-        });
+        self.with(|world| world.attempted(id, status, &reply));
         self.notify();
         Some(Sent { delivery: id, guid: delivery.guid, status, reply })
     }

@@ -68,6 +68,13 @@ pub enum Limit {
     },
 }
 
+/// Requests of an hour.
+pub(super) struct Hourly {
+    pub limit: u64,
+    pub left: u64,
+    pub reset: DateTime<Utc>,
+}
+
 /// What becomes of a request.
 pub(super) enum Fate {
     Normal,
@@ -88,6 +95,27 @@ impl World {
         self.limited(method, path).map_or(Fate::Normal, Fate::Refused)
     }
 
+    pub(super) fn allow_hourly(&mut self, per_hour: Option<u64>) {
+        let reset = self.clock.now() + TimeDelta::hours(1);
+        self.hourly = per_hour.map(|limit| Hourly { limit, left: limit, reset });
+    }
+
+    /// Counts an answered request.
+    pub(super) fn count_request(&mut self) {
+        if let Some(hourly) = &mut self.hourly {
+            hourly.left = hourly.left.saturating_sub(1);
+        }
+    }
+
+    fn spent(&mut self, now: DateTime<Utc>) -> Option<Refuse> {
+        let hourly = self.hourly.as_mut()?;
+        if now >= hourly.reset {
+            (hourly.left, hourly.reset) = (hourly.limit, now + TimeDelta::hours(1));
+        }
+        let refuse = || Refuse::new(StatusCode::FORBIDDEN, "API rate limit exceeded for installation.");
+        (hourly.left == 0).then(refuse)
+    }
+
     fn take_fault(&mut self, method: &Method, path: &str) -> Option<Kind> {
         let at = self.faults.iter().position(|fault| fault.method == *method && path.contains(&fault.path))?;
         let fault = &mut self.faults[at];
@@ -101,6 +129,9 @@ impl World {
 
     fn limited(&mut self, method: &Method, path: &str) -> Option<Refuse> {
         let now = self.clock.now();
+        if let Some(refuse) = self.spent(now) {
+            return Some(refuse);
+        }
         match self.limit {
             Limit::Secondary { retry_after } if method != Method::GET => return Some(secondary(retry_after)),
             Limit::Primary { reset } if now < reset => {

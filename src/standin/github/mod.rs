@@ -8,17 +8,30 @@
 mod act;
 mod api;
 mod auth;
+mod body;
+mod checks;
 mod codeload;
 mod conversation;
 mod deliver;
+mod deliveries;
+mod diff;
 mod fault;
 mod git;
+mod graphql;
+mod issues;
+mod look;
 mod people;
+mod pulls;
+mod record;
 mod refuse;
+mod repos;
+mod review;
 mod shape;
+mod unchanged;
 mod world;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -28,9 +41,13 @@ use tokio::task::JoinHandle;
 use url::Url;
 
 pub use self::act::Commented;
+pub use self::checks::{CheckRun, NewCheck, ReportedCheck};
 pub use self::deliver::{Delivery, Sent};
 pub use self::fault::{Fault, Limit};
-pub use self::git::{Archive, Node};
+pub use self::git::{Archive, Change, Mode, Node, Person, Status};
+pub use self::look::{CommitView, PullView, TreeFile};
+pub use self::pulls::{MergeMethod, NewPull};
+pub use self::review::{Anchor, NewComment, Review, ReviewComment, ReviewState, Reviewed, Side};
 pub use self::world::{Comment, Issue, IssueRef, Reaction, RequestRecord, User, UserKind, Version, Visibility, World};
 use crate::clock::{Clock, SystemClock};
 use crate::secret::{SecretString, secret};
@@ -50,6 +67,8 @@ pub struct Options {
     pub webhook_secret: SecretString,
     /// True: what the service itself writes comes back to it as webhooks, as on GitHub.
     pub echo: bool,
+    /// Where every request and its answer is appended as a line of JSON; none for nowhere.
+    pub record: Option<PathBuf>,
     /// Where time comes from: timestamps, expiry of tokens and limits.
     pub clock: Arc<dyn Clock>,
 }
@@ -65,8 +84,15 @@ pub enum Expects {
 
 impl Default for Options {
     fn default() -> Self {
-        let granted =
-            [("issues", "write"), ("pull_requests", "write"), ("metadata", "read"), ("members", "read"), ("contents", "read")];
+        let granted = [
+            ("actions", "read"),
+            ("checks", "write"),
+            ("contents", "write"),
+            ("issues", "write"),
+            ("members", "read"),
+            ("metadata", "read"),
+            ("pull_requests", "write"),
+        ];
         Self {
             base_path: String::new(),
             expects: Expects::App,
@@ -74,6 +100,7 @@ impl Default for Options {
             permissions: granted.map(|(name, level)| (name.into(), level.into())).into(),
             webhook_secret: secret("a secret between GitHub and us"),
             echo: true,
+            record: None,
             clock: Arc::new(SystemClock),
         }
     }
@@ -98,6 +125,7 @@ struct Shared {
     token: SecretString,
     webhook_secret: SecretString,
     echo: bool,
+    recorder: Option<record::Recorder>,
     client: reqwest::Client,
     clock: Arc<dyn Clock>,
 }
@@ -126,7 +154,7 @@ impl GithubStandin {
     /// Starts one on a free loopback port.
     ///
     /// # Errors
-    /// When no port can be bound or no key made.
+    /// When no port can be bound, no key made, or the record not be written.
     pub async fn start(options: Options) -> anyhow::Result<Self> {
         if options.expects == Expects::App {
             tokio::task::spawn_blocking(auth::app_key).await?;
@@ -146,6 +174,7 @@ impl GithubStandin {
             token: secret(format!("ghp_{}", auth::random())),
             webhook_secret: options.webhook_secret,
             echo: options.echo,
+            recorder: options.record.as_deref().map(record::Recorder::open).transpose()?,
             client: deliver::client()?,
             clock: options.clock,
         });
@@ -263,6 +292,12 @@ impl GithubStandin {
     /// Switches rate limits.
     pub fn limit(&self, limit: Limit) {
         self.shared.with(|world| world.limit = limit);
+    }
+
+    /// Allows this many requests an hour, announced in every answer; answers that nothing changed (304) do not count. None for any
+    /// number.
+    pub fn limit_requests(&self, per_hour: Option<u64>) {
+        self.shared.with(|world| world.allow_hourly(per_hour));
     }
 
     /// Allows this many created comments a minute, as GitHub's secondary limit does; none for any number.

@@ -36,37 +36,6 @@ pub(super) async fn hook((State(shared), Extension(actor)): Asked) -> Answer {
     Ok(Json(json!({"content_type": "json", "insecure_ssl": "0", "secret": "********", "url": url})))
 }
 
-pub(super) async fn deliveries(
-    (State(shared), Extension(actor)): Asked,
-    Query(paging): Query<Paging>,
-) -> Result<Response, Refuse> {
-    actor.app()?;
-    let all = shared.with(|world| world.deliveries().rev_summaries());
-    Ok(paging.answer(all, &format!("{}/app/hook/deliveries", shared.api())))
-}
-
-/// Newest first, as GitHub lists them.
-trait Summaries {
-    fn rev_summaries(self) -> Vec<Value>;
-}
-
-impl<'a, I: Iterator<Item = &'a super::Delivery>> Summaries for I {
-    fn rev_summaries(self) -> Vec<Value> {
-        let mut all: Vec<Value> = self.map(super::Delivery::summary).collect();
-        all.reverse();
-        all
-    }
-}
-
-pub(super) async fn redeliver((State(shared), Extension(actor)): Asked, Path(id): Path<u64>) -> Result<Response, Refuse> {
-    actor.app()?;
-    if !shared.with(|world| world.deliveries().any(|delivery| delivery.id == id)) {
-        return Err(Refuse::not_found());
-    }
-    shared.send_later(Some(id));
-    Ok((StatusCode::ACCEPTED, Json(json!({}))).into_response())
-}
-
 pub(super) async fn installations(
     (State(shared), Extension(actor)): Asked,
     Query(paging): Query<Paging>,
@@ -183,13 +152,6 @@ pub(super) async fn myself((State(shared), Extension(actor)): Asked) -> Result<R
 pub(super) async fn user((State(shared), Extension(_)): Asked, Path(login): Path<String>) -> Answer {
     let world = shared.lock();
     world.user(&login).map(|user| Json(world.user_json(&user.login))).ok_or_else(Refuse::not_found)
-}
-
-pub(super) async fn repository((State(shared), Extension(actor)): Asked, Path((owner, repo)): Path<(String, String)>) -> Answer {
-    let world = shared.lock();
-    let repository = world.repository(&format!("{owner}/{repo}")).ok_or_else(Refuse::not_found)?;
-    actor.may(&world, repository, &[("metadata", Level::Read)])?;
-    Ok(Json(world.repository_json(repository)))
 }
 
 pub(super) async fn permission(

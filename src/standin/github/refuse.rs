@@ -44,6 +44,31 @@ impl Refuse {
         refuse
     }
 
+    /// A refusal whose errors are plain sentences, as those of reviews are.
+    pub fn reasons(reasons: &[String]) -> Self {
+        let mut refuse = Self::unprocessable("Unprocessable Entity");
+        refuse.errors = Some(Box::new(json!(reasons)));
+        refuse
+    }
+
+    /// A refusal about a field, in the words of the thing itself.
+    pub fn custom(resource: &str, field: &str, message: &str) -> Self {
+        Self::validation(resource, "custom", Some(field), Some(message))
+    }
+
+    /// The longer kind of `Validation Failed`, in which every part but the code may be missing.
+    pub fn validation(resource: &str, code: &str, field: Option<&str>, message: Option<&str>) -> Self {
+        let mut error = json!({"resource": resource, "code": code});
+        for (name, value) in [("field", field), ("message", message)] {
+            if let Some(value) = value {
+                error[name] = value.into();
+            }
+        }
+        let mut refuse = Self::unprocessable("Validation Failed");
+        refuse.errors = Some(Box::new(json!([error])));
+        refuse
+    }
+
     pub fn header(mut self, name: &'static str, value: impl ToString) -> Self {
         if let Ok(value) = HeaderValue::from_str(&value.to_string()) {
             self.headers.push((name, value));

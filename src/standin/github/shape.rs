@@ -6,7 +6,30 @@ use serde_json::{Value, json};
 use super::world::{APP_ID, Comment, Installation, Issue, Key, Reaction, Repository, User, UserKind, Visibility, World};
 use crate::settings::Permission;
 
-const REPOSITORY_LINKS: [(&str, &str); 13] = [
+const REPOSITORY_LINKS: [(&str, &str); 36] = [
+    ("assignees_url", "assignees{/user}"),
+    ("blobs_url", "git/blobs{/sha}"),
+    ("commits_url", "commits{/sha}"),
+    ("compare_url", "compare/{base}...{head}"),
+    ("contributors_url", "contributors"),
+    ("deployments_url", "deployments"),
+    ("downloads_url", "downloads"),
+    ("git_commits_url", "git/commits{/sha}"),
+    ("git_refs_url", "git/refs{/sha}"),
+    ("git_tags_url", "git/tags{/sha}"),
+    ("keys_url", "keys{/key_id}"),
+    ("languages_url", "languages"),
+    ("merges_url", "merges"),
+    ("milestones_url", "milestones{/number}"),
+    ("notifications_url", "notifications{?since,all,participating}"),
+    ("releases_url", "releases{/id}"),
+    ("stargazers_url", "stargazers"),
+    ("statuses_url", "statuses/{sha}"),
+    ("subscribers_url", "subscribers"),
+    ("subscription_url", "subscription"),
+    ("tags_url", "tags"),
+    ("teams_url", "teams"),
+    ("trees_url", "git/trees{/sha}"),
     ("forks_url", "forks"),
     ("collaborators_url", "collaborators{/collaborator}"),
     ("hooks_url", "hooks"),
@@ -26,7 +49,7 @@ pub(super) fn time(at: DateTime<Utc>) -> String {
     at.to_rfc3339_opts(SecondsFormat::Secs, true)
 }
 
-fn node(kind: &str, id: i64) -> String {
+pub(super) fn node(kind: &str, id: i64) -> String {
     format!("{kind}_kwDO{id:012x}")
 }
 
@@ -55,28 +78,40 @@ impl World {
     }
 
     pub(super) fn repository_json(&self, repository: &Repository) -> Value {
-        let Repository { id, full_name, visibility, created_at, open_issues: open, .. } = repository;
+        let Repository { id, full_name, visibility, created_at, pushed_at, open_issues: open, archived, .. } = repository;
+        let forks = self.repositories.values().filter(|other| other.parent.is_some_and(|(parent, _)| parent == *id)).count();
         let api = format!("{}/repos/{full_name}", self.api);
         let page = format!("{}/{full_name}", self.origin);
         let private = *visibility == Visibility::Private;
         let mut json = json!({
             "id": id, "node_id": node("R", *id), "name": repository.name(), "full_name": full_name, "private": private,
-            "owner": self.user_json(repository.owner()), "html_url": page, "description": null, "fork": false, "url": api,
-            "created_at": time(*created_at), "updated_at": time(*created_at), "pushed_at": time(*created_at),
+            "owner": self.user_json(repository.owner()), "html_url": page, "description": null, "fork": repository.parent.is_some(), "url": api,
+            "created_at": time(*created_at), "updated_at": time(*created_at), "pushed_at": time(*pushed_at),
             "clone_url": format!("{page}.git"), "homepage": null, "size": 0, "stargazers_count": 0, "watchers_count": 0,
             "language": null, "has_issues": true, "has_projects": true, "has_wiki": true, "has_pages": false,
-            "has_discussions": false, "forks_count": 0, "archived": false, "disabled": false, "open_issues_count": open,
+            "has_discussions": false, "forks_count": forks, "archived": archived, "disabled": false, "open_issues_count": open,
             "license": null, "allow_forking": true, "is_template": false, "topics": [],
-            "visibility": if private { "private" } else { "public" }, "forks": 0, "open_issues": open, "watchers": 0,
-            "default_branch": "main",
+            "visibility": if private { "private" } else { "public" }, "forks": forks, "open_issues": open, "watchers": 0,
         });
+        let more = [
+            ("default_branch", repository.git.default_branch.clone()),
+            ("git_url", format!("git:{}.git", page.trim_start_matches("http:"))),
+            ("ssh_url", format!("git@127.0.0.1:{full_name}.git")),
+            ("svn_url", page.clone()),
+        ];
+        for (name, value) in more {
+            json[name] = value.into();
+        }
+        json["mirror_url"] = Value::Null;
+        json["has_downloads"] = true.into();
+        json["web_commit_signoff_required"] = false.into();
         for (name, path) in REPOSITORY_LINKS {
             json[name] = format!("{api}/{path}").into();
         }
         json
     }
 
-    fn repository_name(&self, id: i64) -> &str {
+    pub(super) fn repository_name(&self, id: i64) -> &str {
         self.repositories.get(&id).map_or("", |repository| &repository.full_name)
     }
 
@@ -90,12 +125,12 @@ impl World {
         let api = format!("{repository}/issues/{}", issue.number);
         let page = self.issue_page(issue);
         let key = (issue.repository, issue.number);
-        let closed_at = (!issue.open).then(|| time(issue.updated_at));
+        let closed_at = issue.closed_at.map(time);
         let mut json = json!({
             "url": api, "repository_url": repository, "labels_url": format!("{api}/labels{{/name}}"),
             "comments_url": format!("{api}/comments"), "events_url": format!("{api}/events"), "html_url": page,
             "id": issue.id, "node_id": node("I", issue.id), "number": issue.number, "title": issue.title,
-            "user": self.user_json(&issue.author), "labels": [], "state": if issue.open { "open" } else { "closed" },
+            "user": self.user_json(&issue.author), "labels": self.labels_json(issue), "state": if issue.open { "open" } else { "closed" },
             "locked": false, "assignee": null, "assignees": [], "milestone": null,
             "comments": self.said(key).count(),
             "created_at": time(issue.created_at), "updated_at": time(issue.updated_at), "closed_at": closed_at,
@@ -106,9 +141,11 @@ impl World {
         });
         if issue.is_pull_request {
             let pull = format!("{repository}/pulls/{}", issue.number);
-            json["draft"] = false.into();
+            let of_pull = self.pulls.get(&key);
+            json["draft"] = of_pull.is_some_and(|pull| pull.draft).into();
+            let merged_at = of_pull.and_then(|pull| pull.merged_at).map(time);
             json["pull_request"] = json!({"url": pull, "html_url": page, "diff_url": format!("{page}.diff"),
-                "patch_url": format!("{page}.patch"), "merged_at": null});
+                "patch_url": format!("{page}.patch"), "merged_at": merged_at});
         }
         json
     }
@@ -133,7 +170,7 @@ impl World {
             "content": reaction.content, "created_at": time(reaction.created_at)})
     }
 
-    fn rollup(&self, url: &str, issue: Key, comment: Option<i64>) -> Value {
+    pub(super) fn rollup(&self, url: &str, issue: Key, comment: Option<i64>) -> Value {
         let on_it = || self.reactions.get(&(issue, comment)).into_iter().flatten();
         let mut rollup = json!({"url": url, "total_count": on_it().count()});
         for content in super::conversation::REACTIONS {
@@ -142,7 +179,7 @@ impl World {
         rollup
     }
 
-    fn association(&self, repository: i64, login: &str) -> &'static str {
+    pub(super) fn association(&self, repository: i64, login: &str) -> &'static str {
         let Some(repository) = self.repositories.get(&repository) else { return "NONE" };
         if repository.owner().eq_ignore_ascii_case(login) {
             return "OWNER";

@@ -7,16 +7,41 @@ use chrono::{DateTime, SubsecRound, Utc};
 use serde_json::Value;
 
 use super::auth::Grant;
+use super::checks::Checks;
 use super::deliver::Delivery;
-use super::fault::{Fault, Limit};
+use super::deliveries::{Attempt, Lose};
+use super::fault::{Fault, Hourly, Limit};
 use super::git::Git;
+use super::pulls::Pull;
+use super::review::Reviews;
 use super::{Expects, Options};
 use crate::clock::Clock;
 use crate::settings::Permission;
 
 pub(super) const APP_ID: i64 = 414_243;
+/// Who commits in GitHub's own name.
+pub(super) const WEB_FLOW: &str = "web-flow";
+const WEB_FLOW_ID: i64 = 19_864_447;
+const MOST_TREE_ENTRIES: usize = 100_000;
+/// What the App listens to, beside its installations, which every App hears of.
+const EVENTS: [&str; 14] = [
+    "check_run",
+    "check_suite",
+    "create",
+    "delete",
+    "fork",
+    "issue_comment",
+    "issues",
+    "pull_request",
+    "pull_request_review",
+    "pull_request_review_comment",
+    "pull_request_review_thread",
+    "push",
+    "repository",
+    "workflow_run",
+];
 const MOST_REQUESTS: usize = 2_000;
-const MOST_DELIVERIES: usize = 1_000;
+const MOST_DELIVERIES: usize = 12_000;
 
 /// Repository and number of an issue.
 pub(super) type Key = (i64, i64);
@@ -29,6 +54,7 @@ pub struct World {
     pub(super) origin: String,
     pub(super) api: String,
     pub(super) slug: String,
+    pub(super) as_app: bool,
     pub(super) granted: BTreeMap<String, String>,
     pub(super) events: Vec<String>,
     our_login: String,
@@ -38,16 +64,28 @@ pub struct World {
     pub(super) repositories: BTreeMap<i64, Repository>,
     pub(super) installations: BTreeMap<i64, Installation>,
     pub(super) issues: BTreeMap<Key, Issue>,
+    pub(super) pulls: BTreeMap<Key, Pull>,
+    /// By repository and lower-case name: number and spelling.
+    pub(super) labels: BTreeMap<(i64, String), (i64, String)>,
     pub(super) comments: BTreeMap<i64, Comment>,
     pub(super) conversations: BTreeMap<Key, Vec<i64>>,
     pub(super) reactions: BTreeMap<Target, Vec<Reaction>>,
+    pub(super) review: Reviews,
+    pub(super) checks: Checks,
+    /// Why comments on issues were folded away.
+    pub(super) minimized: BTreeMap<i64, String>,
     pub(super) tokens: BTreeMap<String, Grant>,
     pub(super) hook: Option<String>,
     pub(super) deliveries: VecDeque<Delivery>,
+    pub(super) attempts: VecDeque<Attempt>,
+    pub(super) lose: Option<Lose>,
     pub(super) in_flight: usize,
     pub(super) faults: VecDeque<Fault>,
     pub(super) limit: Limit,
     pub(super) content_per_minute: Option<usize>,
+    /// Requests an hour, with what is left of them and when that ends.
+    pub(super) hourly: Option<Hourly>,
+    pub(super) tree_limit: usize,
     pub(super) content: VecDeque<DateTime<Utc>>,
     pub(super) requests: VecDeque<RequestRecord>,
     /// Tokens in addresses of archives, with the repository and commit each is for.
@@ -92,13 +130,22 @@ pub(super) struct Repository {
     pub visibility: Visibility,
     pub collaborators: BTreeMap<String, Permission>,
     pub created_at: DateTime<Utc>,
+    pub pushed_at: DateTime<Utc>,
     pub open_issues: usize,
+    pub archived: bool,
+    /// What it was forked from, and what that was in the beginning.
+    pub parent: Option<(i64, i64)>,
     pub git: Git,
 }
 
 impl Repository {
     pub fn owner(&self) -> &str {
         self.full_name.split('/').next().unwrap_or_default()
+    }
+
+    /// The repository its objects are shared with.
+    pub fn root(&self) -> i64 {
+        self.parent.map_or(self.id, |(_, root)| root)
     }
 
     pub fn name(&self) -> &str {
@@ -139,6 +186,10 @@ pub struct Issue {
     pub open: bool,
     /// True for a pull request.
     pub is_pull_request: bool,
+    /// The names of its labels.
+    pub labels: Vec<String>,
+    /// When it was closed.
+    pub closed_at: Option<DateTime<Utc>>,
     /// When it was opened.
     pub created_at: DateTime<Utc>,
     /// When anything about it last changed.
@@ -223,8 +274,9 @@ impl World {
             origin: origin.to_owned(),
             api: format!("{origin}{}", options.base_path),
             slug: options.slug.clone(),
+            as_app: options.expects == Expects::App,
             granted: options.permissions.clone(),
-            events: ["issue_comment", "issues"].map(str::to_owned).into(),
+            events: EVENTS.map(str::to_owned).into(),
             our_login: our_login.clone(),
             last_id: 1_000_000,
             users: BTreeMap::new(),
@@ -232,20 +284,31 @@ impl World {
             repositories: BTreeMap::new(),
             installations: BTreeMap::new(),
             issues: BTreeMap::new(),
+            pulls: BTreeMap::new(),
+            labels: BTreeMap::new(),
             comments: BTreeMap::new(),
             conversations: BTreeMap::new(),
             reactions: BTreeMap::new(),
+            review: Reviews::default(),
+            checks: Checks::default(),
+            minimized: BTreeMap::new(),
             tokens: BTreeMap::new(),
             hook: None,
             deliveries: VecDeque::new(),
+            attempts: VecDeque::new(),
+            lose: None,
             in_flight: 0,
             faults: VecDeque::new(),
             limit: Limit::Off,
             content_per_minute: None,
+            hourly: None,
+            tree_limit: MOST_TREE_ENTRIES,
             content: VecDeque::new(),
             requests: VecDeque::new(),
             archive_tokens: BTreeMap::new(),
         };
+        let web_flow = User { id: WEB_FLOW_ID, login: WEB_FLOW.to_owned(), kind: UserKind::User };
+        world.users.insert(WEB_FLOW.to_owned(), web_flow);
         world.add_user(&our_login, kind);
         world
     }
@@ -334,7 +397,7 @@ impl World {
         self.requests.iter()
     }
 
-    /// The webhooks that were made, oldest first; the last 1,000.
+    /// The webhooks that were made, oldest first; the last 12,000.
     pub fn deliveries(&self) -> impl Iterator<Item = &Delivery> {
         self.deliveries.iter()
     }
@@ -357,7 +420,11 @@ impl World {
         self.comments.clear();
         self.conversations.clear();
         self.reactions.clear();
+        self.review.clear();
+        self.checks = Checks::default();
+        self.minimized.clear();
         self.deliveries.clear();
+        self.attempts.clear();
         self.requests.clear();
     }
 
