@@ -16,6 +16,7 @@ use crate::agent::store::Taken;
 use crate::agent::tools::{HandError, Reader, Target};
 use crate::github::{Github, GithubError, Issue, Reads, RepoRef};
 use crate::intake::{Author, Request, Trigger};
+use crate::model::Part;
 use crate::reply::clean;
 
 /// Bytes of one text: the opening of an issue, and each comment.
@@ -145,6 +146,18 @@ impl Reader for GithubReader {
 
     async fn check_logs(&self, name: Option<&str>) -> Result<Value, HandError> {
         self.read_checks(name).await
+    }
+}
+
+/// What a pull request is about, for the first message of a run; none for an issue, and where it cannot be read.
+pub(super) async fn outline(services: &Services, taken: &Taken) -> Option<Part> {
+    let reader = GithubReader::of(services, taken).filter(|reader| reader.is_pull_request)?;
+    match reader.outlined().await {
+        Ok(text) => Some(Part::Text { text: format!("\n\n{text}") }),
+        Err(error) => {
+            tracing::info!(%error, "the changed files are not told at the beginning");
+            None
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-use super::{Services, hands, pictures};
+use super::{Services, hands, pictures, reader};
 use crate::agent::sandboxes::{SandboxesOf, ThreadSandboxes};
 use crate::agent::store::{self, Record, Renewed, Taken};
 use crate::agent::{Halt, Run, RunEvent, RunState, Snapshot, Task, prompt};
@@ -162,7 +162,8 @@ fn sandboxes(services: &Services, taken: &Taken, stop: CancellationToken) -> Thr
 async fn begin(services: &Services, taken: &Taken, sandboxes: &ThreadSandboxes) -> Snapshot {
     let opening = match &taken.task {
         Task::Ask { text } | Task::Review { text } | Task::Land { text } | Task::Plan { text } => {
-            let opening = prompt::opening(&taken.request, text, &surroundings(services, taken).await);
+            let mut opening = prompt::opening(&taken.request, text, &surroundings(services, taken).await);
+            opening.parts.extend(reader::outline(services, taken).await);
             pictures::shown(services, taken, sandboxes, &pictures::texts(taken), opening).await
         }
         Task::CarryOut { plan } => prompt::opening(&taken.request, plan, &surroundings(services, taken).await),

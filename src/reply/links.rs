@@ -117,6 +117,8 @@ fn carries_data(address: &str) -> bool {
     long(url.query())
         || long(url.fragment())
         || piece(url.path())
+        || url.query().is_some_and(piece)
+        || url.fragment().is_some_and(piece)
         || url.password().is_some()
         || url.username().len() > 8
         || host.len() > 100

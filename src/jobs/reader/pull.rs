@@ -12,6 +12,8 @@ use crate::reply::{clean, inline};
 
 /// Files on a page of ours.
 const FILES: usize = 2 * PER_PAGE;
+/// Files that are told at the beginning.
+const OUTLINED: usize = 40;
 /// Bytes of one file's diff.
 const DIFF: usize = 48_000;
 /// Commits, reviews and threads that are told, the newest.
@@ -38,6 +40,27 @@ impl GithubReader {
             told["threads"] = self.threads(&at).await.unwrap_or_else(|error| json!({"error": error.to_string()}));
         }
         Ok(told)
+    }
+
+    /// Base, head and the first changed files, quoted.
+    pub(super) async fn outlined(&self) -> Result<String, HandError> {
+        let at = self.pull_at(&Target { page: 1, ..Target::default() }).await?;
+        let files = self.files_of(&at, 1).await?;
+        let pull = &at.pull;
+        let fork = if pull.head.repository == pull.base.repository { "" } else { " of a fork" };
+        let mut lines = vec![
+            format!("base: {} at {}", clean::line(&pull.base.branch, 255), pull.base.sha),
+            format!("head: {}{fork} at {}", clean::line(&pull.head.branch, 255), at.head.sha),
+            format!("{} changed:", inline::counted(pull.changed_files, "file")),
+        ];
+        let one = |file: &ChangedFile| {
+            format!("- {} ({}, +{} -{})", clean::line(&file.path, 300), file.status, file.additions, file.deletions)
+        };
+        lines.extend(files.iter().take(OUTLINED).map(one));
+        if pull.changed_files > OUTLINED as u64 {
+            lines.push("(the others: readPullRequest)".to_owned());
+        }
+        Ok(clean::quote("pull request", "", &lines.join("\n")))
     }
 
     pub(super) async fn read_diff(&self, target: &Target, path: &str) -> Result<Value, HandError> {

@@ -72,6 +72,7 @@ fn routes() -> Router<Arc<Shared>> {
         .merge(super::review::routes())
         .merge(super::graphql::routes())
         .merge(super::checks::routes())
+        .merge(super::uploads::routes())
         .layer(DefaultBodyLimit::disable())
         .fallback(async || Refuse::not_found())
 }

@@ -28,6 +28,7 @@ mod repos;
 mod review;
 mod shape;
 mod unchanged;
+mod uploads;
 mod world;
 
 use std::collections::BTreeMap;
