@@ -96,7 +96,8 @@ impl From<WireCheck> for CheckRun {
         let by_actions = check.app.and_then(|app| app.slug).as_deref() == Some("github-actions");
         let output = check.output.unwrap_or_default();
         Self {
-            job: check.details_url.as_deref().filter(|_| by_actions).and_then(job_of),
+            // The check of a job has the job's number.
+            job: by_actions.then(|| check.details_url.as_deref().and_then(job_of).unwrap_or(check.id)),
             id: check.id,
             name: check.name,
             status: check.status,

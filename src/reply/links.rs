@@ -13,6 +13,7 @@ use super::inline;
 /// More of a query, or in one piece of a path, is data.
 const LONGEST_QUERY: usize = 100;
 const LONGEST_PIECE: usize = 64;
+const LONGEST_PATH: usize = 200;
 
 /// Elements that fetch something by themselves, or send something.
 const FETCHING: [&str; 14] = [
@@ -117,6 +118,7 @@ fn carries_data(address: &str) -> bool {
     long(url.query())
         || long(url.fragment())
         || piece(url.path())
+        || (!is_github && url.path().len() > LONGEST_PATH)
         || url.query().is_some_and(piece)
         || url.fragment().is_some_and(piece)
         || url.password().is_some()

@@ -41,7 +41,7 @@ impl Canaries {
             call("writeFile", json!({ "path": "canary.txt", "content": VAULT_FILE })),
             say(format!("I remember {VAULT_ISSUE} and {VAULT_FILE}.")),
         ]);
-        bot.asks(&issue, "@threadbox remember the plans").await;
+        bot.asks(&issue, "@threadbox please keep the plans").await;
         let vault = bot.sandboxes().pop().unwrap();
         let sandboxes = bot.settings.data_dir.join("sandboxes");
         let mut all: Vec<(String, String)> = vec![
