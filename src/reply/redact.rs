@@ -59,17 +59,22 @@ impl Redactor {
     /// The text without secrets; borrowed when there were none.
     pub fn redact<'t>(&self, text: &'t str) -> Cow<'t, str> {
         let shaped = shapes(text);
-        match self.known(&shaped) {
+        match self.removed(&shaped, Values::remove) {
             Cow::Borrowed(_) => shaped,
             // A value that was taken out may have hidden the beginning of a shape.
             Cow::Owned(unknown) => Cow::Owned(shapes(&unknown).into_owned()),
         }
     }
 
-    /// The text without the values we know; what only looks like a secret stays. For texts that are worked with, such as files.
+    /// The text without the values we know, in their usual forms; what only looks like a secret stays. For texts that are worked with,
+    /// such as files: these are many and long, so disguises are left to what goes out.
     pub fn known<'t>(&self, text: &'t str) -> Cow<'t, str> {
-        let settled = self.settled.remove(text);
-        match self.learned().remove(&settled) {
+        self.removed(text, Values::remove_plain)
+    }
+
+    fn removed<'t>(&self, text: &'t str, remove: for<'a> fn(&Values, &'a str) -> Cow<'a, str>) -> Cow<'t, str> {
+        let settled = remove(&self.settled, text);
+        match remove(&self.learned(), &settled) {
             Cow::Borrowed(_) => settled,
             Cow::Owned(text) => Cow::Owned(text),
         }
@@ -161,8 +166,12 @@ impl Values {
         Self { forms, disguises: Some(Disguises::new(values, looks_random)) }
     }
 
+    fn remove_plain<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        self.forms.as_ref().map_or(Cow::Borrowed(text), |forms| forms.replace_all(text, REPLACEMENT))
+    }
+
     fn remove<'t>(&self, text: &'t str) -> Cow<'t, str> {
-        let plain = self.forms.as_ref().map_or(Cow::Borrowed(text), |forms| forms.replace_all(text, REPLACEMENT));
+        let plain = self.remove_plain(text);
         let spans = self.disguises.as_ref().map(|disguises| disguises.spans(&plain)).unwrap_or_default();
         if spans.is_empty() {
             return plain;
