@@ -42,6 +42,9 @@ impl Canaries {
             say(format!("I remember {VAULT_ISSUE} and {VAULT_FILE}.")),
         ]);
         bot.asks(&issue, "@threadbox please keep the plans").await;
+        // The model may know of that thread what it is asked for its title.
+        bot.idle().await;
+        bot.until_count("select count(*) from jobs.jobs where task_identifier = 'title_thread'", 0).await;
         let vault = bot.sandboxes().pop().unwrap();
         let sandboxes = bot.settings.data_dir.join("sandboxes");
         let mut all: Vec<(String, String)> = vec![
