@@ -26,7 +26,7 @@ use crate::sandbox::Provider;
 use crate::sandbox::daytona::{self, DaytonaConfig, DaytonaProvider, Origin};
 use crate::sandbox::local::{LocalConfig, LocalProvider};
 use crate::sandbox::proxy::Policy;
-use crate::secret::ExposeSecret;
+use crate::secret::{ExposeSecret, Learned};
 use crate::settings::{GithubAuth, SandboxKind, Settings};
 
 /// Processes and threads of one command in a local sandbox.
@@ -199,8 +199,9 @@ impl App {
 
 fn services(settings: &Arc<Settings>, pool: &PgPool, parts: &Parts, shutdown: &CancellationToken) -> anyhow::Result<Services> {
     let clock = parts.clock.clone();
+    let learned = Learned::default();
     let github = match &settings.github {
-        Some(github) => Some(Arc::new(Github::with_pace(github, clock.clone(), parts.pace)?)),
+        Some(github) => Some(Arc::new(Github::with_pace(github, clock.clone(), parts.pace)?.telling(learned.clone()))),
         None => None,
     };
     let archives = settings.data_dir.join("cache").join("archives");
@@ -208,7 +209,7 @@ fn services(settings: &Arc<Settings>, pool: &PgPool, parts: &Parts, shutdown: &C
     let origins =
         github.clone().zip(repositories.clone()).map(|(github, repositories)| Origins::new(github, repositories, archives));
     let origins = origins.transpose()?.map(Arc::new);
-    let redactor = Arc::new(Redactor::new(settings.secrets()));
+    let redactor = Arc::new(Redactor::with_learned(settings.secrets(), learned));
     let http = model::Http::new()?;
     let title = if settings.models.title.is_empty() { &settings.models.chain } else { &settings.models.title };
     let kit = Kit {

@@ -174,7 +174,7 @@ impl Snapshot {
             .flat_map(|spoken| &spoken.message.parts)
             .filter_map(|part| match part {
                 Part::ToolResult(result) => Some(result.id.as_str()),
-                Part::Text { .. } | Part::Reasoning { .. } | Part::ToolCall(_) => None,
+                Part::Text { .. } | Part::Reasoning { .. } | Part::ToolCall(_) | Part::Picture(_) => None,
             })
             .collect();
         let calls = self.conversation[at].message.tool_calls();

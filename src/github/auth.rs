@@ -188,6 +188,8 @@ struct Claims {
 struct Minted {
     token: String,
     expires_at: DateTime<Utc>,
+    #[serde(default)]
+    repositories: Vec<Numbered>,
 }
 
 #[derive(Deserialize)]
@@ -247,6 +249,30 @@ impl Github {
         Ok(*slot.insert(found.json::<Numbered>(Effect::None)?.id))
     }
 
+    /// The number of a repository that an installation of ours covers, by its name: a token for it tells. `NotFound` where it covers none
+    /// of that name, and where no App acts, since the account of a token would have seen it already.
+    pub(super) async fn number_of(&self, named: &RepoRef) -> Result<i64, GithubError> {
+        if let Credentials::Token(_) = &self.credentials {
+            return Err(GithubError::NotFound);
+        }
+        let installation = match named.installation {
+            Some(installation) => installation,
+            None => {
+                self.app_call(&Call::get(format!("{}/installation", named.path()?))).await?.json::<Numbered>(Effect::None)?.id
+            }
+        };
+        let name = named.full_name.split('/').nth(1).unwrap_or_default();
+        let body = json!({"repositories": [name], "permissions": {"metadata": "read"}});
+        let call = Call::post(format!("/app/installations/{installation}/access_tokens"), body, Effect::None);
+        let answer = self.app_call(&call).await.map_err(|error| match error {
+            GithubError::Invalid(_) => GithubError::NotFound,
+            other => other,
+        })?;
+        let minted: Minted = answer.json(Effect::None)?;
+        self.learned.add(&secret(minted.token.as_str()));
+        minted.repositories.first().map(|repository| repository.id).ok_or(GithubError::NotFound)
+    }
+
     async fn mint(&self, key: TokenKey) -> Result<Token, GithubError> {
         let path = format!("/app/installations/{}/access_tokens", key.installation);
         let mut refused = GithubError::NotFound;
@@ -256,6 +282,7 @@ impl Github {
             match self.app_call(&Call::post(&path, body, Effect::None)).await {
                 Ok(answer) => {
                     let minted: Minted = answer.json(Effect::None)?;
+                    self.learned.add(&secret(minted.token.as_str()));
                     return Ok(Token { value: secret(minted.token), expires_at: minted.expires_at });
                 }
                 Err(GithubError::Invalid(words)) if words.to_lowercase().contains("permission") => {

@@ -22,6 +22,7 @@ use super::paging;
 use super::permission::{PermissionCache, TeamCache};
 use super::remembered::{self, Remembered};
 use crate::clock::Clock;
+use crate::secret::Learned;
 use crate::settings::GithubSettings;
 
 /// No method of [`Github`] takes longer (fetching an archive apart, which has no effect), waiting at the gate and fetching credentials included. It must stay below the 15 seconds a
@@ -66,6 +67,8 @@ pub struct Github {
     pub(super) permissions: PermissionCache,
     pub(super) teams: TeamCache,
     pub(super) has_webhook_secret: bool,
+    /// Told of every token that is minted.
+    pub(super) learned: Learned,
 }
 
 impl std::fmt::Debug for Github {
@@ -111,7 +114,15 @@ impl Github {
             permissions: PermissionCache::default(),
             teams: TeamCache::default(),
             has_webhook_secret: !settings.webhook_secrets.is_empty(),
+            learned: Learned::default(),
         })
+    }
+
+    /// Tells of every token it mints, so that none is ever posted.
+    #[must_use]
+    pub fn telling(mut self, learned: Learned) -> Self {
+        self.learned = learned;
+        self
     }
 
     /// Bounds a whole operation.
@@ -212,6 +223,11 @@ impl Github {
         self.api_url.as_str().trim_end_matches('/')
     }
 
+    /// The host of the API.
+    pub(super) fn host(&self) -> Option<&str> {
+        self.api_url.host_str()
+    }
+
     /// True for an address of the API itself, where our credentials belong.
     pub(super) fn is_api(&self, url: &Url) -> bool {
         let below = url.path().strip_prefix(self.base_path.as_str()).is_some_and(|rest| rest.starts_with('/'));
@@ -280,18 +296,6 @@ impl Call {
     pub fn patch(path: impl Into<String>, body: Value) -> Self {
         Self {
             method: Method::PATCH,
-            path: path.into(),
-            body: Some(body),
-            effect: Effect::Change,
-            base: Base::Rest,
-            remembered: false,
-            known_as: None,
-        }
-    }
-
-    pub fn put(path: impl Into<String>, body: Value) -> Self {
-        Self {
-            method: Method::PUT,
             path: path.into(),
             body: Some(body),
             effect: Effect::Change,

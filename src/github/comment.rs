@@ -216,11 +216,11 @@ impl Github {
     }
 }
 
-fn page_path(repo: &RepoRef, number: i64, page: u32) -> Result<String, GithubError> {
+pub(super) fn page_path(repo: &RepoRef, number: i64, page: u32) -> Result<String, GithubError> {
     Ok(format!("{}/issues/{number}/comments?per_page={PER_PAGE}&page={page}", repo.path()?))
 }
 
-fn comments(answer: &Answer, us: &Identity) -> Result<Vec<Comment>, GithubError> {
+pub(super) fn comments(answer: &Answer, us: &Identity) -> Result<Vec<Comment>, GithubError> {
     let page: Vec<Wire> = answer.json(Effect::None)?;
     Ok(page.into_iter().map(|comment| comment.into_comment(us)).collect())
 }

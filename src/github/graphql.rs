@@ -37,7 +37,6 @@ impl Github {
     /// # Errors
     /// As a call. An error GitHub names is `NotFound`, `Forbidden`, `RateLimited` (which closes the gate) or `Invalid`; one of its own
     /// making is `Unavailable`, after an effect with an unknown outcome.
-    #[allow(dead_code, reason = "resolving review threads needs it")]
     pub(super) async fn graphql<T: DeserializeOwned>(
         &self,
         who: As<'_>,

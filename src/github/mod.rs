@@ -5,22 +5,27 @@
 //! never resends a call that may have had an effect: [`GithubError`] says whether that is certain, and callers look for
 //! their marker before they try again.
 
+mod actions;
 mod archive;
 mod auth;
 mod check_run;
 mod client;
 mod comment;
 mod delivery;
+mod download;
 mod error;
 mod event;
 mod gate;
 mod git_data;
 mod graphql;
 mod identity;
+mod issue;
 mod paging;
 mod payload;
 mod permission;
+mod picture;
 mod pull;
+mod pull_read;
 mod reaction;
 mod recent;
 mod remembered;
@@ -32,6 +37,7 @@ mod thread_state;
 mod verify;
 mod watch;
 
+pub use actions::{Annotation, CheckRun, LogEnd};
 pub use archive::{ArchiveError, Archives, LARGEST_ARCHIVE};
 pub use check_run::{CheckOf, Conclusion};
 pub use client::{CALL_TIMEOUT, Github};
@@ -42,7 +48,10 @@ pub use event::{PayloadError, handles, parse};
 pub use gate::Pace;
 pub use git_data::{CommitTree, NewEntry, Writes};
 pub use identity::Identity;
+pub use issue::{AsOf, Issue, Reads, Seen};
+pub use picture::{Linked, Signed, linked, picture_type, upload_name};
 pub use pull::{NewPull, Pull};
+pub use pull_read::{ChangedFile, LineComment, MOST_FILES, PER_PAGE, PullCommit, PullInFull, PullReview, Tip};
 pub use reaction::Reaction;
 pub use recent::{Recent, RecentKind};
 pub use repository::{PullHead, Since};

@@ -151,16 +151,6 @@ impl Github {
         Ok(answer.json::<WirePull>(Effect::None)?.head.sha)
     }
 
-    /// True when not everybody may read the repository.
-    ///
-    /// # Errors
-    /// As the call.
-    pub async fn is_private(&self, repo: &RepoRef) -> Result<bool, GithubError> {
-        let call = Call::get(repo.path()?);
-        let answer = self.within(Effect::None, self.call(As::Repository(repo, Needs::Conversation), &call)).await?;
-        Ok(answer.json::<WireRepository>(Effect::None)?.private)
-    }
-
     /// The issue or pull request of this number in the repository of this name; none when there is none, or none that everybody who is
     /// `here` may know of: what is private elsewhere is not asked for.
     ///

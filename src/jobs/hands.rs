@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use super::landing::GithubLander;
+use super::reader::GithubReader;
 use super::{Services, review};
 use crate::agent::sandboxes::ThreadSandboxes;
 use crate::agent::store::Taken;
-use crate::agent::tools::{Hands, Lander, Reviewer};
+use crate::agent::tools::{Hands, Lander, Reader, Reviewer};
 use crate::agent::{Powers, Task};
 
 /// The hands of a run.
@@ -16,7 +17,8 @@ pub(super) fn of(services: &Services, taken: &Taken, sandboxes: &ThreadSandboxes
         .then(|| review::reviewer(services, taken, sandboxes))
         .flatten()
         .map(|reviewer| reviewer as Arc<dyn Reviewer>);
-    Hands { lander: lander.map(|lander| Arc::new(lander) as Arc<dyn Lander>), reviewer, ..Hands::default() }
+    let reader = GithubReader::of(services, taken).map(|reader| Arc::new(reader) as Arc<dyn Reader>);
+    Hands { reader, lander: lander.map(|lander| Arc::new(lander) as Arc<dyn Lander>), reviewer }
 }
 
 fn lands(task: &Task) -> bool {

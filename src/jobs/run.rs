@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use super::house::House;
-use super::{Services, approvals, hands, reactions, review};
+use super::{Services, approvals, hands, pictures, reactions, reader, review};
 use crate::agent::sandboxes::{SandboxesOf, ThreadSandboxes};
 use crate::agent::store::{self, Record, Renewed, Taken};
 use crate::agent::{Halt, Kit, Run, RunEvent, RunState, Snapshot, Task, prompt};
@@ -137,9 +137,10 @@ async fn execute(services: &Services, taken: &Taken) -> Result<Outcome, Failure>
     let (view, views) = watch::channel(LiveView::default());
     let snapshot = match taken.snapshot.clone() {
         Some(snapshot) => snapshot,
-        None => begin(services, taken).await,
+        None => begin(services, taken, &sandboxes).await,
     };
     let snapshot = catch_up(services, taken, snapshot).await;
+    let snapshot = pictures::at_hand(services, taken, snapshot).await;
     let history = match &taken.task {
         Task::Code { .. } | Task::Undo | Task::LandApproved { .. } => Vec::new(),
         Task::Ask { .. } | Task::Review { .. } | Task::Land { .. } | Task::Plan { .. } | Task::CarryOut { .. } => {
@@ -195,25 +196,22 @@ fn sandboxes(services: &Services, taken: &Taken, house: &House, stop: Cancellati
     })
 }
 
-async fn begin(services: &Services, taken: &Taken) -> Snapshot {
-    if let Task::Review { text } = &taken.task {
-        return begin_review(services, taken, text).await;
-    }
-    let opening = match &taken.task {
-        Task::Ask { text } | Task::Review { text } => prompt::opening(&taken.request, text, &surroundings(services, taken).await),
-        Task::Land { text } => {
-            let words = format!("{text}\n\n{}", prompt::LANDING);
-            prompt::opening(&taken.request, &words, &surroundings(services, taken).await)
-        }
-        Task::Plan { text } => prompt::opening(&taken.request, &prompt::plan(text), &surroundings(services, taken).await),
-        Task::CarryOut { plan } => {
-            prompt::opening(&taken.request, &prompt::carry_out(plan), &surroundings(services, taken).await)
-        }
+async fn begin(services: &Services, taken: &Taken, sandboxes: &ThreadSandboxes) -> Snapshot {
+    let words = match &taken.task {
+        Task::Review { text } => return begin_review(services, taken, text).await,
         // No model is asked.
         Task::Code { .. } | Task::Undo | Task::LandApproved { .. } => {
-            Message::text(crate::model::Role::User, taken.request.text.as_str())
+            let asked = Message::text(crate::model::Role::User, taken.request.text.as_str());
+            return Snapshot::begin(taken.message, asked);
         }
+        Task::Ask { text } => text.clone(),
+        Task::Land { text } => format!("{text}\n\n{}", prompt::LANDING),
+        Task::Plan { text } => prompt::plan(text),
+        Task::CarryOut { plan } => prompt::carry_out(plan),
     };
+    let mut opening = prompt::opening(&taken.request, &words, &surroundings(services, taken).await);
+    opening.parts.extend(reader::outline(services, taken).await);
+    let opening = pictures::shown(services, taken, sandboxes, &pictures::texts(taken), opening).await;
     Snapshot::begin(taken.message, opening)
 }
 

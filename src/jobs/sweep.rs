@@ -19,6 +19,8 @@ const BETWEEN_LOOKS_AT_WARM: Duration = Duration::from_secs(60);
 const DELIVERIES_KEPT: TimeDelta = TimeDelta::days(10);
 /// Snapshots of finished runs, which only matter to people who look into a failure.
 const SNAPSHOTS_KEPT: TimeDelta = TimeDelta::days(7);
+/// Nobody looks at them again once their run is over.
+const PICTURES_KEPT: TimeDelta = TimeDelta::days(7);
 /// Files of answers, as `http` tells whoever fetches them.
 const ATTACHMENTS_KEPT: TimeDelta = TimeDelta::days(30);
 /// Requests that came to nothing: strangers could fill the database with them.
@@ -93,6 +95,9 @@ async fn clean(services: &Services) {
     if let Err(error) = store::forget_old(&services.pool, now - DELIVERIES_KEPT, now - SNAPSHOTS_KEPT, now - REQUESTS_KEPT).await
     {
         tracing::warn!(%error, "cannot forget what is old");
+    }
+    if let Err(error) = super::pictures::forget(&services.pool, now - PICTURES_KEPT).await {
+        tracing::warn!(%error, "cannot forget old pictures");
     }
     if let Err(error) = attachment::store::forget(&services.pool, now - ATTACHMENTS_KEPT).await {
         tracing::warn!(%error, "cannot forget old attachments");

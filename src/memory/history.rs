@@ -16,6 +16,8 @@ const RESULTS: usize = 320_000;
 /// They are left out in portions of this size, so that the beginning of the conversation stays the same for many steps and
 /// providers can go on reusing it.
 const PORTION: usize = 120_000;
+/// What an earlier picture, of which only a note is left, counts.
+const PICTURE: usize = 60;
 /// Smaller results stay: leaving them out gains nothing.
 const SMALL: usize = 600;
 
@@ -24,7 +26,7 @@ const SMALL: usize = 600;
 pub fn fitting(mut messages: Vec<Message>) -> Vec<Message> {
     let large = |part: &Part| match part {
         Part::ToolResult(result) => Some(result.content.to_string().len()).filter(|size| *size > SMALL),
-        Part::Text { .. } | Part::Reasoning { .. } | Part::ToolCall(_) => None,
+        Part::Text { .. } | Part::Reasoning { .. } | Part::ToolCall(_) | Part::Picture(_) => None,
     };
     let total: usize = messages.iter().flat_map(|message| &message.parts).filter_map(large).sum();
     let mut excess = total.saturating_sub(RESULTS).div_ceil(PORTION) * PORTION;
@@ -78,6 +80,7 @@ fn tokens(messages: &[Message]) -> usize {
         Part::Text { text } | Part::Reasoning { text, .. } => text.len(),
         Part::ToolCall(call) => call.name.len() + serde_json::to_string(&call.arguments).map_or(0, |text| text.len()),
         Part::ToolResult(result) => result.content.to_string().len(),
+        Part::Picture(_) => PICTURE,
     });
     chars.sum::<usize>() / CHARS_PER_TOKEN
 }

@@ -47,6 +47,21 @@ pub enum Part {
     ToolCall(ToolCall),
     /// What the tool said.
     ToolResult(ToolResult),
+    /// Something to look at.
+    Picture(Picture),
+}
+
+/// A picture. What is stored of it is a reference: histories and snapshots stay small, and a picture is shown only to the run whose
+/// request brought it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Picture {
+    /// Its number in its run.
+    pub number: i32,
+    /// Such as `image/png`.
+    pub media_type: String,
+    /// The picture, where it is at hand.
+    #[serde(skip)]
+    pub content: Option<bytes::Bytes>,
 }
 
 /// A request for a tool.
@@ -115,6 +130,7 @@ impl Message {
                     storable::text(&mut result.name);
                     storable::json(&mut result.content);
                 }
+                Part::Picture(_) => {}
             }
         }
     }
@@ -123,7 +139,7 @@ impl Message {
     pub fn plain_text(&self) -> String {
         let texts = self.parts.iter().filter_map(|part| match part {
             Part::Text { text } => Some(text.as_str()),
-            Part::Reasoning { .. } | Part::ToolCall(_) | Part::ToolResult(_) => None,
+            Part::Reasoning { .. } | Part::ToolCall(_) | Part::ToolResult(_) | Part::Picture(_) => None,
         });
         texts.collect::<Vec<_>>().join("")
     }
@@ -132,7 +148,7 @@ impl Message {
     pub fn tool_calls(&self) -> impl Iterator<Item = &ToolCall> {
         self.parts.iter().filter_map(|part| match part {
             Part::ToolCall(call) => Some(call),
-            Part::Text { .. } | Part::Reasoning { .. } | Part::ToolResult(_) => None,
+            Part::Text { .. } | Part::Reasoning { .. } | Part::ToolResult(_) | Part::Picture(_) => None,
         })
     }
 }

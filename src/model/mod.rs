@@ -10,8 +10,9 @@ pub mod retry;
 pub mod router;
 mod shelf;
 mod unavailable;
+pub mod vision;
 
-pub use message::{Arguments, Message, Part, Role, ToolCall, ToolResult};
+pub use message::{Arguments, Message, Part, Picture, Role, ToolCall, ToolResult};
 pub use retry::RetryPolicy;
 pub use router::{Http, Patience, RouterError, build};
 pub use shelf::Shelf;

@@ -4,11 +4,16 @@ use std::collections::HashSet;
 use std::ops::Range;
 use std::sync::LazyLock;
 
-use pulldown_cmark::{Event, LinkType, Parser, Tag};
+use pulldown_cmark::{Event, LinkType, Parser, Tag, TagEnd};
 use regex::Regex;
 
 use super::cut;
 use crate::markdown::{self, Token, TokenKind};
+
+/// What stands where text is folded away, and where its author meant it to be out of sight.
+const FOLDED: &str = "(folded text:)";
+const UNFOLDED: &str = "(end of folded text)";
+const OUT_OF_SIGHT: &str = "(marked to be out of sight:)";
 
 /// The tag that wraps quoted data.
 const TAG: &str = "quoted";
@@ -48,18 +53,60 @@ pub fn clean(text: &str) -> String {
     text
 }
 
+/// Markdown from outside as a piece of data of about `limit` bytes: cleaned, no line endless, nothing that looks like our tags.
+pub fn data(text: &str, limit: usize) -> String {
+    cut::cut_middle(&harmless(clean(text).trim()), limit, None)
+}
+
+/// The same for what is no Markdown: logs, diffs, messages, names. Everything visible stays.
+pub fn plain_data(text: &str, limit: usize) -> String {
+    let shown: String = output(text).chars().filter(|c| !is_invisible(*c)).collect();
+    cut::cut_middle(&harmless(shown.trim_matches('\n')), limit, None)
+}
+
+/// One line of data, such as a name or a title.
+pub fn line(text: &str, limit: usize) -> String {
+    let data = harmless(clean(text).trim());
+    cut::cut_end(&data.split_whitespace().collect::<Vec<_>>().join(" "), limit)
+}
+
 /// Data in a tag that its content cannot close or open: `kind` is what it is ("comment", "body"), `author` who wrote it, may be empty.
 pub fn quote(kind: &str, author: &str, text: &str) -> String {
-    static FORGED: LazyLock<Regex> =
-        LazyLock::new(|| Regex::new(&format!(r"(?i)[<＜‹]([\s/／\\]*{TAG})")).expect("the pattern is constant and valid"));
+    quote_with(kind, &[("author", author)], text)
+}
+
+/// The same with further attributes; empty ones are left out.
+pub fn quote_with(kind: &str, attributes: &[(&str, &str)], text: &str) -> String {
     let attribute = |text: &str| -> String {
-        let kept = text.chars().filter(|c| c.is_alphanumeric() || " -_.[]/#:".contains(*c));
+        let kept = text.chars().filter(|c| c.is_alphanumeric() || " -_.[]/#:,".contains(*c));
         cut::cut_end(&kept.collect::<String>(), 100)
     };
     let content = clean(text);
-    let content = FORGED.replace_all(content.trim(), "&lt;$1");
-    let by = if author.is_empty() { String::new() } else { format!(" author=\"{}\"", attribute(author)) };
-    format!("<{TAG} kind=\"{}\"{by}>\n{content}\n</{TAG}>", attribute(kind))
+    let content = harmless(content.trim());
+    let given = attributes.iter().filter(|(_, value)| !value.is_empty());
+    let given: String = given.map(|(name, value)| format!(" {name}=\"{}\"", attribute(value))).collect();
+    format!("<{TAG} kind=\"{}\"{given}>\n{content}\n</{TAG}>", attribute(kind))
+}
+
+/// Characters of a line that are kept: nobody reads further, and what nobody reads is where things are hidden.
+const LONGEST_LINE: usize = 4_000;
+
+/// Nothing that looks like our tags, and no endless lines.
+fn harmless(text: &str) -> String {
+    static FORGED: LazyLock<Regex> =
+        LazyLock::new(|| Regex::new(&format!(r"(?i)[<＜‹]([\s/／\\]*{TAG})")).expect("the pattern is constant and valid"));
+    let text = FORGED.replace_all(text, "&lt;$1");
+    if text.lines().all(|line| line.len() <= LONGEST_LINE) {
+        return text.into_owned();
+    }
+    let cut = |line: &str| match line.char_indices().nth(LONGEST_LINE) {
+        None => line.to_owned(),
+        Some((end, _)) => {
+            let left_out = cut::grouped(line[end..].chars().count() as u64);
+            format!("{} [… {left_out} characters of this line left out …]", &line[..end])
+        }
+    };
+    text.split('\n').map(cut).collect::<Vec<_>>().join("\n")
 }
 
 fn is_control(c: char) -> bool {
@@ -86,9 +133,19 @@ fn hidden(text: &str) -> Vec<(Range<usize>, String)> {
         .map(|(label, found)| (label.to_lowercase(), found.span.clone(), found.title.is_some()))
         .collect();
     let mut used = HashSet::new();
+    let mut notes = Footnotes::default();
     let mut edits = Vec::new();
+    let mut code = 0usize;
     for (event, range) in parser.into_offset_iter() {
         match event {
+            Event::Start(Tag::CodeBlock(_)) => code += 1,
+            Event::End(TagEnd::CodeBlock) => code = code.saturating_sub(1),
+            // An entity is an event of its own.
+            Event::Text(shown) if code == 0 && text[range.clone()].starts_with('&') && is_nothing(&shown) => {
+                edits.push((range, String::new()));
+            }
+            Event::FootnoteReference(label) => notes.used.push(label.to_lowercase()),
+            Event::Start(Tag::FootnoteDefinition(label)) => notes.defined.push((label.to_lowercase(), range)),
             Event::Start(Tag::HtmlBlock) | Event::InlineHtml(_) => edits.extend(hidden_in_html(text, range)),
             Event::Start(Tag::Link { link_type, dest_url, title, id }) => {
                 used.insert(id.to_lowercase());
@@ -106,9 +163,38 @@ fn hidden(text: &str) -> Vec<(Range<usize>, String)> {
             edits.push((span, String::new()));
         }
     }
+    edits.extend(notes.unused().map(|range| (range, String::new())));
     edits.retain(|(range, replacement)| text[range.clone()] != **replacement);
-    edits.sort_by_key(|(range, _)| range.start);
+    edits.sort_by_key(|(range, _)| (range.start, std::cmp::Reverse(range.end)));
     edits
+}
+
+/// Footnotes that nothing refers to are not shown.
+#[derive(Default)]
+struct Footnotes {
+    defined: Vec<(String, Range<usize>)>,
+    used: Vec<String>,
+}
+
+impl Footnotes {
+    fn unused(self) -> impl Iterator<Item = Range<usize>> {
+        let Self { defined, used } = self;
+        defined.into_iter().filter(move |(label, _)| !used.contains(label)).map(|(_, range)| range)
+    }
+}
+
+/// What takes no room on a page.
+fn is_nothing(shown: &str) -> bool {
+    !shown.is_empty() && shown.chars().all(|c| is_control(c) || is_bidi(c) || is_invisible(c))
+}
+
+/// Whether the attributes of a tag take it out of sight.
+fn is_out_of_sight(tag: &str) -> bool {
+    static HIDING: LazyLock<Regex> = LazyLock::new(|| {
+        let style = r"display\s*:\s*none|visibility\s*:\s*(?:hidden|collapse)|opacity\s*:\s*0|font-size\s*:\s*0|color\s*:\s*(?:white|transparent|#fff)";
+        Regex::new(&format!(r"(?i)\s(?:aria-)?hidden(?:[\s=>/]|$)|{style}")).expect("the pattern is constant and valid")
+    });
+    HIDING.is_match(tag)
 }
 
 fn hidden_in_html(text: &str, piece: Range<usize>) -> Vec<(Range<usize>, String)> {
@@ -124,6 +210,9 @@ fn hidden_in_html(text: &str, piece: Range<usize>) -> Vec<(Range<usize>, String)
                 edits.push((place.start..piece.end, "\n".to_owned()));
                 break;
             }
+            TokenKind::Open if name == "details" => edits.push((place, FOLDED.to_owned())),
+            TokenKind::Close if name == "details" => edits.push((place, UNFOLDED.to_owned())),
+            TokenKind::Open if is_out_of_sight(source) => edits.push((place, format!("{OUT_OF_SIGHT}<{name}>"))),
             TokenKind::Open | TokenKind::Void if source.contains(char::is_whitespace) => edits.push((place, format!("<{name}>"))),
             TokenKind::Open | TokenKind::Void | TokenKind::Close => {}
         }
@@ -172,6 +261,26 @@ mod tests {
         assert_eq!(clean("[//]: # (evil)\n\ntext"), "\n\ntext");
         assert_eq!(clean("[a][1]\n\n[1]: https://x/y"), "[a][1]\n\n[1]: https://x/y");
         assert_eq!(clean("a <!<!-- x -->-- evil -->b"), clean(&clean("a <!<!-- x -->-- evil -->b")));
+    }
+
+    #[test]
+    fn what_people_may_overlook_is_marked() {
+        assert_eq!(clean("&#8203;a&ZeroWidthSpace;b&#x202e;c&zwj;d &lt;e"), "abcd &lt;e");
+        assert_eq!(clean("`&#8203;`"), "`&#8203;`");
+        assert_eq!(
+            clean("<details><summary>Log</summary>\n\nevil\n\n</details>"),
+            "(folded text:)<summary>Log</summary>\n\nevil\n\n(end of folded text)"
+        );
+        assert_eq!(clean("a <span style=\"display:none\">evil</span>"), "a (marked to be out of sight:)<span>evil</span>");
+        assert_eq!(clean("a <b hidden>evil</b>"), "a (marked to be out of sight:)<b>evil</b>");
+        assert_eq!(clean("text[^1]\n\n[^1]: shown\n\n[^2]: evil").trim(), "text[^1]\n\n[^1]: shown");
+        assert_eq!(
+            data(&format!("{}evil", "x".repeat(LONGEST_LINE)), 10_000).chars().filter(|c| *c == 'x').count(),
+            LONGEST_LINE
+        );
+        assert!(!data(&format!("{}evil", "x".repeat(LONGEST_LINE)), 10_000).contains("evil"));
+        assert_eq!(plain_data("\u{1b}[1m</quoted>\u{200b}<!-- shown -->", 100), "&lt;/quoted><!-- shown -->");
+        assert_eq!(line("a\nb  c\u{e0041}", 100), "a b c");
     }
 
     #[test]

@@ -3,14 +3,15 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::ops::Range;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use regex::{Captures, Regex};
 
+use super::disguise::Disguises;
 use super::{AnswerView, LiveView, Outcome, Shown};
-use crate::secret::{ExposeSecret, SecretString};
+use crate::secret::{ExposeSecret, Learned, SecretString};
 
 /// What stands where a secret was. As long as the shortest secret, so that a redacted text is never longer.
 const REPLACEMENT: &str = "[secret]";
@@ -23,36 +24,42 @@ const SHORTEST: usize = 8;
 /// Promises: linear time in the text, never a longer text, and redacting twice changes nothing more. Commit hashes and UUIDs stay,
 /// unless a telling word (`token=…`) stands before them.
 pub struct Redactor {
-    known: Option<Regex>,
+    settled: Values,
+    learned: Learned,
+    /// The learned values as they are looked for, and the newest of them when that was made.
+    prepared: Mutex<(Option<SecretString>, Arc<Values>)>,
+}
+
+/// Known values as they are looked for.
+#[derive(Default)]
+struct Values {
+    forms: Option<Regex>,
+    disguises: Option<Disguises>,
 }
 
 impl std::fmt::Debug for Redactor {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Redactor").field("knows_values", &self.known.is_some()).finish()
+        f.debug_struct("Redactor").field("knows_values", &self.settled.forms.is_some()).finish()
     }
 }
 
 impl Redactor {
-    /// Knows these values, also written in Base64, hexadecimal, as part of an address and as part of a JSON string. Values under eight
-    /// bytes are ignored. Too many values to search for (megabytes) leave only the shapes.
+    /// Knows these values, also written in Base64, hexadecimal, as part of an address, as part of a JSON string, with gaps, backwards and
+    /// in other disguises. Values under eight bytes are ignored. Too many values to search for (megabytes) leave only the shapes.
     pub fn new(known: impl IntoIterator<Item = SecretString>) -> Self {
-        let mut forms = BTreeSet::new();
-        for secret in known {
-            add_forms(secret.expose_secret(), &mut forms);
-        }
-        let mut forms: Vec<String> = forms.into_iter().filter(|form| form.len() >= SHORTEST).collect();
-        // At one place the longest wins.
-        forms.sort_by_key(|form| std::cmp::Reverse(form.len()));
-        let pattern = forms.iter().map(|form| regex::escape(form)).collect::<Vec<_>>().join("|");
-        let known = regex::RegexBuilder::new(&pattern).size_limit(64 << 20).build().ok();
-        Self { known: known.filter(|_| !forms.is_empty()) }
+        Self::with_learned(known, Learned::default())
+    }
+
+    /// The same, and whatever is learned later.
+    pub fn with_learned(known: impl IntoIterator<Item = SecretString>, learned: Learned) -> Self {
+        let known: Vec<SecretString> = known.into_iter().collect();
+        Self { settled: Values::new(&known), learned, prepared: Mutex::default() }
     }
 
     /// The text without secrets; borrowed when there were none.
     pub fn redact<'t>(&self, text: &'t str) -> Cow<'t, str> {
         let shaped = shapes(text);
-        let Some(known) = &self.known else { return shaped };
-        match known.replace_all(&shaped, REPLACEMENT) {
+        match self.removed(&shaped, Values::remove) {
             Cow::Borrowed(_) => shaped,
             // A value that was taken out may have hidden the beginning of a shape.
             Cow::Owned(unknown) => Cow::Owned(shapes(&unknown).into_owned()),
@@ -62,7 +69,50 @@ impl Redactor {
     /// True when it holds a value we know, whatever else it is. What only looks like a secret is not counted: a repository may be about
     /// such things.
     pub fn is_told_by(&self, content: &[u8]) -> bool {
-        self.known.as_ref().is_some_and(|known| known.is_match(&String::from_utf8_lossy(content)))
+        matches!(self.known(&String::from_utf8_lossy(content)), Cow::Owned(_))
+    }
+
+    /// The text without the values we know, in their usual forms; what only looks like a secret stays. For texts that are worked with,
+    /// such as files: these are many and long, so disguises are left to what goes out.
+    pub fn known<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        self.removed(text, Values::remove_plain)
+    }
+
+    fn removed<'t>(&self, text: &'t str, remove: for<'a> fn(&Values, &'a str) -> Cow<'a, str>) -> Cow<'t, str> {
+        let settled = remove(&self.settled, text);
+        match remove(&self.learned(), &settled) {
+            Cow::Borrowed(_) => settled,
+            Cow::Owned(text) => Cow::Owned(text),
+        }
+    }
+
+    /// The same for every text in a value, names of fields apart.
+    pub fn known_in(&self, value: &mut serde_json::Value) {
+        use serde_json::Value;
+        match value {
+            Value::String(text) => {
+                if let Cow::Owned(redacted) = self.known(text) {
+                    *text = redacted;
+                }
+            }
+            Value::Array(items) => items.iter_mut().for_each(|item| self.known_in(item)),
+            Value::Object(fields) => fields.values_mut().for_each(|field| self.known_in(field)),
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        }
+    }
+
+    fn learned(&self) -> Arc<Values> {
+        let newest = self.learned.newest();
+        let mut prepared = self.prepared.lock().unwrap_or_else(PoisonError::into_inner);
+        let same = match (&prepared.0, &newest) {
+            (Some(before), Some(now)) => before.expose_secret() == now.expose_secret(),
+            (None, None) => true,
+            (Some(_), None) | (None, Some(_)) => false,
+        };
+        if !same {
+            *prepared = (newest, Arc::new(Values::new(&self.learned.all())));
+        }
+        Arc::clone(&prepared.1)
     }
 
     /// Redacts every text of an answer. To be done before rendering, so that no secret is cut in two, and once more on the body.
@@ -113,6 +163,39 @@ impl Redactor {
         if let Cow::Owned(redacted) = self.redact(text) {
             *text = redacted;
         }
+    }
+}
+
+impl Values {
+    fn new(known: &[SecretString]) -> Self {
+        let mut forms = BTreeSet::new();
+        for secret in known {
+            add_forms(secret.expose_secret(), &mut forms);
+        }
+        let mut forms: Vec<String> = forms.into_iter().filter(|form| form.len() >= SHORTEST).collect();
+        if forms.is_empty() {
+            return Self::default();
+        }
+        // At one place the longest wins.
+        forms.sort_by_key(|form| std::cmp::Reverse(form.len()));
+        let pattern = forms.iter().map(|form| regex::escape(form)).collect::<Vec<_>>().join("|");
+        let forms = regex::RegexBuilder::new(&pattern).size_limit(64 << 20).build().ok();
+        let values = known.iter().map(ExposeSecret::expose_secret);
+        Self { forms, disguises: Some(Disguises::new(values, looks_random)) }
+    }
+
+    fn remove_plain<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        self.forms.as_ref().map_or(Cow::Borrowed(text), |forms| forms.replace_all(text, REPLACEMENT))
+    }
+
+    fn remove<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        let plain = self.remove_plain(text);
+        let spans = self.disguises.as_ref().map(|disguises| disguises.spans(&plain)).unwrap_or_default();
+        if spans.is_empty() {
+            return plain;
+        }
+        let edits: Vec<_> = spans.into_iter().map(|span| (span, REPLACEMENT.to_owned())).collect();
+        Cow::Owned(crate::markdown::splice(&plain, &edits))
     }
 }
 

@@ -1,14 +1,17 @@
 //! Makes Markdown that somebody else wrote (a model, mostly) safe to stand in a body of ours.
 //!
 //! Promises for whatever comes in: what is written after it is read as if it stood alone (no open fence, comment, tag or attribute
-//! reaches over), no hidden comments remain, no control or bidirectional characters, and nobody is pinged but the allowed. Code keeps
-//! its characters. Text that resists is shown in a fence.
+//! reaches over), no hidden comments remain, no control or bidirectional characters, and nobody is pinged but the allowed. Nothing is
+//! fetched from elsewhere when somebody looks at it: pictures become links, and links that carry data away are shown as code. Code
+//! keeps its characters. Text that resists is shown in a fence.
 
 use std::ops::Range;
+use std::sync::LazyLock;
 
 use pulldown_cmark::{Event, Tag};
+use regex::Regex;
 
-use super::{clean, cut, fence, mention};
+use super::{clean, cut, fence, links, mention};
 use crate::markdown::{self, TokenKind};
 
 /// How often HTML is looked at again, because taking some away can reveal some.
@@ -122,6 +125,14 @@ fn html_edits(text: &str) -> Vec<(Range<usize>, String)> {
                 edit_tags(text, range, nested, &mut edits);
             }
             Event::InlineHtml(_) => edit_tags(text, range, false, &mut edits),
+            Event::Start(Tag::Image { dest_url, .. }) => {
+                depth += 1;
+                edits.extend(links::image(text, range, &dest_url));
+            }
+            Event::Start(Tag::Link { dest_url, link_type, .. }) => {
+                depth += 1;
+                edits.extend(links::link(text, range, link_type, &dest_url));
+            }
             Event::Start(_) => depth += 1,
             Event::End(_) => depth = depth.saturating_sub(1),
             _ => {}
@@ -142,9 +153,27 @@ fn edit_tags(text: &str, piece: Range<usize>, nested: bool, edits: &mut Vec<(Ran
             TokenKind::Open | TokenKind::Close | TokenKind::Void if nested || RAW.contains(&token.name.as_str()) => {
                 edits.push(escape)
             }
-            TokenKind::Open | TokenKind::Close | TokenKind::Void => {}
+            TokenKind::Open | TokenKind::Void => {
+                edits.extend(links::tag(&text[range.clone()], &token.name).map(|tag| (range, tag)))
+            }
+            TokenKind::Close => {}
         }
     }
+}
+
+/// Text for the body of a pull request or a commit message in which no issue is closed by being mentioned: `Fixes #1` becomes
+/// `Fixes issue #1`. Where somebody asked for it, the one sentence that closes is ours. Idempotent; code is changed as well, because
+/// commit messages have none.
+pub fn no_closing_words(text: &str) -> String {
+    static CLOSING: LazyLock<Regex> = LazyLock::new(|| {
+        let number = r"(?:#|&#0*35;|&#[xX]0*23;|&num;|[Gg][Hh]-)\d";
+        let elsewhere = r"[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+(?:#|&#0*35;|&#[xX]0*23;|&num;)\d";
+        let address = r"https?://[^\s)>\]]+/(?:issues|pull)/\d";
+        let between = r"(?:[\s:*_~`'\x22(\[<-]|&nbsp;|<!--[^>]*-->|</?[a-zA-Z]+>|\u{a0}|\u{200b}|\u{2060}|\u{feff})+";
+        Regex::new(&format!(r"(?i)\b(close[sd]?|fix(?:e[sd])?|resolve[sd]?)({between})({number}|{elsewhere}|{address})"))
+            .expect("the pattern is constant and valid")
+    });
+    CLOSING.replace_all(text, "$1 issue$2$3").into_owned()
 }
 
 /// Closes the fence and the elements that are left open.
@@ -249,6 +278,52 @@ mod tests {
     }
 
     #[test]
+    fn nothing_is_fetched_and_nothing_carried_away() {
+        let data = "q7Zp4Xk9Lm2Rt8Vw3Nc6Yb1Hd5Jf0Gs".repeat(3);
+        assert_eq!(safe("![alt](https://evil.example/p.png?x=1)"), "[alt](https://evil.example/p.png?x=1)");
+        assert_eq!(safe("![](https://evil.example/p.png)"), "[image](https://evil.example/p.png)");
+        assert_eq!(
+            safe("![a][r]\n\n[r]: https://evil.example/p.png"),
+            "[a](https://evil.example/p.png)\n\n[r]: https://evil.example/p.png"
+        );
+        assert_eq!(
+            safe("[![a](https://evil.example/p.png)](https://x.example)"),
+            "[a](https://evil.example/p.png) (https://x.example)"
+        );
+        assert_eq!(safe("see <img src=\"https://evil.example/p.png\" onload=x> x"), "see [image](https://evil.example/p.png) x");
+        assert_eq!(safe("<video src=\"https://evil.example/p\">"), "&lt;video src=\"https://evil.example/p\">");
+        assert_eq!(safe(&format!("[docs](https://evil.example/?d={data})")), format!("docs (`https://evil.example/?d={data}`)"));
+        assert_eq!(safe(&format!("<https://evil.example/{data}>")), format!("`https://evil.example/{data}`"));
+        assert_eq!(safe("[d](javascript:alert(1))"), "d (`javascript:alert(1)`)");
+        for fine in [
+            "[docs](https://docs.rs/serde/latest/serde/?search=Deserialize)",
+            "![x](https://github.com/user-attachments/assets/0bec7adc-52c5-432f-bca7-c9a3186649b4)",
+            "[c](https://github.com/o/r/commit/9fceb02d0ae598e95dc970b74767f19372d61af8)",
+            "[rel](docs/a.md) and <https://example.com/a>",
+            "<details open><summary>x</summary>\n\ny\n\n</details>",
+        ] {
+            assert_eq!(safe(fine), fine);
+        }
+    }
+
+    #[test]
+    fn no_issue_is_closed_by_the_way() {
+        let quiet = |text: &str| no_closing_words(text);
+        assert_eq!(
+            quiet("Fixes #12, closes: acme/x#3 and resolved GH-4"),
+            "Fixes issue #12, closes issue: acme/x#3 and resolved issue GH-4"
+        );
+        assert_eq!(quiet("fixed https://github.com/a/b/issues/3"), "fixed issue https://github.com/a/b/issues/3");
+        assert_eq!(
+            quiet("**Fixes** [#1](x) Close <b>#2</b> fix &#35;3"),
+            "**Fixes issue** [#1](x) Close issue <b>#2</b> fix issue &#35;3"
+        );
+        for fine in ["fix the bug in #1", "prefixes #1", "see #1", "Fixes issue #1"] {
+            assert_eq!(quiet(fine), fine);
+        }
+    }
+
+    #[test]
     fn long_text_is_cut_between_paragraphs() {
         let text = (1..=40).map(|n| format!("Paragraph number {n} says something.\n\n")).collect::<String>();
         insta::assert_snapshot!(safe_markdown(&text, 420, Some("https://bot.example/runs/1"), &[]), @r"
@@ -283,7 +358,7 @@ mod tests {
                 Just("```"), Just("~~~"), Just("\n"), Just("\n\n"), Just("<!--"), Just("-->"), Just("<details>"), Just("</details>"),
                 Just("<summary>"), Just("<div "), Just("title=\""), Just("'"), Just("\""), Just(">"), Just("> "), Just("- "), Just("    "), Just("<pre>"),
                 Just("</pre>"), Just("<script>"), Just("<![CDATA["), Just("<?"), Just("<!X"), Just("`"), Just("@alice "), Just("[a]: "), Just("[^1]: "), Just("| a |\n|---|\n"),
-                Just("text "), Just("ä😀"), Just("</"), Just("\\"), Just("&lt;"), Just("<table><tr><td>"), Just("1. "),
+                Just("![a](https://x/y)"), Just("<img src=\"//x\">"), Just("[b](j:"), Just("![c][d]"), Just("text "), Just("ä😀"), Just("</"), Just("\\"), Just("&lt;"), Just("<table><tr><td>"), Just("1. "),
             ], 0..30),
             limit in 200usize..400,
         ) {

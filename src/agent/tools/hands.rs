@@ -30,16 +30,27 @@ pub enum HandError {
     Unavailable(String),
 }
 
+/// What is to be read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Target {
+    /// `owner/name`; the conversation's own repository when there is none.
+    pub repository: Option<String>,
+    /// The issue or pull request; the conversation's own when there is none.
+    pub number: Option<i64>,
+    /// The page, counted from 1.
+    pub page: usize,
+}
+
 /// Reads what people wrote elsewhere, as data: attributed, cleaned, capped, and as it stood when the request was written.
 #[async_trait]
 pub trait Reader: Send + Sync {
-    /// An issue with its comments; the conversation's own when no number is given.
-    async fn issue(&self, number: Option<i64>) -> Result<Value, HandError>;
+    /// An issue with its comments, the newest on the first page.
+    async fn issue(&self, target: &Target) -> Result<Value, HandError>;
 
-    /// A pull request with its changed files; the conversation's own when no number is given. `path` asks for the diff of one file.
-    async fn pull_request(&self, number: Option<i64>, path: Option<&str>) -> Result<Value, HandError>;
+    /// A pull request with its changed files, commits and reviews. `path` asks for the diff of one file instead.
+    async fn pull_request(&self, target: &Target, path: Option<&str>) -> Result<Value, HandError>;
 
-    /// The failed checks of the pull request and the ends of their logs; `name` asks for one.
+    /// The failed checks of the pull request, or of the default branch, and the ends of their logs; `name` asks for one.
     async fn check_logs(&self, name: Option<&str>) -> Result<Value, HandError>;
 }
 

@@ -26,8 +26,11 @@ mod patch;
 mod pictures;
 mod preview_url;
 mod processes;
+mod read_check_logs;
 mod read_file;
+mod read_issue;
 mod read_process;
+mod read_pull_request;
 mod run_code;
 mod run_command;
 mod search_files;
@@ -47,7 +50,7 @@ use async_trait::async_trait;
 use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
 
-pub use self::hands::{Finding, HandError, Hands, Lander, Proposal, Reader, Reviewer};
+pub use self::hands::{Finding, HandError, Hands, Lander, Proposal, Reader, Reviewer, Target};
 pub use self::processes::Readings;
 pub use self::tool::{Tool, Typed, tool};
 use super::{Powers, RunEvent};
@@ -278,6 +281,9 @@ impl Toolbox {
             tool::<open_pull_request::OpenPullRequest>(),
             tool::<ask_person::AskPerson>(),
             tool::<suggest_changes::SuggestChanges>(),
+            tool::<read_issue::ReadIssue>(),
+            tool::<read_pull_request::ReadPullRequest>(),
+            tool::<read_check_logs::ReadCheckLogs>(),
         ];
         Self { tools }
     }

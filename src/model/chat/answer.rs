@@ -195,6 +195,14 @@ fn estimate_parts(parts: &[Part]) -> u64 {
             Arguments::Broken(text) => estimate_tokens(&call.name) + estimate_tokens(text),
         },
         Part::ToolResult(result) => estimate_tokens(&result.content.to_string()),
+        // About what a large one costs.
+        Part::Picture(picture) => {
+            if picture.content.is_some() {
+                1_500
+            } else {
+                10
+            }
+        }
     });
     tokens.sum()
 }

@@ -1,9 +1,11 @@
 //! Ours → the wire library's.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use genai::adapter::AdapterKind;
 use genai::chat::{
-    CacheControl, ChatMessage, ChatOptions, ChatRequest, ContentPart, MessageContent, MessageOptions, ReasoningEffort, Tool,
-    ToolCall, ToolResponse,
+    Binary, CacheControl, ChatMessage, ChatOptions, ChatRequest, ContentPart, MessageContent, MessageOptions, ReasoningEffort,
+    Tool, ToolCall, ToolResponse,
 };
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -11,7 +13,7 @@ use sha2::{Digest, Sha256};
 use super::mark::{self, Keepsake};
 use super::{Deadlines, Source};
 use crate::model::router::Reasoning;
-use crate::model::{Arguments, Message, Part, Request, Role, ToolResult, ToolSpec};
+use crate::model::{Arguments, Message, Part, Picture, Request, Role, ToolResult, ToolSpec, vision};
 
 /// Endings the library would take for an effort and cut off the name.
 const EFFORTS: &[&str] = &["low", "medium", "high", "max", "minimal", "none", "zero", "xhigh"];
@@ -125,6 +127,19 @@ fn part(source: &Source, kind: AdapterKind, role: Role, part: &Part) -> Vec<Cont
             thought_signatures: signature(source, call.signature.as_deref()).map(|signature| vec![signature]),
         })],
         Part::ToolResult(result) => vec![tool_result(kind, result)],
+        Part::Picture(picture) if role == Role::User => vec![self::picture(source, picture)],
+        // Nobody else shows any.
+        Part::Picture(_) => vec![],
+    }
+}
+
+/// The picture for those who see it, a note for the others.
+fn picture(source: &Source, picture: &Picture) -> ContentPart {
+    match &picture.content {
+        Some(content) if vision::sees(&source.name) && vision::takes(&source.name, &picture.media_type) => {
+            ContentPart::Binary(Binary::from_base64(picture.media_type.as_str(), STANDARD.encode(content), None))
+        }
+        Some(_) | None => ContentPart::Text("(an image that was not shown to you)".to_owned()),
     }
 }
 
@@ -288,6 +303,24 @@ mod tests {
     #[test]
     fn blank_text_and_empty_messages_are_left_out() {
         assert!(kinds("anthropic/claude-opus-4-8", vec![Part::Text { text: " \n".into() }]).is_empty());
+    }
+
+    #[test]
+    fn pictures_go_to_those_who_see() {
+        let shown = |name: &str, media_type: &str, content: Option<&'static [u8]>| {
+            let source = source(name);
+            let kind = super::super::kind(source.protocol, &source.name.model);
+            let content = content.map(bytes::Bytes::from_static);
+            let picture = Part::Picture(Picture { number: 1, media_type: media_type.into(), content });
+            let message = Message { role: Role::User, parts: vec![Part::Text { text: "look".into() }, picture] };
+            matches!(messages(&source, kind, &[message])[0].content.parts()[1], ContentPart::Binary(_))
+        };
+        assert!(shown("openai/gpt-4.1", "image/png", Some(b"x")));
+        assert!(shown("anthropic/claude-opus-4-8", "image/gif", Some(b"x")));
+        assert!(shown("google/gemini-3-pro", "image/webp", Some(b"x")));
+        assert!(!shown("google/gemini-3-pro", "image/gif", Some(b"x")));
+        assert!(!shown("deepseek/deepseek-chat", "image/png", Some(b"x")));
+        assert!(!shown("openai/gpt-4.1", "image/png", None));
     }
 
     #[test]

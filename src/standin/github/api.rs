@@ -75,6 +75,7 @@ fn routes() -> Router<Arc<Shared>> {
         .merge(super::graphql::routes())
         .merge(super::checks::routes())
         .merge(super::teams::routes())
+        .merge(super::uploads::routes())
         .layer(DefaultBodyLimit::disable())
         .fallback(async || Refuse::not_found())
 }

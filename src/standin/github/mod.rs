@@ -31,6 +31,7 @@ mod review;
 mod shape;
 mod teams;
 mod unchanged;
+mod uploads;
 mod world;
 
 use std::collections::BTreeMap;

@@ -92,6 +92,8 @@ pub struct World {
     pub(super) requests: VecDeque<RequestRecord>,
     /// Tokens in addresses of archives, with the repository and commit each is for.
     pub(super) archive_tokens: BTreeMap<String, (i64, String)>,
+    /// What people put into comments.
+    pub(super) uploads: super::uploads::Uploads,
 }
 
 /// An account.
@@ -309,6 +311,7 @@ impl World {
             content: VecDeque::new(),
             requests: VecDeque::new(),
             archive_tokens: BTreeMap::new(),
+            uploads: BTreeMap::new(),
         };
         let web_flow = User { id: WEB_FLOW_ID, login: WEB_FLOW.to_owned(), kind: UserKind::User };
         world.users.insert(WEB_FLOW.to_owned(), web_flow);
