@@ -105,7 +105,7 @@ impl Github {
         let mut found = Vec::new();
         for _ in 0..MOST_PAGES {
             let variables = json!({"owner": owner, "name": name, "number": number, "after": after});
-            let asked: Asked = self.graphql(As::Repository(repo, Needs::Threads), THREADS, variables, Effect::None).await?;
+            let asked: Asked = self.graphql(As::Repository(repo, Needs::Reviews), THREADS, variables, Effect::None).await?;
             let Some(pull) = asked.repository.and_then(|repository| repository.pull_request) else {
                 return Err(GithubError::NotFound);
             };
@@ -136,7 +136,7 @@ impl Github {
     pub async fn answer_in_thread(&self, repo: &RepoRef, number: i64, root: i64, body: &str) -> Result<(), GithubError> {
         let path = format!("{}/pulls/{number}/comments/{root}/replies", repo.path()?);
         let call = Call::post(path, json!({"body": body}), Effect::Create);
-        self.within(Effect::Create, self.call(As::Repository(repo, Needs::Threads), &call)).await?;
+        self.within(Effect::Create, self.call(As::Repository(repo, Needs::Reviews), &call)).await?;
         Ok(())
     }
 }

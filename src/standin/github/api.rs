@@ -20,7 +20,7 @@ use super::fault::Fate;
 use super::refuse::Refuse;
 use super::unchanged::unless_changed;
 use super::world::{RequestRecord, World};
-use super::{Shared, conversation, deliveries, git, issues, people, pulls, recent, repos};
+use super::{Shared, conversation, deliveries, git, issues, people, pulls, repos};
 
 /// Blobs come in base64.
 const LARGEST_REQUEST: usize = 64 * 1024 * 1024;
@@ -58,7 +58,6 @@ fn routes() -> Router<Arc<Shared>> {
         .route("/repos/{owner}/{repo}/issues/{number}/labels", get(issues::labels).post(issues::add_labels))
         .route("/repos/{owner}/{repo}/issues/{number}/labels/{name}", axum::routing::delete(issues::remove_label))
         .route("/repos/{owner}/{repo}/issues/{number}/comments", get(conversation::list).post(conversation::create))
-        .route("/repos/{owner}/{repo}/issues/comments", get(recent::comments))
         .route(
             "/repos/{owner}/{repo}/issues/comments/{id}",
             get(conversation::comment).patch(conversation::update).post(conversation::update).delete(conversation::delete),

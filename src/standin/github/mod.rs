@@ -23,7 +23,6 @@ mod look;
 mod people;
 mod press;
 mod pulls;
-mod recent;
 mod record;
 mod refuse;
 mod repos;
