@@ -154,8 +154,11 @@ fn evidence(executions: &[Execution]) -> String {
         lines.push(format!("- {} before these", inline::counted(skipped as u64, "command")));
     }
     for execution in &ended[skipped..] {
-        let command = execution.code.split_whitespace().collect::<Vec<_>>().join(" ");
-        let command = fence::code_span(&cut::cut_end(&clean::visible(&command), MOST_COMMAND));
+        let code = execution.code.trim();
+        let command = match code.lines().count() {
+            0 | 1 => fence::code_span(&cut::cut_end(&clean::visible(code), MOST_COMMAND)),
+            lines => format!("{} of {lines} lines", inline::plain(&execution.language, 30)),
+        };
         lines.push(format!("- {command} · exit code {}", execution.exit_code.unwrap_or_default()));
     }
     lines.join("\n")

@@ -4,6 +4,8 @@ use super::comment::{command, heading, short, time, words};
 use super::finding::{Kept, Proof, Standing};
 use crate::reply::{MAX_BODY, clean, cut, fence, inline, marker};
 
+/// What stands in a part of a path as it is.
+const PATH: &percent_encoding::AsciiSet = &percent_encoding::NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 /// Bytes a section needs beside words and diff.
 const SECTION: usize = 1_400;
 const MOST_WORDS: usize = 3_000;
@@ -61,7 +63,11 @@ fn evidence(view: &BodyView<'_>) -> Option<String> {
     let first = proofs.first()?;
     let applied = format!(
         "{} applied to `{}` the way GitHub does it, and compared byte by byte with what was meant.",
-        if proofs.len() == 1 { "The suggestion was".to_owned() } else { format!("All {} suggestions were", proofs.len()) },
+        match proofs.len() {
+            1 => "The suggestion was".to_owned(),
+            2 => "Both suggestions were".to_owned(),
+            many => format!("All {many} suggestions were"),
+        },
         short(view.commit)
     );
     let ran = first.test.as_ref().map(|test| format!("{}: exit {}, {}.", command(test), test.exit_code, time(test)));
@@ -130,11 +136,8 @@ fn path(path: &str) -> String {
 
 /// Where the lines of a finding are for ever.
 pub fn permalink(page: &str, commit: &str, kept: &Kept) -> String {
-    let encoded: Vec<String> = kept
-        .path
-        .split('/')
-        .map(|part| percent_encoding::utf8_percent_encode(part, percent_encoding::NON_ALPHANUMERIC).to_string())
-        .collect();
+    let encoded: Vec<String> =
+        kept.path.split('/').map(|part| percent_encoding::utf8_percent_encode(part, PATH).to_string()).collect();
     let lines = if kept.first == kept.last { format!("L{}", kept.first) } else { format!("L{}-L{}", kept.first, kept.last) };
     inline::target(&format!("{}/blob/{commit}/{}#{lines}", page.trim_end_matches('/'), encoded.join("/")))
 }
@@ -194,7 +197,7 @@ mod tests {
 
         The last item is skipped.
 
-        *Not offered as a suggestion: `npm test` fails with it (exit 1).* [See the lines](https://github.com/acme/tools/blob/0123456789abcdef/src/a%20b%2Ers#L3-L4)
+        *Not offered as a suggestion: `npm test` fails with it (exit 1).* [See the lines](https://github.com/acme/tools/blob/0123456789abcdef/src/a%20b.rs#L3-L4)
 
         ```diff
         -a
@@ -207,7 +210,7 @@ mod tests {
 
         The last item is skipped.
 
-        *These lines are not part of the diff.* [See the lines](https://github.com/acme/tools/blob/0123456789abcdef/src/a%20b%2Ers#L3-L4)
+        *These lines are not part of the diff.* [See the lines](https://github.com/acme/tools/blob/0123456789abcdef/src/a%20b.rs#L3-L4)
 
         </details>
 

@@ -188,7 +188,13 @@ async fn demo(arguments: &[&str]) -> String {
         "    I counted with a sieve: **1229 primes below 10000**.",
         "    ```text\n    1229 primes below 10000\n    ```",
         "    +9973",
-        "Reactions on @maya's comment: eyes, rocket",
+        "Reactions on what @maya wrote: eyes, rocket",
+        "2 proved suggestions, 1 further finding.",
+        "*Not offered as a suggestion: `python3 -m unittest -q` fails with it (exit 1).*",
+        "The answer, in the same thread:",
+        "@maya takes both suggestions with GitHub's button.",
+        "The draft pull request #4 “Keep parts of a second in the burn time”",
+        "Its tree is that of the sandbox: 6 files, the same byte by byte.",
     ] {
         assert!(said.contains(expected), "{expected} is missing in:\n{said}");
     }
@@ -205,9 +211,9 @@ async fn the_demo_fails_visibly_when_the_model_is_killed() {
     let said = text(&output.stdout);
     assert_eq!(output.status.code(), Some(1), "{said}{}", text(&output.stderr));
     for expected in
-        ["The model stand-in is shut down now", "1229 primes below 10000", "Reactions on @maya's comment: eyes, confused"]
+        ["The model stand-in is shut down now", "1229 primes below 10000", "Reactions on what @maya wrote: eyes, confused"]
     {
         assert!(said.contains(expected), "{expected} is missing in:\n{said}");
     }
-    assert!(text(&output.stderr).contains("error: The run did not end with an answer."), "{}", text(&output.stderr));
+    assert!(text(&output.stderr).contains("error: the run did not end with an answer"), "{}", text(&output.stderr));
 }

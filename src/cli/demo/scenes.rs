@@ -137,13 +137,20 @@ async fn comment(github: &GithubStandin, issue: &IssueRef, text: &str) -> anyhow
 
 /// Waits for the reaction that says how the run on a comment ended.
 async fn ended(github: &GithubStandin, issue: &IssueRef, trigger: i64) -> anyhow::Result<String> {
-    let _progress = Progress::spinner("waiting for the answer");
+    let progress = Progress::spinner("waiting for the answer");
     let end = github.wait_for("the end of the run", PATIENCE, |world| {
         let ours = world.our_login();
         let reactions = world.reactions(issue, Some(trigger));
         reactions.iter().filter(|reaction| reaction.user == ours).map(|reaction| reaction.content.clone()).find(|it| it != "eyes")
     });
-    end.await
+    let ended = end.await;
+    drop(progress);
+    let words = github.world(|world| world.reactions(issue, Some(trigger)));
+    println!(
+        "\nReactions on what @{PERSON} wrote: {}",
+        words.iter().map(|it| it.content.as_str()).collect::<Vec<_>>().join(", ")
+    );
+    ended
 }
 
 fn show_stages(comment: &Comment) {

@@ -18,11 +18,10 @@ use crate::id::RunId;
 use crate::intake::Request;
 use crate::jobs::Services;
 use crate::jobs::repository::Repositories;
-use crate::reply::Execution;
 use crate::review::apply::Block;
 use crate::review::comment::{blocks_in, comment};
 use crate::review::diff::unified;
-use crate::review::finding::{Kept, Ran, Standing};
+use crate::review::finding::{Kept, Standing};
 use crate::review::fingerprint::fingerprint;
 use crate::review::prepare::{Prepared, prepare};
 use crate::review::store::{self, FindingRow, Lease, Of};
@@ -76,7 +75,7 @@ impl Reviewer for Proposals {
                 Err(why) => told[at] = json!({"path": finding.path, "error": why}),
             }
         }
-        let (evidence, printed) = self.prove(&mut placed, &kept).await?;
+        let printed = self.prove(&mut placed, &kept).await?;
         for placed in &placed {
             let kept = &placed.prepared.kept;
             let mark = fingerprint(&kept.rule, &kept.code);
@@ -87,7 +86,7 @@ impl Reviewer for Proposals {
             }
             told[placed.at] = outcome(kept, known);
         }
-        Ok(output(&diff.commit, told, &evidence, printed))
+        Ok(output(&diff.commit, told, printed))
     }
 }
 
@@ -132,8 +131,9 @@ impl Proposals {
         Ok(prepare(&finding, &text, &hunks).map(|prepared| (prepared, text)).map_err(|why| why.to_string()))
     }
 
-    /// Tries the suggestions together with those that were proved before. What cannot be proved is demoted.
-    async fn prove(&self, placed: &mut [Placed], kept: &[FindingRow]) -> Result<(Vec<Ran>, Option<String>), HandError> {
+    /// Tries the suggestions together with those that were proved before. What cannot be proved is demoted. Tells what the commands printed
+    /// when something failed.
+    async fn prove(&self, placed: &mut [Placed], kept: &[FindingRow]) -> Result<Option<String>, HandError> {
         self.demote_unpostable(placed);
         let mut candidates: Vec<Candidate> = Vec::new();
         let replaced: HashSet<String> = placed.iter().map(|one| mark(&one.prepared.kept)).collect();
@@ -160,15 +160,13 @@ impl Proposals {
             tried_at.push(at);
         }
         if tried_at.is_empty() {
-            return Ok((Vec::new(), None));
+            return Ok(None);
         }
         let (tried, printed) = self.try_out(&candidates, from, &base).await?;
-        let mut evidence = Vec::new();
         for (at, tried) in tried_at.into_iter().zip(tried.into_iter().skip(from)) {
             let one = &mut placed[at];
             match tried {
                 Tried::Proved { block, proof } => {
-                    evidence = proof.format.iter().chain(&proof.test).cloned().collect();
                     if proof.formatted {
                         let made = crate::review::apply::apply_all(&one.base, [&block]).unwrap_or_default();
                         one.prepared.kept.diff = unified(&one.prepared.kept.path, &one.base, &made);
@@ -179,7 +177,7 @@ impl Proposals {
                 Tried::Failed(why) => demote(&mut one.prepared.kept, &why),
             }
         }
-        Ok((evidence, printed))
+        Ok(printed)
     }
 
     /// What would not leave as it is meant: texts in which a secret would be blotted out, or that would be read differently.
@@ -264,7 +262,7 @@ fn outcome(kept: &Kept, known: bool) -> Value {
     told
 }
 
-fn output(commit: &str, told: Vec<Value>, evidence: &[Ran], printed: Option<String>) -> ToolOutput {
+fn output(commit: &str, told: Vec<Value>, printed: Option<String>) -> ToolOutput {
     let suggested = told.iter().filter(|one| one["result"] == "suggestion, proved").count();
     let failed = told.iter().filter(|one| one.get("error").is_some()).count();
     let summary = match (suggested, told.len() - failed) {
@@ -280,18 +278,8 @@ fn output(commit: &str, told: Vec<Value>, evidence: &[Ran], printed: Option<Stri
     if let Some(printed) = &printed {
         content["printed"] = printed.as_str().into();
     }
-    let execution = evidence.last().map(|ran| Execution {
-        language: "sh".to_owned(),
-        code: ran.command.clone(),
-        output: String::new(),
-        exit_code: Some(ran.exit_code),
-        duration_ms: ran.duration_ms,
-        omitted: 0,
-        new_files: Vec::new(),
-    });
     let mut output = ToolOutput::success(content, summary);
     output.is_error = failed > 0 && failed == output.content["findings"].as_array().map_or(0, Vec::len);
-    output.execution = execution;
     output
 }
 
