@@ -117,13 +117,13 @@ async fn lose_lease(services: &Services, taken: &Taken) {
 
 async fn carry(services: &Services, taken: &Taken) -> Result<(), Failure> {
     if taken.state != RunState::Ended {
-        execute(services, taken).await?;
+        Box::pin(execute(services, taken)).await?;
     }
     let Some(record) = store::record(&services.pool, taken.id).await? else {
         // The row was forgotten with its thread.
         return Ok(());
     };
-    publish(services, taken, &record).await?;
+    Box::pin(publish(services, taken, &record)).await?;
     store::posted(&services.pool, taken.id, taken.epoch).await?;
     Ok(())
 }
@@ -159,7 +159,7 @@ async fn execute(services: &Services, taken: &Taken) -> Result<Outcome, Failure>
     let place = (taken.request.place.clone(), Spot::of(&taken.request));
     let live = LiveComment::follow(services.poster.clone(), taken.thread, taken.id, place, views);
     let outcome = tokio::select! {
-        outcome = run.drive(&taken.task) => outcome,
+        outcome = Box::pin(run.drive(&taken.task)) => outcome,
         never = sandboxes.tend() => match never {},
         () = services.shutdown.cancelled() => Err(Halt::Shutdown),
     };

@@ -45,13 +45,13 @@ pub(super) async fn dispatch(services: &Services, claimed: &Claimed) -> Result<V
         return Ok(done(why));
     }
     if let Asks::Reaction { comment, button } = &request.asks {
-        return approve::by_reaction(services, claimed, &standing, *comment, *button).await;
+        return Box::pin(approve::by_reaction(services, claimed, &standing, *comment, *button)).await;
     }
     // What nobody asked for is done because the repository's own file says so.
     if !request.asks.is_automatic()
         && let Err(refusal) = repository::may_trigger(services, &house, request).await?
     {
-        return outsider::refuse(services, claimed, &standing, &refusal).await;
+        return Box::pin(outsider::refuse(services, claimed, &standing, &refusal)).await;
     }
     if let Asked::Task(task) = asked {
         return start(services, claimed, &standing, request, task).await;
@@ -87,7 +87,7 @@ pub(super) async fn dispatch(services: &Services, claimed: &Claimed) -> Result<V
         }
         Command::Undo => start(services, claimed, &standing, request, Task::Undo).await,
         Command::Plan { text } => start(services, claimed, &standing, request, Task::Plan { text }).await,
-        Command::Approve { digest } => approve::by_words(services, claimed, &standing, digest.as_deref()).await,
+        Command::Approve { digest } => Box::pin(approve::by_words(services, claimed, &standing, digest.as_deref())).await,
         Command::Remember { .. } => tell(services, claimed, &not_yet(request, Word::Remember)).await,
         Command::Forget { .. } => tell(services, claimed, &not_yet(request, Word::Forget)).await,
         Command::Memory => tell(services, claimed, &not_yet(request, Word::Memory)).await,
@@ -96,7 +96,7 @@ pub(super) async fn dispatch(services: &Services, claimed: &Claimed) -> Result<V
             Ok(verdict) => Ok(verdict),
             Err(refusal) => refuse(services, claimed, &standing, &refusal).await,
         },
-        Command::Link { url } => link::link(services, claimed, &url).await,
+        Command::Link { url } => Box::pin(link::link(services, claimed, &url)).await,
     }
 }
 

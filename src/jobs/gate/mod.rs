@@ -102,7 +102,8 @@ async fn decide(services: &Services, claimed: &Claimed) -> Result<Verdict, PostE
         notice(services, claimed, &Card::GivenUp { report: claimed.id.to_string() }).await?;
         return Ok(Verdict::Dead("workers did not survive it"));
     }
-    dispatch::dispatch(services, claimed).await
+    // Its future is large: each of the many things a request may become has a place in it.
+    Box::pin(dispatch::dispatch(services, claimed)).await
 }
 
 /// One comment that answers the row itself, without a run.
