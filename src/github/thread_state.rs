@@ -1,11 +1,11 @@
-//! Threads of review comments: which are resolved or outdated, resolving our own, and answering in them.
+//! Threads of review comments: which are resolved or outdated, and resolving our own.
 
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::RepoRef;
 use super::auth::{As, Needs};
-use super::client::{Call, Effect, Github};
+use super::client::{Effect, Github};
 use super::error::GithubError;
 
 /// A thread of review comments as it stands now.
@@ -126,17 +126,6 @@ impl Github {
     pub async fn resolve_thread(&self, repo: &RepoRef, node: &str) -> Result<(), GithubError> {
         let who = As::Repository(repo, Needs::Threads);
         let _: Value = self.graphql(who, RESOLVE, json!({"thread": node}), Effect::Change).await?;
-        Ok(())
-    }
-
-    /// Answers in the thread of a review comment. Not idempotent: look for a marker among the comments first.
-    ///
-    /// # Errors
-    /// As the call; `NotFound` when the comment was deleted.
-    pub async fn answer_in_thread(&self, repo: &RepoRef, number: i64, root: i64, body: &str) -> Result<(), GithubError> {
-        let path = format!("{}/pulls/{number}/comments/{root}/replies", repo.path()?);
-        let call = Call::post(path, json!({"body": body}), Effect::Create);
-        self.within(Effect::Create, self.call(As::Repository(repo, Needs::Reviews), &call)).await?;
         Ok(())
     }
 }

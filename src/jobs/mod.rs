@@ -24,7 +24,6 @@ mod sweep;
 mod title;
 mod wake;
 
-pub use gate::wants_review;
 pub use migrate::{SCHEMA, migrate};
 pub use origin::Origins;
 pub use repository::{Repositories, RepositoryFacts};

@@ -16,7 +16,6 @@ mod store;
 mod words;
 
 pub(super) use asked::moved;
-pub use asked::wants_review;
 
 use std::time::Duration;
 

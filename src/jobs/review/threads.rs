@@ -108,7 +108,7 @@ impl Threads {
         let key = format!("settled-{}", step.finding);
         if let Some(word) = word.filter(|_| !self.marked.contains(&(state.root, key.clone()))) {
             let body = marker::mark(&word, &key);
-            found(github.answer_in_thread(repo, number, state.root, &body).await)?;
+            found(github.reply_in_review(repo, number, state.root, &body).await.map(drop))?;
         }
         if !answered {
             found(github.resolve_thread(repo, &state.node).await)?;

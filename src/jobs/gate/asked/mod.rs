@@ -6,7 +6,6 @@ mod store;
 use self::store::Obstacles;
 use super::store::Claimed;
 use crate::agent::{Powers, Task};
-use crate::github::TriggersSection;
 use crate::github::{RepoRef, Since};
 use crate::intake::{Asks, Place, Request};
 use crate::jobs::{RepositoryFacts, Services};
@@ -65,7 +64,7 @@ async fn unspoken(services: &Services, claimed: &Claimed, asks: &Asks, obstacles
             Task::Review { text: String::new() }
         }
         Asks::Pushed => {
-            if !wants_review(triggers, obstacles.reviewed) {
+            if !triggers.reviews_pull_requests {
                 return Ok(Asked::Nothing("the repository does not want it reviewed"));
             }
             if store::replace_waiting(&services.pool, claimed).await? {
@@ -87,12 +86,6 @@ async fn unspoken(services: &Services, claimed: &Claimed, asks: &Asks, obstacles
         }
     };
     Ok(Asked::Task(task))
-}
-
-/// Whether a push to a pull request, or its opening, is answered with a review: where the repository says so for all, or where a person
-/// had this one reviewed by us (`reviewed`), whose findings would stand there outdated.
-pub fn wants_review(triggers: &TriggersSection, reviewed: bool) -> bool {
-    triggers.reviews_pull_requests || reviewed
 }
 
 /// How much the run of a request may do. What comes from a fork without anybody having asked reads somebody else's code on nobody's
@@ -154,13 +147,6 @@ async fn our_app(services: &Services) -> Result<Option<i64>, PostError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn pushes_are_reviewed_where_it_is_wanted() {
-        let quiet = TriggersSection::default();
-        let eager = TriggersSection { reviews_pull_requests: true, ..quiet.clone() };
-        assert!(!wants_review(&quiet, false) && wants_review(&quiet, true) && wants_review(&eager, false));
-    }
 
     #[test]
     fn a_force_push_is_said() {

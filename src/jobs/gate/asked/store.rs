@@ -19,8 +19,6 @@ pub struct Obstacles {
     pub closed: bool,
     /// A run of the thread waits or works.
     pub working: bool,
-    /// A person had the pull request reviewed by us.
-    pub reviewed: bool,
     /// Runs of the last day for failed checks here.
     pub fixes: i64,
 }
@@ -39,10 +37,6 @@ pub async fn obstacles(pool: &PgPool, claimed: &Claimed, now: DateTime<Utc>) -> 
             exists (select 1 from installations where id = $3 and gone) as "gone!",
             (select state = 'closed' from threads where id = $2) as "closed!",
             exists (select 1 from runs where thread_id = $2 and state in ('queued', 'running')) as "working!",
-            exists (
-                select 1 from runs where thread_id = $2 and state = 'posted' and task->>'task' = 'review'
-                  and outcome->>'outcome' = 'answered' and coalesce(request->'asks'->>'by', 'words') <> 'pushed'
-            ) as "reviewed!",
             (select count(*) from runs
              where thread_id = $2 and request->'asks'->>'by' = 'check_failed' and created_at > $5) as "fixes!"
         "#,
