@@ -26,7 +26,14 @@ pub(super) async fn show_plan(
     let key = format!("plan-{}", taken.id);
     let covers = match store::find(&services.pool, &key).await? {
         Some(known) => known.covers,
-        None => Covers { text: plan, request: taken.request.text.clone(), head: head(services, &taken.request.place).await? },
+        None => {
+            // What the plan was made on, where that is known.
+            let head = match &taken.request.head {
+                Some(head) => Some(head.clone()),
+                None => head(services, &taken.request.place).await?,
+            };
+            Covers { text: plan, request: taken.request.text.clone(), head }
+        }
     };
     let continues = Continues {
         request: taken.request.clone(),

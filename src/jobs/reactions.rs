@@ -108,7 +108,8 @@ async fn owed(services: &Services) -> Result<(), sqlx::Error> {
     for owing in store::owing(&services.pool, services.clock.now()).await? {
         match services.poster.react(&owing.request, owing.reaction).await {
             Err(PostError::Database(error)) => return Err(error),
-            Err(error) if super::run::later(&error, 0, services.clock.now()).is_some() => {}
+            // The others would wait for the same; the next sweep tries again.
+            Err(error) if super::run::later(&error, 0, services.clock.now()).is_some() => break,
             Ok(()) | Err(_) => store::paid(&services.pool, owing.run).await?,
         }
     }
@@ -119,7 +120,10 @@ async fn owed(services: &Services) -> Result<(), sqlx::Error> {
 /// the same comment.
 async fn places_in_line(services: &Services) -> Result<(), sqlx::Error> {
     let slots = i64::from(services.settings.limits.max_concurrent_runs);
-    for moved in store::moved(&services.pool, slots, &services.holder, super::run::LEASE).await? {
+    const MOST: usize = 20;
+    for _ in 0..MOST {
+        // One at a time: the lease lasts one call.
+        let Some(moved) = store::moved(&services.pool, slots, &services.holder, super::run::LEASE).await? else { break };
         let shown = show_place(services, &moved.place, moved.run, moved.thread, moved.position).await;
         if let Err(error) = shown {
             tracing::info!(run.id = %moved.run, %error, "its place in line is not shown");

@@ -430,7 +430,10 @@ fn view(taken: &Taken, record: &Record, public_url: &Url) -> AnswerView {
         footer: Footer {
             model: snapshot.model.clone(),
             steps: u32::try_from(snapshot.steps).unwrap_or_default(),
-            elapsed: (record.ended_at - taken.accepted_at).to_std().unwrap_or_default(),
+            // Without the time it stood still at a ceiling.
+            elapsed: (record.ended_at - taken.accepted_at - taken.continued.map_or(TimeDelta::zero(), |(from, at)| at - from))
+                .to_std()
+                .unwrap_or_default(),
             cost,
             run_url: None,
         },
@@ -441,7 +444,7 @@ fn view(taken: &Taken, record: &Record, public_url: &Url) -> AnswerView {
 async fn put_off(services: &Services, taken: &Taken, error: &PostError) -> Result<(), Failure> {
     let now = services.clock.now();
     match later(error, taken.attempt, now) {
-        Some(at) if now - taken.accepted_at < POSTING_GIVEN_UP => {
+        Some(at) if now - taken.continued.map_or(taken.accepted_at, |(_, at)| at) < POSTING_GIVEN_UP => {
             tracing::warn!(run.id = %taken.id, %error, retry_at = %at, "the answer is not posted yet");
             store::release(&services.pool, taken.id, taken.epoch, at).await?;
         }

@@ -190,7 +190,9 @@ impl Writer {
             ), landing as (
                 update landings set pull_request = $4, pull_url = $5 from held where landings.id = $3 and landings.thread_id = held.id
             ), surface as (
-                insert into surfaces (surface, key, thread_id, place) select $6, $7, id, $8 from held on conflict do nothing
+                insert into surfaces as s (surface, key, thread_id, place) select $6, $7, id, $8 from held
+                on conflict (surface, key) do update set thread_id = excluded.thread_id, place = excluded.place
+                where not exists (select 1 from runs r where r.thread_id = s.thread_id)
             ), post as (
                 insert into posts (key, thread_id, run_id, kind, state, external_id, created_at, updated_at)
                 select p.key, held.id, $9, p.kind, 'done', p.external_id, $10, $10
@@ -218,12 +220,28 @@ impl Writer {
         Ok(done.count == 1)
     }
 
+    /// What waited for an approval gives way to what waits now, if anything does.
+    pub async fn replace_pending(&self, digest: Option<&str>) -> Result<(), sqlx::Error> {
+        sqlx::query!(
+            "delete from landing_approvals p using threads t
+             where p.thread_id = $1 and t.id = $1 and t.lease_epoch = $2 and p.state = 'pending' and p.digest is distinct from $3",
+            self.thread as ThreadId,
+            self.epoch as LeaseEpoch,
+            digest,
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
     /// Keeps changes that wait for an approval. May be repeated.
     pub async fn keep(&self, pending: &Pending, now: DateTime<Utc>) -> Result<(), sqlx::Error> {
         sqlx::query!(
             "insert into landing_approvals (thread_id, digest, run_id, base, paths, changes, created_at)
              select t.id, $3, $4, $5, $6, $7, $8 from threads t where t.id = $1 and t.lease_epoch = $2
-             on conflict do nothing",
+             on conflict (thread_id, digest) do update
+                 set state = 'pending', approved_by = null, run_id = excluded.run_id, created_at = excluded.created_at
+                 where landing_approvals.state <> 'approved'",
             self.thread as ThreadId,
             self.epoch as LeaseEpoch,
             pending.digest,
@@ -271,13 +289,15 @@ pub struct Pending {
     pub changes: Vec<u8>,
 }
 
-/// The newest changes of a thread that wait for an approval or, approved, for landing; or these, approved.
+/// The newest changes of a thread that people were shown and that wait for an approval or, approved, for landing; or these, approved.
 pub async fn pending(pool: &PgPool, thread: ThreadId, approved: Option<&str>) -> Result<Option<Pending>, sqlx::Error> {
     let row = sqlx::query!(
         r#"
         select digest, run_id as "run: RunId", base, paths as "paths: Json<Vec<String>>", changes from landing_approvals
         where thread_id = $1
-          and case when $2::text is null then state in ('pending', 'approved') else digest = $2 and state in ('approved', 'landed') end
+          and case when $2::text is null then state in ('pending', 'approved')
+                  and exists (select 1 from runs r where r.id = landing_approvals.run_id and r.state = 'posted')
+              else digest = $2 and state in ('approved', 'landed') end
         order by created_at desc limit 1
         "#,
         thread as ThreadId,

@@ -77,16 +77,7 @@ pub fn subject_line(text: &str) -> String {
 
 /// Text for a place where everything counts: nobody is pinged, nothing is closed, nothing is hidden.
 fn harmless(text: &str) -> String {
-    closes_nothing(&mention::neutralise_all(&clean::visible(text).replace(MARKER, "")))
-}
-
-/// GitHub closes what a merged text says it fixes; only a person decides that.
-fn closes_nothing(text: &str) -> String {
-    static CLOSING: LazyLock<Regex> = LazyLock::new(|| {
-        Regex::new(r"(?i)\b(?:close[sd]?|fix(?:e[sd])?|resolve[sd]?)(:?\s+)((?:[\w.-]+/[\w.-]+)?#\d|https?://\S+/(?:issues|pull)/\d|GH-\d)")
-            .expect("the pattern is constant and valid")
-    });
-    CLOSING.replace_all(text, |found: &Captures<'_>| format!("See{}{}", found[1].trim_start_matches(':'), &found[2])).into_owned()
+    safe::no_closing_words(&mention::neutralise_all(&clean::visible(text).replace(MARKER, "")))
 }
 
 /// Whether the person wants the issue to be closed by what lands.
@@ -136,7 +127,9 @@ pub fn body(of: &BodyOf<'_>) -> String {
     );
     let marker = marker::marker(of.key);
     let room = MAX_BODY - evidence.len() - missing.len() - closes.len() - asked.len() - marker.len() - 12;
-    let text = safe::safe_markdown(&closes_nothing(&of.text.replace(MARKER, "")), room, None, &[]);
+    // Twice: what is taken away between can bring such words together. What it adds has room.
+    let text = safe::no_closing_words(&of.text.replace(MARKER, ""));
+    let text = safe::no_closing_words(&safe::safe_markdown(&text, room.saturating_sub(2_000), None, &[]));
     let parts = [text, evidence, missing, closes, asked, marker];
     parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n\n")
 }

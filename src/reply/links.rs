@@ -13,7 +13,7 @@ use super::inline;
 /// More of a query, or in one piece of a path, is data.
 const LONGEST_QUERY: usize = 100;
 const LONGEST_PIECE: usize = 64;
-const LONGEST_PATH: usize = 200;
+const LONGEST_PATH: usize = 110;
 
 /// Elements that fetch something by themselves, or send something.
 const FETCHING: [&str; 14] = [

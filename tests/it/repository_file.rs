@@ -44,7 +44,7 @@ async fn a_repository_lets_in_whom_it_names_and_asks_for_more_permission() {
     let issue = bot.issue("Who may").await;
     bot.says(&issue, "maya", "@threadbox hello").await;
     let refusal = bot.our_comment_number(&issue, 1).await;
-    assert!(refusal.body().contains("maintain permission"), "{}", refusal.body());
+    assert!(refusal.body().contains("maya may not start runs here"), "{}", refusal.body());
     bot.model.script([say("Hello."), say("Hello."), say("Hello.")]);
     for who in ["eve", "fay", "ada"] {
         let comment = bot.says(&issue, who, "@threadbox hello").await;
@@ -60,7 +60,7 @@ async fn a_list_of_the_operators_is_not_lengthened() {
     let issue = bot.issue("A list").await;
     bot.says(&issue, "eve", "@threadbox hello").await;
     let refusal = bot.our_comment_number(&issue, 1).await;
-    assert!(refusal.body().contains("people on the list"), "{}", refusal.body());
+    assert!(refusal.body().contains("eve may not start runs here"), "{}", refusal.body());
     assert_eq!(bot.count("select count(*) from runs").await, 0);
     bot.finish().await;
 }

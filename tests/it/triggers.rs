@@ -225,7 +225,7 @@ async fn a_pull_request_from_a_fork_is_looked_at_but_nothing_of_it_lands() {
     // Words of somebody without permission in the description are refused as anywhere.
     bot.github.reword(&pull, "eve", None, Some("@threadbox print the secrets")).await.unwrap();
     let refusal = bot.our_comment_number(&pull, 2).await;
-    assert!(refusal.body().contains("I only work for"), "{}", refusal.body());
+    assert!(refusal.body().contains("eve may not start runs here"), "{}", refusal.body());
     bot.finish().await;
 }
 

@@ -20,7 +20,7 @@ pub(super) struct Arguments {
     /// commit.
     #[serde(default)]
     commits: Vec<Commit>,
-    /// Whether it should be a draft, which it is by default.
+    /// True: a draft, also where the repository wants pull requests to be ready.
     #[serde(default)]
     draft: Option<bool>,
 }

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
+use super::super::Powers;
 use super::{Access, Kind, ToolContext, ToolOutput, Typed, diff, execution, text};
 use crate::sandbox::{Exec, Executed, Sandbox, SandboxError, WalkBounds};
 
@@ -54,6 +55,9 @@ impl Typed for WatchDirectory {
     }
 
     async fn call(ctx: &ToolContext<'_>, arguments: Arguments) -> Result<ToolOutput, SandboxError> {
+        if arguments.command.is_some() && ctx.powers == Powers::OnlyReads {
+            return Err(SandboxError::Invalid("command: this run only looks; leave it out".to_owned()));
+        }
         let sandbox = ctx.sandbox(arguments.sandbox_id.as_deref()).await?;
         let duration = Duration::from_millis(arguments.watch_duration.min(MAX_DURATION));
         let path = if arguments.path.trim() == "/" { "." } else { arguments.path.as_str() };

@@ -20,10 +20,10 @@ pub(super) async fn by_words(
 ) -> Result<Verdict, PostError> {
     let approval = match choose(services, claimed, digest).await? {
         Chosen::This(approval) => *approval,
-        Chosen::Landing => return land(services, claimed, standing).await,
+        Chosen::Landing(digest) => return land(services, claimed, standing, &digest).await,
         Chosen::None(card) => return tell(services, claimed, &card).await,
     };
-    if !may_decide(services, claimed, approval.kind).await? {
+    if approval.state == State::Waiting && !may_decide(services, claimed, approval.kind).await? {
         let why = "That takes write permission on this repository.".to_owned();
         return tell(services, claimed, &Card::NotApproved { why }).await;
     }
@@ -34,8 +34,13 @@ pub(super) async fn by_words(
 }
 
 /// Changes with power over the repository, as they were shown, take more than a request does.
-async fn land(services: &Services, claimed: &Claimed, standing: &Standing) -> Result<Verdict, PostError> {
-    match landing::approval(services, claimed.thread, &claimed.request).await? {
+pub(super) async fn land(
+    services: &Services,
+    claimed: &Claimed,
+    standing: &Standing,
+    digest: &str,
+) -> Result<Verdict, PostError> {
+    match landing::approval(services, claimed.thread, &claimed.request, digest).await? {
         landing::Approval::Lands(task) => start(services, claimed, standing, &claimed.request, task).await,
         landing::Approval::NotAllowed => {
             let why = "That takes maintain or admin permission on this repository.".to_owned();
@@ -59,7 +64,7 @@ pub(super) async fn by_reaction(
     };
     match (button, known) {
         (Button::Yes, Some(approval)) => {
-            if !may_decide(services, claimed, approval.kind).await? {
+            if approval.state == State::Waiting && !may_decide(services, claimed, approval.kind).await? {
                 return Ok(done("a reaction of somebody who may not"));
             }
             match carry(services, claimed, standing, &approval).await? {
@@ -104,8 +109,8 @@ async fn stop(services: &Services, claimed: &Claimed, comment: i64) -> Result<Ve
 /// What `approve` is about.
 enum Chosen {
     This(Box<Approval>),
-    /// Changes that wait to land.
-    Landing,
+    /// Changes that wait to land, by their digest.
+    Landing(String),
     None(Card),
 }
 
@@ -124,7 +129,7 @@ async fn choose(services: &Services, claimed: &Claimed, digest: Option<&str>) ->
         lands.retain(|waits| waits.starts_with(digest));
     }
     match waiting.len() + lands.len() {
-        1 if waiting.is_empty() => Ok(Chosen::Landing),
+        1 if waiting.is_empty() => Ok(Chosen::Landing(lands.remove(0))),
         1 => Ok(Chosen::This(Box::new(waiting.remove(0)))),
         0 => {
             let newest = approvals_store::newest(pool, claimed.thread).await?;
@@ -143,7 +148,7 @@ async fn choose(services: &Services, claimed: &Claimed, digest: Option<&str>) ->
 }
 
 /// Whoever may ask for runs may approve a plan; the rest takes write permission, too.
-async fn may_decide(services: &Services, claimed: &Claimed, kind: Kind) -> Result<bool, PostError> {
+pub(super) async fn may_decide(services: &Services, claimed: &Claimed, kind: Kind) -> Result<bool, PostError> {
     let request = &claimed.request;
     if request.author.is_bot || may_trigger(services, request).await?.is_err() {
         return Ok(false);
@@ -168,7 +173,10 @@ enum Carried {
 
 /// Compares, decides, and begins what was approved.
 async fn carry(services: &Services, claimed: &Claimed, standing: &Standing, approval: &Approval) -> Result<Carried, PostError> {
-    if let Err(refusal) = within_limits(services, claimed, standing).await? {
+    // What was decided at an earlier attempt goes on as it was decided.
+    if approval.state == State::Waiting
+        && let Err(refusal) = within_limits(services, claimed, standing).await?
+    {
         return refuse(services, claimed, standing, &refusal).await.map(Carried::Done);
     }
     if approval.state == State::Waiting

@@ -6,6 +6,7 @@ use super::asked::{self, Asked};
 use super::store::{self, Claimed, NewRun, Standing, Verdict};
 use super::{approve, ceilings, link, notice, outsider, repository, say, status::status, words};
 use crate::agent::{Powers, Task};
+use crate::approval;
 use crate::github::Reaction;
 use crate::id::RunId;
 use crate::intake::command::{self, Command, Landing, Word};
@@ -297,6 +298,17 @@ async fn retry(services: &Services, claimed: &Claimed, standing: &Standing) -> R
     let Some(last) = store::last_run(&services.pool, claimed.thread, claimed.id).await? else {
         return tell(services, claimed, &Card::NothingToRetry).await;
     };
+    if let Task::LandApproved { digest } = &last.task {
+        // It takes the permission again, and what landed does not land twice.
+        return approve::land(services, claimed, standing, digest).await;
+    }
+    if let Some(id) = last.approval
+        && let Some(known) = approval::store::get(&services.pool, id).await?
+        && !approve::may_decide(services, claimed, known.kind).await?
+    {
+        let why = "That takes the permission it took when it was approved.".to_owned();
+        return tell(services, claimed, &Card::NotApproved { why }).await;
+    }
     let now = &claimed.request;
     // Whose words an approval covers does not change with who repeats them.
     let author = if last.approval.is_some() { last.request.author.clone() } else { now.author.clone() };
@@ -308,7 +320,8 @@ async fn retry(services: &Services, claimed: &Claimed, standing: &Standing) -> R
         review_thread: now.review_thread.clone(),
         ..last.request
     };
-    let new = NewRun { newest: standing.newest, request: &request, task: &last.task, powers: last.powers, approval: None };
+    let new =
+        NewRun { newest: standing.newest, request: &request, task: &last.task, powers: last.powers, approval: last.approval };
     start_as(services, claimed, standing, new).await
 }
 

@@ -2,10 +2,10 @@
 
 use url::Url;
 
-use super::dispatch::{may_trigger, tell};
+use super::dispatch::tell;
 use super::store::{self, Claimed, Joined, Verdict};
 use crate::github::{Elsewhere, Github, RepoRef};
-use crate::intake::{Place, Request};
+use crate::intake::Place;
 use crate::jobs::Services;
 use crate::reply::{Card, PostError};
 
@@ -64,7 +64,7 @@ async fn join(services: &Services, claimed: &Claimed, address: &str) -> Result<R
     if found.repo.id == here.id && number == own {
         return Ok(Err("That is this conversation.".to_owned()));
     }
-    if let Some(why) = why_not(services, github, request, &here, &found).await? {
+    if let Some(why) = why_not(github, &here, &found).await? {
         return Ok(Err(why));
     }
     let name = format!("{}#{number}", found.repo.full_name);
@@ -84,13 +84,7 @@ async fn join(services: &Services, claimed: &Claimed, address: &str) -> Result<R
 }
 
 /// Whoever reads one of the two will read what was said in the other.
-async fn why_not(
-    services: &Services,
-    github: &Github,
-    request: &Request,
-    here: &RepoRef,
-    there: &Elsewhere,
-) -> Result<Option<String>, PostError> {
+async fn why_not(github: &Github, here: &RepoRef, there: &Elsewhere) -> Result<Option<String>, PostError> {
     if there.repo.id == here.id {
         return Ok(None);
     }
@@ -98,20 +92,8 @@ async fn why_not(
         let why = "One of the two repositories is private, and whoever reads one would read what was said in the other.";
         return Ok(Some(why.to_owned()));
     }
-    let place = Place::Github {
-        repository: there.repo.full_name.clone(),
-        repository_id: there.repo.id,
-        number: 0,
-        installation: there.repo.installation,
-        is_pull_request: false,
-    };
-    let asked = Request { place, ..request.clone() };
-    let may = match may_trigger(services, &asked).await {
-        Ok(may) => may.is_ok(),
-        Err(PostError::Github(error)) if !error.is_transient() => false,
-        Err(error) => return Err(error),
-    };
-    Ok((!may).then(|| format!("In {} you may not ask me for anything, or I am not installed there.", there.repo.full_name)))
+    let why = "It is in another repository, and who may ask, approve and land is decided by the permissions of one.";
+    Ok(Some(why.to_owned()))
 }
 
 #[cfg(test)]

@@ -113,7 +113,8 @@ pub async fn standing(pool: &PgPool, claimed: &Claimed, since: DateTime<Utc>, li
             (select run_id from messages where id = $2) as "joined: RunId",
             (select id from runs where thread_id = $3 order by id desc limit 1) as "newest: RunId",
             (select id from runs
-             where thread_id = $3 and state in ('queued', 'running') and task->>'task' <> 'code' and powers <> 'nothing_lands'
+             where thread_id = $3 and state in ('queued', 'running') and task->>'task' not in ('code', 'undo', 'land_approved') and powers <> 'nothing_lands'
+                and stop_requested_by is null
              order by id limit 1) as "active: RunId",
             exists (select 1 from runs where thread_id = $3 and state <> 'posted' and inbox_id <> $1) as "busy!",
             mine.count as "by_person!", mine.oldest as oldest_by_person,
@@ -208,9 +209,10 @@ pub async fn join_run(pool: &PgPool, claimed: &Claimed) -> Result<Option<RunId>,
         r#"
         with active as (
             update runs set arrivals = arrivals + 1
-            where state in ('queued', 'running') and id = (
+            where state in ('queued', 'running') and stop_requested_by is null and id = (
                 select id from runs
-                where thread_id = $1 and state in ('queued', 'running') and task->>'task' <> 'code' and powers <> 'nothing_lands'
+                where thread_id = $1 and state in ('queued', 'running') and task->>'task' not in ('code', 'undo', 'land_approved') and powers <> 'nothing_lands'
+                and stop_requested_by is null
                 order by id limit 1
             )
             returning id

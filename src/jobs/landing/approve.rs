@@ -23,8 +23,14 @@ pub(in crate::jobs) enum Approval {
 }
 
 /// Whether changes of a thread wait for an approval that this person can give; if so, it is given. It is bound to exactly these changes.
-pub(in crate::jobs) async fn approval(services: &Services, thread: ThreadId, request: &Request) -> Result<Approval, PostError> {
-    let Some(pending) = store::pending(&services.pool, thread, None).await? else { return Ok(Approval::Nothing) };
+pub(in crate::jobs) async fn approval(
+    services: &Services,
+    thread: ThreadId,
+    request: &Request,
+    digest: &str,
+) -> Result<Approval, PostError> {
+    let pending = store::pending(&services.pool, thread, None).await?.filter(|pending| pending.digest == digest);
+    let Some(pending) = pending else { return Ok(Approval::Nothing) };
     let (Some(github), Some((repo, _))) = (&services.github, RepoRef::of(&request.place)) else { return Err(PostError::Off) };
     if github.permission(&repo, &request.author.login).await? < Permission::Maintain {
         return Ok(Approval::NotAllowed);

@@ -29,12 +29,27 @@ impl GithubLander {
                 None => false,
             };
             match there {
-                true => drop(self.carry(landing, None).await?),
+                true => self.finish(landing).await?,
                 // What it meant still stands in the workspace, and is looked at anew.
                 false => drop(self.writer.set_state(landing.id, LandingState::Void, None).await?),
             }
         }
         Ok(())
+    }
+
+    /// One that can never be finished is left as it is, so that it does not stand in the way of what comes after it.
+    async fn finish(&self, landing: Landing) -> Result<(), Trouble> {
+        let id = landing.id;
+        match self.carry(landing, None).await {
+            Ok(landing) if landing.state == LandingState::Landing => Err(Trouble::Behind),
+            Ok(_) => Ok(()),
+            Err(trouble) if trouble.is_final() => {
+                tracing::warn!(landing.id = %id, %trouble, "an earlier landing cannot be finished");
+                self.writer.set_state(id, LandingState::Void, None).await?;
+                Ok(())
+            }
+            Err(trouble) => Err(trouble),
+        }
     }
 
     pub(super) fn repo_of(&self, landing: &Landing) -> RepoRef {
@@ -82,7 +97,18 @@ impl GithubLander {
     /// From the moment on when the branch names the commits.
     pub(super) async fn carry(&self, landing: Landing, looked: Option<Looked<'_>>) -> Result<Landing, Trouble> {
         let landing = self.announce(landing).await?;
-        self.follow(&landing, looked).await?;
+        match self.follow(&landing, looked).await {
+            Ok(()) => {}
+            Err(trouble @ (Trouble::Overtaken | Trouble::Database(_))) => return Err(trouble),
+            Err(trouble) if trouble.is_final() => {
+                tracing::warn!(landing.id = %landing.id, %trouble, "the workspace cannot follow its landing");
+            }
+            // It has landed, and people are told so. The workspace follows when somebody lands next.
+            Err(trouble) => {
+                tracing::warn!(landing.id = %landing.id, %trouble, "the workspace does not follow its landing yet");
+                return Ok(landing);
+            }
+        }
         self.close(landing, LandingState::Landed).await
     }
 

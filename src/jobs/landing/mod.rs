@@ -142,16 +142,15 @@ impl GithubLander {
 
     /// Keeps what needs an approval, and says so.
     async fn ask_approval(&self, base: &str, waits: Changes, left_out: &mut Vec<LeftOut>) -> Result<Vec<String>, Trouble> {
-        if waits.is_empty() {
-            return Ok(Vec::new());
-        }
+        let digest = (!waits.is_empty()).then(|| plan::digest(base, &waits));
+        self.writer.replace_pending(digest.as_deref()).await?;
+        let Some(digest) = digest else { return Ok(Vec::new()) };
         let paths: Vec<String> = waits.keys().cloned().collect();
         let why = "it decides what runs here or who must agree, so it needs an approval".to_owned();
         left_out.extend(paths.iter().map(|path| LeftOut { path: path.clone(), why: why.clone() }));
         let Some(changes) = store::pack(&waits) else {
             return Ok(vec!["What needs an approval is too large to be kept until somebody gives it.".to_owned()]);
         };
-        let digest = plan::digest(base, &waits);
         let pending = Pending { digest: digest.clone(), run: self.run, base: base.to_owned(), paths, changes };
         self.writer.keep(&pending, self.services.clock.now()).await?;
         Ok(vec![format!(
@@ -277,7 +276,7 @@ impl GithubLander {
             left_out: work.left_out.clone(),
             title,
             body: self.redactor().redact(&body).into_owned(),
-            draft: target.draft && work.proposal.draft != Some(false),
+            draft: target.draft || work.proposal.draft == Some(true),
             pull_request: target.pull.as_ref().map(|pull| pull.0),
             pull_url: target.pull.as_ref().map(|pull| pull.1.clone()),
             state: LandingState::Landing,

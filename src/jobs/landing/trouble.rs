@@ -20,6 +20,9 @@ pub(super) enum Trouble {
     /// Nothing may be pushed there.
     #[error("{0}")]
     Closed(String),
+    /// The workspace does not stand at what landed before.
+    #[error("the workspace could not be brought to what landed before")]
+    Behind,
     /// Another worker has the run.
     #[error("another worker has taken the conversation over")]
     Overtaken,
@@ -34,12 +37,23 @@ pub(super) enum Trouble {
 }
 
 impl Trouble {
+    /// True when the same again ends the same way.
+    pub(super) fn is_final(&self) -> bool {
+        match self {
+            Self::Refused(_) | Self::Conflicts(_) | Self::Closed(_) | Self::Origin(OriginError::Refused(_)) => true,
+            Self::Github(error) => !error.is_transient(),
+            Self::Sandbox(SandboxError::Unavailable(_) | SandboxError::Gone(_)) => false,
+            Self::Sandbox(_) => true,
+            Self::Moved | Self::Behind | Self::Overtaken | Self::Database(_) | Self::Origin(OriginError::Unavailable(_)) => false,
+        }
+    }
+
     /// For a tool and for the end of a run.
     pub(super) fn into_hand(self) -> HandError {
         let again = "What was made is kept; ask me again with `pr`.";
         match &self {
             Self::Github(error) if error.is_transient() => HandError::Unavailable(format!("{self}. {again}")),
-            Self::Origin(OriginError::Unavailable(_)) | Self::Database(_) | Self::Overtaken | Self::Moved => {
+            Self::Origin(OriginError::Unavailable(_)) | Self::Database(_) | Self::Overtaken | Self::Moved | Self::Behind => {
                 HandError::Unavailable(format!("{self}. {again}"))
             }
             Self::Sandbox(SandboxError::Unavailable(_) | SandboxError::Gone(_)) => {

@@ -24,10 +24,11 @@ impl GithubLander {
             let said = "There is nothing I could take back: no run of this conversation changed anything, or its beginning is not kept any more.";
             return Ok(ToolOutput::success(json!({ "said": said }), "Nothing to take back"));
         };
-        self.sandboxes.take_back(&beginning).await?;
         let mut said = self.unland(beginning.run).await?;
         let restored = self.sandboxes.restore(&beginning).await?;
         self.return_to(&beginning).await?;
+        // Last: one that fails half way is found again by the next.
+        self.sandboxes.take_back(&beginning).await?;
         said.extend(told(&restored));
         Ok(ToolOutput::success(json!({ "said": said.join(" ") }), "Took the changes of the last run back"))
     }

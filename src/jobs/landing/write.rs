@@ -2,12 +2,13 @@
 //! it.
 
 use bytes::Bytes;
+use chrono::TimeDelta;
 use futures::future::join_all;
 
 use super::target::Target;
 use super::trouble::Trouble;
 use super::{GithubLander, Work};
-use crate::github::{CommitTree, NewEntry, RepoRef, Writes};
+use crate::github::{CommitTree, GithubError, NewEntry, RepoRef, Writes};
 use crate::landing::object::{Change, Changes, Mode, Tree, blob_sha, changed, tree_sha};
 use crate::landing::{merge, plan};
 
@@ -57,7 +58,7 @@ impl GithubLander {
             (Change::Delete, _) => NewEntry::Gone,
             (Change::Put { mode, .. }, Some(text)) => NewEntry::Text(*mode, text.to_owned()),
             (Change::Put { mode, content }, None) => {
-                let sha = self.github.create_blob(repo, writes, content).await?;
+                let sha = self.stored(repo, writes, content).await?;
                 if sha != blob_sha(content) {
                     return Err(Trouble::Refused(format!("GitHub stored `{}` otherwise than it is", path.escape_debug())));
                 }
@@ -65,6 +66,21 @@ impl GithubLander {
             }
         };
         Ok((path.to_owned(), entry))
+    }
+
+    /// Waits for its turn: many contents take longer than one call is let wait.
+    async fn stored(&self, repo: &RepoRef, writes: Writes, content: &[u8]) -> Result<String, GithubError> {
+        const TURNS: usize = 30;
+        const LONGEST: TimeDelta = TimeDelta::seconds(30);
+        for _ in 0..TURNS {
+            match self.github.create_blob(repo, writes, content).await {
+                Err(GithubError::RateLimited { until }) if until - self.services.clock.now() <= LONGEST => {
+                    tokio::time::sleep((until - self.services.clock.now()).to_std().unwrap_or_default()).await;
+                }
+                made => return made,
+            }
+        }
+        self.github.create_blob(repo, writes, content).await
     }
 
     /// What the changes are on top of `parent`, and its tree.

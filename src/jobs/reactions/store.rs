@@ -122,9 +122,9 @@ pub(super) struct Moved {
 }
 
 /// Takes the threads of waiting runs that have moved up in line, and records their new places.
-pub(super) async fn moved(pool: &PgPool, slots: i64, holder: &str, hold: Duration) -> Result<Vec<Moved>, sqlx::Error> {
+pub(super) async fn moved(pool: &PgPool, slots: i64, holder: &str, hold: Duration) -> Result<Option<Moved>, sqlx::Error> {
     let hold = PgInterval { months: 0, days: 0, microseconds: i64::try_from(hold.as_micros()).unwrap_or(i64::MAX) };
-    let rows = sqlx::query!(
+    let row = sqlx::query!(
         r#"
         with line as (
             select id, thread_id, state, shown_position, request, row_number() over (order by id) - $1 as position
@@ -137,10 +137,10 @@ pub(super) async fn moved(pool: &PgPool, slots: i64, holder: &str, hold: Duratio
               and not exists (
                 select 1 from runs e where e.thread_id = line.thread_id and e.id < line.id and e.state <> 'posted'
               )
-            order by line.id limit $2
+            order by line.id limit 1
             for update of t skip locked
         ), lease as (
-            update threads set lease_epoch = lease_epoch + 1, lease_until = now() + $4::interval, lease_holder = $3
+            update threads set lease_epoch = lease_epoch + 1, lease_until = now() + $3::interval, lease_holder = $2
             from next where threads.id = next.thread_id
             returning threads.id, threads.lease_epoch, next.id as run_id, next.position, next.request
         )
@@ -149,18 +149,16 @@ pub(super) async fn moved(pool: &PgPool, slots: i64, holder: &str, hold: Duratio
                   runs.shown_position as "position!", lease.request as "request: Json<Request>"
         "#,
         slots,
-        MOST,
         holder,
         hold,
     )
-    .fetch_all(pool)
+    .fetch_optional(pool)
     .await?;
-    let moved = rows.into_iter().map(|row| Moved {
+    Ok(row.map(|row| Moved {
         run: row.run,
         thread: row.thread,
         epoch: row.epoch,
         position: row.position,
         place: row.request.0.place,
-    });
-    Ok(moved.collect())
+    }))
 }

@@ -51,8 +51,13 @@ impl GithubReader {
         if !self.github.is_private(&self.repo).await.map_err(explained)? {
             return Err(refused());
         }
-        let permission = self.github.permission(repo, &self.requester).await.map_err(explained)?;
-        if permission >= Permission::Read { Ok(()) } else { Err(refused()) }
+        // Who approved a request lends it no right to read.
+        for login in [&self.requester, &self.request.author.login] {
+            if self.github.permission(repo, login).await.map_err(explained)? < Permission::Read {
+                return Err(refused());
+            }
+        }
+        Ok(())
     }
 }
 

@@ -33,7 +33,10 @@ impl Lookout {
         let mut listed = Listed::new(floor, state.seen_until.is_some());
         let mut reached = false;
         for _ in 0..MOST_PAGES {
-            let page = self.github.deliveries(cursor.as_deref()).await?;
+            let page = match self.github.deliveries(cursor.as_deref()).await {
+                Err(GithubError::NotFound) => return Err(Trouble::NoList),
+                page => page?,
+            };
             reached = page.older.is_none() || page.deliveries.last().is_none_or(|oldest| oldest.delivered_at < floor);
             listed.add(page.deliveries);
             cursor = page.older;
@@ -60,7 +63,12 @@ impl Lookout {
     async fn recover(&self, listed: &ListedDelivery, attempts: usize) -> Result<(), Trouble> {
         let payload = match self.github.delivery_payload(listed.id).await {
             Ok(Some(payload)) => payload,
-            Ok(None) if attempts < MOST_ATTEMPTS => return Ok(self.github.redeliver(listed.id).await?),
+            Ok(None) if attempts < MOST_ATTEMPTS => match self.github.redeliver(listed.id).await {
+                Err(GithubError::NotFound | GithubError::Invalid(_)) => {
+                    return self.looked_at(listed, "it cannot be sent again").await;
+                }
+                sent => return Ok(sent?),
+            },
             Ok(None) | Err(GithubError::NotFound) => return self.looked_at(listed, "its payload is gone").await,
             Err(error) => return Err(error.into()),
         };

@@ -60,6 +60,8 @@ struct Lookout {
 /// Why a look was given up. The next one does it again; nothing can double.
 #[derive(Debug, thiserror::Error)]
 enum Trouble {
+    #[error("GitHub keeps no list of deliveries here")]
+    NoList,
     #[error(transparent)]
     Github(#[from] GithubError),
     #[error("the database did not answer: {0}")]
@@ -122,8 +124,7 @@ impl Lookout {
             Err(error) => {
                 let next = again(&error, state.failures, now);
                 tracing::warn!(lookout = name, %error, next_look_at = %next, "looking for what was missed did not work");
-                if matches!(error, Trouble::Github(GithubError::NotFound | GithubError::Forbidden { .. })) && name == "deliveries"
-                {
+                if matches!(error, Trouble::NoList) {
                     self.without_list.store(true, Ordering::Relaxed);
                 }
                 // A place in a list that is refused is no longer there.
@@ -140,7 +141,7 @@ fn again(error: &Trouble, failures: i32, now: DateTime<Utc>) -> DateTime<Utc> {
     let doubled = BETWEEN_LOOKS * 2_i32.pow(u32::try_from(failures.clamp(0, 10)).unwrap_or_default());
     match error {
         Trouble::Github(GithubError::RateLimited { until }) => (*until).max(now + BETWEEN_LOOKS),
-        Trouble::Github(_) => now + doubled.min(SLOWEST),
+        Trouble::Github(_) | Trouble::NoList => now + doubled.min(SLOWEST),
         Trouble::Database(_) | Trouble::Accept(_) | Trouble::Late => now + BETWEEN_LOOKS,
     }
 }

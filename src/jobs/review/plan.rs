@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::threads::Threads;
+use super::threads::{Threads, unless_refused};
 use crate::github::{GithubError, NewRemark, RepoRef};
 use crate::id::RunId;
 use crate::jobs::Services;
@@ -87,7 +87,7 @@ pub(super) async fn decide(
     let rows = store::findings(&services.pool, run).await?;
     let earlier = store::earlier(&services.pool, run, repo.id, number).await?;
     let Some(github) = services.github.as_ref() else { return Err(PostError::Off) };
-    let threads = Threads::of(github, repo, number, &earlier).await?;
+    let threads = unless_refused(Threads::of(github, repo, number, &earlier).await)?;
     let mut plan = Plan { commit_id: Some(diff.commit.clone()), page: diff.pull.page.clone(), ..Plan::default() };
     if diff.pull.head != diff.commit {
         let still = github.compare(repo, &diff.commit, &diff.pull.head).await;

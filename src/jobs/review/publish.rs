@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::check;
 use super::diff::PullDiff;
 use super::plan::{Fate, FindingStateWord, Plan, decide, finding_key, misplaced};
-use super::threads::Threads;
+use super::threads::{Threads, unless_refused};
 use crate::agent::Task;
 use crate::agent::store::{Record, Taken};
 use crate::github::{Github, GithubError, NewReview, RepoRef};
@@ -181,7 +181,10 @@ impl Posting<'_> {
     /// Records what people see now, and finishes with the threads of earlier reviews.
     async fn settle(&self, plan: &Plan, findings: &[FindingRow], review: Option<i64>) -> Result<(), PostError> {
         let remarks = match review {
-            Some(review) if !plan.inline.is_empty() => self.github.remarks_of(&self.repo, self.number, review).await?,
+            // The review is there; what is not known of its comments is no reason to say otherwise.
+            Some(review) if !plan.inline.is_empty() => {
+                unless_refused(self.github.remarks_of(&self.repo, self.number, review).await)?
+            }
             Some(_) | None => Vec::new(),
         };
         let comment_of = |id: Uuid| {
@@ -201,7 +204,7 @@ impl Posting<'_> {
         debug_assert!(settled.len() <= findings.len());
         if !plan.threads.is_empty() {
             let earlier = store::earlier(&self.services.pool, self.lease.run, self.repo.id, self.number).await?;
-            let threads = Threads::of(self.github, &self.repo, self.number, &earlier).await?;
+            let threads = unless_refused(Threads::of(self.github, &self.repo, self.number, &earlier).await)?;
             for step in &plan.threads {
                 threads.carry_out(self.github, &self.repo, self.number, step, &self.row.commit).await?;
                 let state = match step.fate {

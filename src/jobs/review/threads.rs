@@ -20,6 +20,17 @@ pub(super) struct Threads {
     us: String,
 }
 
+/// What was looked up; nothing where GitHub does not let us look.
+pub(super) fn unless_refused<T: Default>(looked_up: Result<T, GithubError>) -> Result<T, GithubError> {
+    match looked_up {
+        Err(error) if !error.is_transient() => {
+            tracing::warn!(%error, "what stands in earlier reviews is not known");
+            Ok(T::default())
+        }
+        known => known,
+    }
+}
+
 impl Threads {
     /// Looks them up when an earlier review has some.
     pub async fn of(github: &Github, repo: &RepoRef, number: i64, earlier: &[FindingRow]) -> Result<Self, GithubError> {
