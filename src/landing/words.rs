@@ -147,10 +147,12 @@ fn evidence(executions: &[Execution]) -> String {
         lines.push(format!("- {} before these", inline::counted(skipped as u64, "command")));
     }
     for execution in &ended[skipped..] {
-        let code = execution.code.trim();
-        let command = match code.lines().count() {
-            0 | 1 => fence::code_span(&cut::cut_end(&clean::visible(code), MOST_COMMAND)),
-            lines => format!("{} of {lines} lines", inline::plain(&execution.language, 30)),
+        let length = execution.code.trim().lines().count();
+        let command = if length > 1 && execution.language != "sh" {
+            format!("{} of {length} lines", inline::plain(&execution.language, 30))
+        } else {
+            let command = execution.code.split_whitespace().collect::<Vec<_>>().join(" ");
+            fence::code_span(&cut::cut_end(&clean::visible(&command), MOST_COMMAND))
         };
         lines.push(format!("- {command} · exit code {}", execution.exit_code.unwrap_or_default()));
     }
@@ -242,7 +244,7 @@ mod tests {
         insta::assert_snapshot!(message.replace('\u{200b}', "·"), @r"
         Fix the parser
 
-        It lost the last line. See #3, See acme/x#4. Thanks @·bob
+        It lost the last line. Fixes issue #3, closes issue acme/x#4. Thanks @·bob
 
         post=x -->
 
@@ -286,7 +288,7 @@ mod tests {
             key: "pull-1",
         };
         insta::assert_snapshot!(body(&of).replace('\u{200b}', "·"), @r"
-        Keeps the last line. See #99, @·everyone.
+        Keeps the last line. Fixes issue #99, @·everyone.
 
         **How it was verified**
 
