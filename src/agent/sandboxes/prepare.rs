@@ -292,7 +292,7 @@ impl Thread {
 
     /// Whether one that is held ready will do: those were made with all that the provider gives.
     fn is_warm_enough(&self) -> bool {
-        self.with.warm && self.with.network.is_none()
+        self.with.warm && !self.with.apart && self.with.network.is_none()
     }
 
     /// Puts the work of the last checkpoint over a fresh workspace. Returns the workspace as it was when the run began.
