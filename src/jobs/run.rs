@@ -83,7 +83,8 @@ enum Failure {
 /// Carries a run while keeping its lease; gives it back at once on shutdown or when it has to wait.
 async fn hold(services: &Services, taken: &Taken) -> Result<(), Failure> {
     let done = tokio::select! {
-        done = carry(services, taken) => done,
+        // Boxed here and below: a run is a deep tree of futures, and a worker's stack is small.
+        done = Box::pin(carry(services, taken)) => done,
         () = lose_lease(services, taken) => Err(Halt::LeaseLost.into()),
     };
     match done {
@@ -117,14 +118,14 @@ async fn lose_lease(services: &Services, taken: &Taken) {
 
 async fn carry(services: &Services, taken: &Taken) -> Result<(), Failure> {
     if taken.state != RunState::Ended {
-        execute(services, taken).await?;
+        Box::pin(execute(services, taken)).await?;
     }
     let Some(record) = store::record(&services.pool, taken.id).await? else {
         // The row was forgotten with its thread.
         return Ok(());
     };
-    let published = publish(services, taken, &record).await;
-    leave(services, taken, &record).await?;
+    let published = Box::pin(publish(services, taken, &record)).await;
+    Box::pin(leave(services, taken, &record)).await?;
     published?;
     store::posted(&services.pool, taken.id, taken.epoch).await?;
     Ok(())
@@ -178,7 +179,7 @@ async fn execute(services: &Services, taken: &Taken) -> Result<Outcome, Failure>
     let place = (taken.request.place.clone(), Spot::of(&taken.request));
     let live = LiveComment::follow(services.poster.clone(), taken.thread, taken.id, place, views);
     let outcome = tokio::select! {
-        outcome = run.drive(&taken.task) => outcome,
+        outcome = Box::pin(run.drive(&taken.task)) => outcome,
         never = sandboxes.tend() => match never {},
         () = services.shutdown.cancelled() => Err(Halt::Shutdown),
     };

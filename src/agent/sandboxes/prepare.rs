@@ -44,7 +44,7 @@ impl Thread {
         }
         let mut attempts = 1;
         let opened = loop {
-            match self.establish().await {
+            match Box::pin(self.establish()).await {
                 // It went while it was prepared. The row says what the next attempt begins with.
                 Err(error @ (SandboxError::Gone(_) | SandboxError::NotFound(_))) if attempts < MOST_ATTEMPTS => {
                     tracing::info!(run.id = %self.with.run, %error, "the sandbox went while it was prepared");
