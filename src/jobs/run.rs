@@ -9,9 +9,9 @@ use url::Url;
 
 use super::house::House;
 use super::{Services, approvals, hands, pictures, reactions, reader, review};
-use crate::agent::sandboxes::{SandboxesOf, ThreadSandboxes};
+use crate::agent::sandboxes::{SandboxesOf, ThreadSandboxes, apart};
 use crate::agent::store::{self, Record, Renewed, Taken};
-use crate::agent::{Halt, Kit, Run, RunEvent, RunState, Snapshot, Task, prompt};
+use crate::agent::{Halt, Kit, Powers, Run, RunEvent, RunState, Snapshot, Task, prompt};
 use crate::attachment;
 use crate::github::{Comment, Github, GithubError, Reaction, RepoRef};
 use crate::id::ThreadId;
@@ -83,7 +83,8 @@ enum Failure {
 /// Carries a run while keeping its lease; gives it back at once on shutdown or when it has to wait.
 async fn hold(services: &Services, taken: &Taken) -> Result<(), Failure> {
     let done = tokio::select! {
-        done = carry(services, taken) => done,
+        // Boxed here and below: a run is a deep tree of futures, and a worker's stack is small.
+        done = Box::pin(carry(services, taken)) => done,
         () = lose_lease(services, taken) => Err(Halt::LeaseLost.into()),
     };
     match done {
@@ -123,9 +124,28 @@ async fn carry(services: &Services, taken: &Taken) -> Result<(), Failure> {
         // The row was forgotten with its thread.
         return Ok(());
     };
-    Box::pin(publish(services, taken, &record)).await?;
+    let published = Box::pin(publish(services, taken, &record)).await;
+    Box::pin(leave(services, taken, &record)).await?;
+    published?;
     store::posted(&services.pool, taken.id, taken.epoch).await?;
     Ok(())
+}
+
+/// Removes the sandbox of a run that stands apart, whether or not its answer is posted yet: all that is said of it is stored.
+async fn leave(services: &Services, taken: &Taken, record: &Record) -> Result<(), sqlx::Error> {
+    if taken.powers != Powers::NothingLands {
+        return Ok(());
+    }
+    let ended = apart::Ended {
+        pool: services.pool.clone(),
+        provider: services.sandboxes.clone(),
+        thread: taken.thread,
+        run: taken.id,
+        epoch: taken.epoch,
+        may_go_on: matches!(record.outcome, Outcome::Limit { .. }),
+        shutdown: services.shutdown.clone(),
+    };
+    ended.remove().await
 }
 
 /// Drives the run to its stored end.
@@ -186,6 +206,7 @@ fn sandboxes(services: &Services, taken: &Taken, house: &House, stop: Cancellati
         clock: services.clock.clone(),
         thread: taken.thread,
         run: taken.id,
+        apart: taken.powers == Powers::NothingLands,
         resumed: taken.snapshot.is_some(),
         epoch: taken.epoch,
         known: taken.sandbox.clone().filter(|(provider, _)| provider == services.sandboxes.name()).map(|(_, id)| SandboxId(id)),

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 #![allow(clippy::disallowed_methods, reason = "a test may look at its own environment, and wait for a process")]
 
+mod apart;
 mod attachments;
 mod attacks;
 mod auth;

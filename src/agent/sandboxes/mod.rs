@@ -5,6 +5,7 @@
 //! [`guard`] stands between the tools and a sandbox that may die under them, [`save`] keeps the work, [`reap`] removes what nobody needs,
 //! [`warm`] holds some ready.
 
+pub mod apart;
 pub mod beginning;
 mod guard;
 mod prepare;
@@ -64,6 +65,8 @@ pub struct SandboxesOf {
     pub thread: ThreadId,
     /// The run that uses them.
     pub run: RunId,
+    /// What the run does lands nowhere: it works in a sandbox that no other run ever uses.
+    pub apart: bool,
     /// True when another worker may have used them in this run before.
     pub resumed: bool,
     /// The lease the run is held with.
@@ -154,9 +157,12 @@ struct Notices {
 
 impl ThreadSandboxes {
     /// Nothing is made before it is used.
-    pub fn new(with: SandboxesOf) -> Self {
+    pub fn new(mut with: SandboxesOf) -> Self {
+        // The thread's own is none of its business.
+        with.known = with.known.filter(|_| !with.apart);
+        let apart = with.apart.then_some(with.run);
         let (provider, thread, epoch) = (with.provider.name().to_owned(), with.thread, with.epoch);
-        let holder = Holder { pool: with.pool.clone(), provider, thread, epoch };
+        let holder = Holder { pool: with.pool.clone(), provider, thread, epoch, apart };
         Self {
             thread: Arc::new(Thread {
                 with,
@@ -215,6 +221,7 @@ impl Sandboxes for ThreadSandboxes {
     }
 
     async fn create(&self, spec: SandboxSpec) -> Result<Arc<dyn Sandbox>, SandboxError> {
+        self.not_apart()?;
         let sandbox = self.thread.create_extra(spec).await?;
         Ok(Arc::new(Guarded::extra(Arc::clone(&self.thread), sandbox)))
     }
@@ -268,11 +275,15 @@ impl Thread {
         self.dirty.store(true, Ordering::Relaxed);
     }
 
-    /// The name of the thread's own sandbox, or of the one after it.
+    /// The name of the sandbox the run works in, or of the one after it.
     fn name(&self, generation: i32) -> String {
+        let first = match self.holder.apart {
+            None => format!("thread-{}", self.with.thread),
+            Some(run) => format!("apart-{run}"),
+        };
         match generation {
-            0 => format!("thread-{}", self.with.thread),
-            generation => format!("thread-{}-r{generation}", self.with.thread),
+            0 => first,
+            generation => format!("{first}-r{generation}"),
         }
     }
 

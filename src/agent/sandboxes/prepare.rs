@@ -44,7 +44,7 @@ impl Thread {
         }
         let mut attempts = 1;
         let opened = loop {
-            match self.establish().await {
+            match Box::pin(self.establish()).await {
                 // It went while it was prepared. The row says what the next attempt begins with.
                 Err(error @ (SandboxError::Gone(_) | SandboxError::NotFound(_))) if attempts < MOST_ATTEMPTS => {
                     tracing::info!(run.id = %self.with.run, %error, "the sandbox went while it was prepared");
@@ -292,7 +292,7 @@ impl Thread {
 
     /// Whether one that is held ready will do: those were made with all that the provider gives.
     fn is_warm_enough(&self) -> bool {
-        self.with.warm && self.with.network.is_none()
+        self.with.warm && !self.with.apart && self.with.network.is_none()
     }
 
     /// Puts the work of the last checkpoint over a fresh workspace. Returns the workspace as it was when the run began.

@@ -93,7 +93,11 @@ impl Thread {
         {
             return Ok(Some(own.clone()));
         }
-        if !self.with.resumed || self.with.known.is_none() {
+        let is_known = match self.holder.apart {
+            None => self.with.known.is_some(),
+            Some(_) => self.with.resumed && self.holder.has_own().await.map_err(database)?,
+        };
+        if !self.with.resumed || !is_known {
             return Ok(None);
         }
         let row = self.holder.own(&self.name(0), self.with.clock.now()).await.map_err(database)?.ok_or_else(taken_over)?;

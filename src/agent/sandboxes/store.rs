@@ -27,6 +27,8 @@ pub struct Holder {
     pub provider: String,
     pub thread: ThreadId,
     pub epoch: LeaseEpoch,
+    /// The run that stands apart: it works in a sandbox of its own instead of the thread's.
+    pub apart: Option<RunId>,
 }
 
 /// The row of a thread's own sandbox.
@@ -50,26 +52,35 @@ pub struct Row {
 }
 
 impl Holder {
-    /// The row of the thread's own sandbox, made now when there is none: with the work of the one at another provider, when there was
-    /// one. None when the lease was lost.
+    /// The role of the sandbox that is worked in.
+    pub fn role(&self) -> &'static str {
+        if self.apart.is_some() { "apart" } else { "own" }
+    }
+
+    /// The row of the sandbox that is worked in: the thread's own, or that of the run that stands apart. Made now when there is none;
+    /// the thread's own with the work of the one at another provider, when there was one. None when the lease was lost.
     pub async fn own(&self, name: &str, now: DateTime<Utc>) -> Result<Option<Row>, sqlx::Error> {
         sqlx::query_as!(
             Row,
             r#"
             with made as (
-                insert into sandboxes (provider, name, thread_id, role, checkout, base, checkpoint, checkpoint_at, created_at, used_at)
-                select $1, $2, t.id, 'own', elsewhere.checkout, elsewhere.base, elsewhere.checkpoint, elsewhere.checkpoint_at, $5, $5
+                insert into sandboxes (provider, name, thread_id, role, baseline_run, checkout, base, checkpoint, checkpoint_at,
+                    created_at, used_at)
+                select $1, $2, t.id, $6, $7, elsewhere.checkout, elsewhere.base, elsewhere.checkpoint, elsewhere.checkpoint_at, $5, $5
                 from threads t left join lateral (
-                    select * from sandboxes s where s.thread_id = t.id and s.role = 'own' order by s.used_at desc limit 1
+                    select * from sandboxes s where s.thread_id = t.id and s.role = 'own' and $7::uuid is null
+                    order by s.used_at desc limit 1
                 ) elsewhere on true
                 where t.id = $3 and t.lease_epoch = $4
-                  and not exists (select 1 from sandboxes s where s.thread_id = t.id and s.provider = $1 and s.role = 'own')
+                  and not exists (select 1 from sandboxes s where s.thread_id = t.id and s.provider = $1 and s.role = $6
+                    and ($7::uuid is null or s.baseline_run = $7))
                 on conflict do nothing
                 returning *
             ), own as (
                 select * from made
                 union all
-                select * from sandboxes where thread_id = $3 and provider = $1 and role = 'own'
+                select * from sandboxes where thread_id = $3 and provider = $1 and role = $6
+                    and ($7::uuid is null or baseline_run = $7)
             )
             select i.id as "instance!", own.name as "name!", own.id, own.state as "state!: State", own.generation as "generation!",
                 own.checkout as "checkout: Json<Checkout>", own.base, own.baseline, own.baseline_run as "baseline_run: RunId",
@@ -81,6 +92,8 @@ impl Holder {
             self.thread as ThreadId,
             self.epoch as LeaseEpoch,
             now,
+            self.role(),
+            self.apart as Option<RunId>,
         )
         .fetch_optional(&self.pool)
         .await
@@ -234,8 +247,11 @@ impl Holder {
         Ok(Extra { instance: row.instance, recorded: row.made || row.known, others: row.names })
     }
 
-    /// The name of another sandbox of this thread; none when this is not one. With what it began with.
+    /// The name of another sandbox of this thread; none when this is not one, or for a run that stands apart. With what it began with.
     pub async fn extra_by_id(&self, id: &str) -> Result<Option<(String, Option<Vec<u8>>)>, sqlx::Error> {
+        if self.apart.is_some() {
+            return Ok(None);
+        }
         let row = sqlx::query!(
             "select name, baseline from sandboxes where thread_id = $1 and provider = $2 and role = 'extra' and id = $3",
             self.thread as ThreadId,

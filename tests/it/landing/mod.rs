@@ -226,7 +226,7 @@ async fn each_logical_change_is_a_commit() {
     let pull = one_pull(&bot);
     let subjects: Vec<&str> = pull.commits.iter().map(|commit| commit.message.lines().next().unwrap()).collect();
     assert_eq!(subjects, ["Add a", "Add b", "Three: the rest"]);
-    assert!(!pull.draft && !pull.commits[0].message.contains("@ada"), "{}", pull.commits[0].message);
+    assert!(pull.draft && !pull.commits[0].message.contains("@ada"), "{}", pull.commits[0].message);
     let last = &pull.commits[2];
     assert_eq!((text(&bot, &last.sha, "c"), text(&bot, &last.parents[0], "c")), (Some("3\n".into()), None));
     bot.finish().await;

@@ -20,8 +20,11 @@ pub struct Row {
 }
 
 impl Holder {
-    /// Keeps what the run begins with, once; that of older runs is forgotten.
+    /// Keeps what the run begins with, once; that of older runs is forgotten. What stands apart is never taken back.
     pub async fn remember_beginning(&self, name: &str, run: RunId, now: DateTime<Utc>) -> Result<(), sqlx::Error> {
+        if self.apart.is_some() {
+            return Ok(());
+        }
         sqlx::query!(
             r#"
             with old as (
@@ -110,11 +113,14 @@ impl Holder {
         Ok(done.rows_affected() == 1)
     }
 
-    /// True when the thread has, or had, a sandbox of its own.
+    /// True when there is, or was, a sandbox to work in: the thread's own, or that of a run that stands apart.
     pub async fn has_own(&self) -> Result<bool, sqlx::Error> {
         sqlx::query_scalar!(
-            r#"select exists (select 1 from sandboxes where thread_id = $1 and role = 'own') as "exists!""#,
+            r#"select exists (select 1 from sandboxes where thread_id = $1 and role = $2
+                and ($3::uuid is null or baseline_run = $3)) as "exists!""#,
             self.thread as ThreadId,
+            self.role(),
+            self.apart as Option<RunId>,
         )
         .fetch_one(&self.pool)
         .await

@@ -87,7 +87,7 @@ pub async fn release_disused(
         with lease as (
             update threads set lease_until = null, lease_holder = null where id = $1 and lease_epoch = $2 returning id
         ), extras as (
-            delete from sandboxes s using lease where $3 and s.thread_id = lease.id and s.provider = $4 and s.role = 'extra'
+            delete from sandboxes s using lease where $3 and s.thread_id = lease.id and s.provider = $4 and s.role in ('extra', 'apart')
         )
         update sandboxes s set state = 'gone', id = null, baseline = null, baseline_run = null, used_at = $5
         from lease where $3 and s.thread_id = lease.id and s.provider = $4 and s.role = 'own'
