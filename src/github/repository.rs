@@ -81,7 +81,7 @@ struct WireRepo {
 
 impl WirePull {
     /// A fork that was deleted is somebody else's, too.
-    fn from_fork(&self) -> bool {
+    fn is_from_fork(&self) -> bool {
         let id = |head: &WireHead| head.repo.as_ref().map(|repo| repo.id);
         self.base.as_ref().is_some_and(|base| id(&self.head) != id(base))
     }
@@ -126,7 +126,7 @@ impl Github {
             let page = pull.commits.unwrap_or(1).clamp(1, 250).div_ceil(PER_PAGE);
             let call = Call::get(format!("{path}/commits?per_page={PER_PAGE}&page={page}"));
             let commits: Vec<WireCommit> = self.call(who, &call).await?.json(Effect::None)?;
-            let from_fork = pull.from_fork();
+            let from_fork = pull.is_from_fork();
             let head = pull.head.sha;
             match commits.into_iter().rev().find(|commit| commit.is_before(moment)) {
                 Some(before) if before.sha != head => Ok(PullHead { sha: before.sha, moved_to: Some(head), from_fork }),

@@ -42,9 +42,10 @@ pub struct Repositories {
     /// By repository and commit, the newest last.
     known: Mutex<Known>,
     /// The heads of default branches, and when they were looked up.
-    heads: Mutex<HashMap<i64, (Option<String>, DateTime<Utc>)>>,
+    heads: Mutex<Heads>,
 }
 
+type Heads = HashMap<i64, (Option<String>, DateTime<Utc>)>;
 type Known = VecDeque<((i64, String), Arc<RepositoryFacts>)>;
 
 impl Repositories {

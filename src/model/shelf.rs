@@ -15,8 +15,11 @@ pub struct Shelf {
     settings: Arc<ModelSettings>,
     http: Http,
     patience: Patience,
-    made: Arc<Mutex<HashMap<Vec<ModelName>, Arc<dyn Model>>>>,
+    made: Arc<Mutex<Made>>,
 }
+
+/// By their chain.
+type Made = HashMap<Vec<ModelName>, Arc<dyn Model>>;
 
 impl Shelf {
     /// Nothing is made yet.

@@ -52,7 +52,7 @@ pub fn sees(name: &ModelName) -> bool {
     let model = name.model.to_lowercase();
     if RESELLERS.contains(&name.provider.as_str())
         && let Some((maker, rest)) = model.split_once('/')
-        && let Some(known) = known(maker.trim_start_matches("x-ai").is_empty().then_some("xai").unwrap_or(maker), rest)
+        && let Some(known) = known(if maker == "x-ai" { "xai" } else { maker }, rest)
     {
         return known;
     }

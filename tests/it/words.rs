@@ -161,7 +161,7 @@ async fn what_must_not_be_joined_is_refused_with_the_reason() {
     bot.asks(&busy, "@threadbox say busy").await;
     let cases = [
         (address(&bot, &secret), "private"),
-        (address(&bot, &open), "you may not ask me"),
+        (address(&bot, &open), "in another repository"),
         (address(&bot, &issue), "That is this conversation"),
         (address(&bot, &busy), "a conversation with me of its own"),
         ("https://discord.com/channels/1/2".to_owned(), "not connected"),

@@ -63,7 +63,7 @@ impl GithubLander {
         let writes = writes_for(&changes);
         let work = Work { proposal: &proposal, changes, base: pending.base, left_out: Vec::new(), notes: Vec::new(), writes };
         let output = match self.land_work(work).await? {
-            Outcome::Offered(output) => output,
+            Outcome::Offered(output) => *output,
             Outcome::Landed(landing) => {
                 let landing = self.carry(*landing, None).await?;
                 self.landed(&landing, Vec::new())

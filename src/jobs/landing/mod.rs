@@ -67,7 +67,11 @@ struct Work<'a> {
 enum Outcome {
     Landed(Box<Landing>),
     /// Nothing was pushed; why, and what people get instead.
-    Offered(ToolOutput),
+    Offered(Box<ToolOutput>),
+}
+
+fn offered(output: ToolOutput) -> Outcome {
+    Outcome::Offered(Box::new(output))
 }
 
 impl GithubLander {
@@ -114,7 +118,7 @@ impl GithubLander {
         let work = Work { proposal, changes, base, left_out, notes, writes: Writes::Files };
         let notes = work.notes.clone();
         match self.land_work(work).await? {
-            Outcome::Offered(output) => Ok(output),
+            Outcome::Offered(output) => Ok(*output),
             Outcome::Landed(landing) => {
                 let landing = self.carry(*landing, Some((&place, &checkout, &present))).await?;
                 Ok(self.landed(&landing, notes))
@@ -192,15 +196,15 @@ impl GithubLander {
         for _ in 0..MOST_MOVES {
             let target = match self.target().await? {
                 Place::Here(target) => target,
-                Place::Nowhere(why) => return self.offer(&work, &why).await.map(Outcome::Offered),
+                Place::Nowhere(why) => return self.offer(&work, &why).await.map(offered),
             };
             let base = self.github.commit_tree(&target.objects, &work.base).await?;
             let landing = match self.commit(&work, &target, &base).await {
                 Ok(landing) => landing,
-                Err(Trouble::Conflicts(paths)) => return self.conflicts(&work, &target, &paths).await.map(Outcome::Offered),
+                Err(Trouble::Conflicts(paths)) => return self.conflicts(&work, &target, &paths).await.map(offered),
                 Err(trouble) => return Err(trouble),
             };
-            let Some(landing) = landing else { return self.nothing(work.left_out, work.notes).await.map(Outcome::Offered) };
+            let Some(landing) = landing else { return self.nothing(work.left_out, work.notes).await.map(offered) };
             if !self.writer.begin(&landing, self.services.clock.now()).await? {
                 return Err(Trouble::Overtaken);
             }
@@ -212,7 +216,7 @@ impl GithubLander {
                 }
                 Err(Trouble::Closed(why)) => {
                     self.writer.set_state(landing.id, LandingState::Void, None).await?;
-                    return self.offer(&work, &why).await.map(Outcome::Offered);
+                    return self.offer(&work, &why).await.map(offered);
                 }
                 Err(trouble) => return Err(trouble),
             }

@@ -191,7 +191,7 @@ async fn work_lands_even_if_the_model_forgets_to() {
     assert_eq!(text(&bot, &pull.head_branch, "src/main.py").unwrap(), "print('landed')\n");
     assert!(answer.contains(&format!("#{}", pull.issue.number)), "{answer}");
     assert!(pull.issue.body.contains(&format!("Fixes #{}", issue.number)), "asked for in so many words: {}", pull.issue.body);
-    assert!(!pull.issue.body.contains("@ada") && pull.issue.body.contains("See #1"), "{}", pull.issue.body);
+    assert!(!pull.issue.body.contains("@ada") && pull.issue.body.contains("Fixes issue #1"), "{}", pull.issue.body);
     assert_eq!(pull.issue.title, "Work on: It fails");
     bot.finish().await;
 }
