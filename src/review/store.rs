@@ -68,6 +68,8 @@ pub struct ReviewRow {
     pub state: ReviewStage,
     pub plan: Option<serde_json::Value>,
     pub told: Option<String>,
+    /// GitHub's number of what was posted.
+    pub external_id: Option<i64>,
 }
 
 /// A finding as it is recorded.
@@ -116,7 +118,7 @@ pub async fn begin(pool: &PgPool, lease: Lease, of: &Of<'_>, now: DateTime<Utc>)
 pub async fn review(pool: &PgPool, run: RunId) -> Result<Option<ReviewRow>, sqlx::Error> {
     sqlx::query_as!(
         ReviewRow,
-        r#"select commit, files, state as "state: ReviewStage", plan, told from reviews where run_id = $1"#,
+        r#"select commit, files, state as "state: ReviewStage", plan, told, external_id from reviews where run_id = $1"#,
         run as RunId,
     )
     .fetch_optional(pool)
@@ -131,7 +133,8 @@ pub async fn keep(pool: &PgPool, lease: Lease, fingerprint: &str, kept: &Kept, n
         select $3, v.run_id, v.repository_id, v.number, $4, $5, $6, $7
         from reviews v join runs r on r.id = v.run_id
         where v.run_id = $1 and r.lease_epoch = $2 and v.state = 'open'
-        on conflict (run_id, path, fingerprint) do update set data = excluded.data
+        on conflict (run_id, path, fingerprint) do update
+            set data = case when findings.state = 'kept' then excluded.data else findings.data end
         ",
         lease.run as RunId,
         lease.epoch as LeaseEpoch,
@@ -277,7 +280,7 @@ pub async fn end(
 ) -> Result<(), sqlx::Error> {
     sqlx::query!(
         "
-        update reviews set state = 'done', told = $3, external_id = $4, complete = $5, updated_at = $6
+        update reviews set state = 'done', told = $3, external_id = coalesce($4, external_id), complete = $5, updated_at = $6
         where run_id = $1 and exists (select 1 from runs where id = $1 and lease_epoch = $2)
         ",
         lease.run as RunId,

@@ -93,6 +93,27 @@ fn about<'a>(comments: &'a [ReviewComment], rule: &str) -> &'a ReviewComment {
 }
 
 #[tokio::test]
+async fn a_review_that_a_ceiling_ended_says_the_rest_when_it_goes_on() {
+    let bot = Bot::start_with(&[("RUN_BUDGET_USD", "0.001")]).await;
+    let pull = pull(&bot, None).await;
+    bot.model.script([suggest(&[add()])]);
+    let answer = bot.asks(&pull, "@threadbox review").await;
+    assert!(answer.contains("Ended at the cost limit"), "{answer}");
+    bot.until_count("select count(*) from runs where state = 'posted'", 1).await;
+    let first = bot.github.world(|world| world.review_comments(&pull)).len();
+
+    bot.model.script([suggest(&[add(), sub()]), say("I read the rest.")]);
+    bot.says(&pull, "ada", "@threadbox budget 5").await;
+    bot.until_count("select count(*) from runs where state = 'posted' and outcome->>'outcome' = 'answered'", 1).await;
+    let comments = bot.github.world(|world| world.review_comments(&pull));
+    let about = |rule: &str| comments.iter().filter(|comment| comment.body().contains(rule)).count();
+    assert_eq!((about("wrong-sum"), about("wrong-difference"), comments.len()), (1, 1, 2), "{first} at first");
+    let reviews = bot.github.world(|world| world.reviews(&pull)).len();
+    assert_eq!(reviews, if first == 0 { 1 } else { 2 });
+    bot.finish().await;
+}
+
+#[tokio::test]
 async fn a_review_has_proved_suggestions_and_says_what_it_could_not_prove() {
     let bot = Bot::start_as_app("").await;
     let pull = pull(&bot, Some(TEST)).await;

@@ -84,7 +84,9 @@ pub(super) async fn decide(
     diff: &PullDiff,
     whole: bool,
 ) -> Result<Plan, PostError> {
-    let rows = store::findings(&services.pool, run).await?;
+    let mut rows = store::findings(&services.pool, run).await?;
+    // What an earlier review of this run said stands there.
+    rows.retain(|row| row.state == FindingState::Kept);
     let earlier = store::earlier(&services.pool, run, repo.id, number).await?;
     let Some(github) = services.github.as_ref() else { return Err(PostError::Off) };
     let threads = unless_refused(Threads::of(github, repo, number, &earlier).await)?;

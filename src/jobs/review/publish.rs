@@ -75,7 +75,11 @@ impl Posting<'_> {
                 plan
             }
         };
-        let key = format!("review-{}", self.lease.run);
+        // A run that went on after a ceiling reviews a second time, which is another post.
+        let key = match self.row.external_id {
+            Some(first) => format!("review-{}-{first}", self.lease.run),
+            None => format!("review-{}", self.lease.run),
+        };
         let review = if plan.says_anything() { Some(self.send(&mut plan, &findings, &key, begun).await?) } else { None };
         self.settle(&plan, &findings, review).await?;
         self.end(self.tell(&plan, &findings, review), review, self.whole).await
@@ -266,7 +270,8 @@ impl Posting<'_> {
     async fn fallen(&self, error: &GithubError) -> Result<String, PostError> {
         tracing::error!(run.id = %self.lease.run, %error, "the review cannot be posted; its findings are told in the answer");
         const MOST: usize = 30;
-        let findings = store::findings(&self.services.pool, self.lease.run).await?;
+        let mut findings = store::findings(&self.services.pool, self.lease.run).await?;
+        findings.retain(|row| row.state == FindingState::Kept);
         let row = store::review(&self.services.pool, self.lease.run).await?;
         let plan = row.as_ref().and_then(store::planned::<Plan>).unwrap_or_default();
         let mut text = format!("**The review could not be posted:** {}", inline::sentence(&error.to_string(), 400));

@@ -73,6 +73,9 @@ pub async fn raise(pool: &PgPool, claimed: &Claimed, usd: f64, now: DateTime<Utc
               and outcome->'limit'->>'kind' in ('cost', 'daily_cost', 'person_daily_cost', 'repository_daily_cost')
               and coalesce(cost_usd, 0) < $2
             returning id
+        ), reopened as (
+            -- What it found meanwhile is said in another review.
+            update reviews set state = 'open', plan = null, told = null from going where reviews.run_id = going.id
         ), joined as (
             update messages set run_id = going.id from going where messages.id = $4
         )
