@@ -3,7 +3,7 @@
 //! A yes is bound to a digest over exactly what people were shown, counts once, and counts only while it is shown. What is approved
 //! never changes: a newer plan is another approval, and what was edited or moved meanwhile is void.
 //!
-//! Who asks calls [`store::ask`], posts its comment ([`note`] is the part about the approval), and says so with [`store::shown`].
+//! Who asks calls [`store::ask`], posts its comment (`reply` has the part about the approval), and says so with [`store::shown`].
 //! Who decides (the gate, for words and reactions alike) calls [`store::decide`]. Nothing here knows who may: that is looked up before.
 
 pub mod store;

@@ -285,7 +285,7 @@ pub struct Pending {
     pub base: String,
     /// Their paths.
     pub paths: Vec<String>,
-    /// As [`crate::landing::store::pack`] leaves them.
+    /// As `pack` leaves them.
     pub changes: Vec<u8>,
 }
 

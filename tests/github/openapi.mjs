@@ -123,7 +123,8 @@ class Checker {
   }
 
   check(record) {
-    if (record.path === "/graphql") return this.checkGraphql(record);
+    // On an Enterprise Server it stands beside the REST base.
+    if (record.path === "/graphql" || record.path === "/api/graphql") return this.checkGraphql(record);
     const here = this.operations.find((one) => one.method === record.method && one.pattern.test(decodeURI(record.path)));
     if (!here) return this.report(`${record.method} ${record.path}`, "is not published", null);
     const name = `${here.method} ${here.path}`;
