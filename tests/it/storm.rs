@@ -187,6 +187,7 @@ async fn every_mention_of_a_storm_ends_visibly_exactly_once() {
     });
     let begun = Instant::now();
     // Nobody listens while things happen: every webhook fails at first, as when the service is down.
+    bot.github.deliver_to("http://127.0.0.1:9/webhooks/github");
     let mut people = stage(&bot, seed).await;
     while people.deliveries.len() + people.as_new.len() < wanted {
         people.act(&bot.github).await;
