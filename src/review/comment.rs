@@ -172,7 +172,8 @@ mod tests {
             lines in proptest::collection::vec("([`~]{1,5}|suggestion|<!--|-->|[a-z \t\u{c}<>#*-]|\\PC){0,20}", 0..6),
         ) {
             let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
-            let comment = comment(&kept(&body, &text), "c", "k").unwrap();
+            // What would not read back has no comment, and is said in the review's text.
+            let Some(comment) = comment(&kept(&body, &text), "c", "k") else { return Ok(()) };
             prop_assert_eq!(blocks_in(&comment), [text]);
             prop_assert!(crate::reply::marker::has(&comment, "k"));
         }
