@@ -250,7 +250,7 @@ mod tests {
         }
 
         #[test]
-        fn plain_programs_stay_the_same(numbers in prop::collection::vec(-1000i32..1000, 1..8), name in "v[a-z]{1,8}", text in "[a-zA-Z ]{0,12}") {
+        fn plain_programs_stay_the_same(numbers in prop::collection::vec(-1000i32..1000, 1..8), name in "v_[a-z]{1,8}", text in "[a-zA-Z ]{0,12}") {
             let code = format!(
                 "const {name} = {numbers:?};\nlet total = 0;\nfor (const n of {name}) {{ if (n > 3) total += n; else total -= n * 2; }}\nconsole.log(`{text} ${{total}}`, {name}.map((n) => n < 5 ? n : -n));\n"
             );
