@@ -243,6 +243,8 @@ pub struct ModelSettings {
     pub chain: Vec<ModelName>,
     /// `TITLE_MODEL`, else the chain.
     pub title: Vec<ModelName>,
+    /// `EMBEDDING_MODEL`; none for recall by words alone.
+    pub embedding: Option<ModelName>,
     /// By provider name in lower case. Holds every provider that a chain names, the known ones that have a key or a base URL, and
     /// others that have both.
     pub providers: BTreeMap<String, ProviderSettings>,

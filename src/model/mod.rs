@@ -4,6 +4,7 @@
 //! library, `retry` decides what is tried again and when the next model of the chain takes over, `price` knows what tokens cost.
 
 mod chat;
+pub mod embedding;
 mod message;
 pub mod price;
 pub mod retry;
@@ -12,6 +13,7 @@ mod shelf;
 mod unavailable;
 pub mod vision;
 
+pub use embedding::{Embedder, Input};
 pub use message::{Arguments, Message, Part, Picture, Role, ToolCall, ToolResult};
 pub use retry::RetryPolicy;
 pub use router::{Http, Patience, RouterError, build};

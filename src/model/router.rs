@@ -321,7 +321,7 @@ mod tests {
             let settings = ProviderSettings { key: key.map(SecretString::from), base_url: url.map(|url| url.parse().unwrap()) };
             ((*name).to_owned(), settings)
         });
-        ModelSettings { chain: vec![], title: vec![], providers: providers.collect::<BTreeMap<_, _>>() }
+        ModelSettings { chain: vec![], title: vec![], embedding: None, providers: providers.collect::<BTreeMap<_, _>>() }
     }
 
     fn built(settings: &ModelSettings, name: &str) -> Result<String, String> {

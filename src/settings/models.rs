@@ -40,13 +40,17 @@ pub(super) fn read(reader: &mut Reader<'_>) -> ModelSettings {
     let own_title = reader.parse("TITLE_MODEL", value::chain);
     let has_own_title = own_title.is_some();
     let title = own_title.unwrap_or_else(|| chain.clone());
+    let embedding = reader.parse("EMBEDDING_MODEL", value::model);
     let mut providers = BTreeMap::new();
-    for name in provider_names(reader, chain.iter().chain(&title)) {
+    for name in provider_names(reader, chain.iter().chain(&title).chain(&embedding)) {
         let provider = read_provider(reader, &name);
         providers.insert(name, provider);
     }
-    let settings = ModelSettings { chain, title, providers };
+    let settings = ModelSettings { chain, title, embedding, providers };
     check_chain(reader, "MODEL", &settings.chain, &settings);
+    if let Some(embedding) = &settings.embedding {
+        check_chain(reader, "EMBEDDING_MODEL", std::slice::from_ref(embedding), &settings);
+    }
     if has_own_title {
         check_chain(reader, "TITLE_MODEL", &settings.title, &settings);
     }

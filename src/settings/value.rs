@@ -201,6 +201,10 @@ pub(super) fn handle(text: &str) -> Result<String, Wrong> {
 }
 
 /// A chain of models, the first asked first.
+pub(super) fn model(text: &str) -> Result<ModelName, Wrong> {
+    text.parse().map_err(|error: String| Wrong::new(error, "set provider/model, for example openai/text-embedding-3-small"))
+}
+
 pub(super) fn chain(text: &str) -> Result<Vec<ModelName>, Wrong> {
     let remedy = "set provider/model, or several separated by commas, for example openai/gpt-4.1,anthropic/claude-sonnet-4-5";
     let models: Result<Vec<ModelName>, String> = list(text).into_iter().map(str::parse).collect();

@@ -125,7 +125,7 @@ impl ModelStandin {
             (name.provider.clone(), settings)
         });
         let providers = providers.collect::<BTreeMap<_, _>>();
-        ModelSettings { title: chain.clone(), chain, providers }
+        ModelSettings { title: chain.clone(), chain, embedding: None, providers }
     }
 
     /// Appends turns. Each request that no rule answers takes the next one.
