@@ -228,6 +228,7 @@ fn services(settings: &Arc<Settings>, pool: &PgPool, parts: &Parts, shutdown: &C
         github,
         kit,
         models: Shelf::new(settings.models.clone(), http.clone(), parts.patience.clone()),
+        embedder: None,
         title_model: model_of(settings, title, &http, &parts.patience),
         sandboxes: sandboxes(settings, parts)?,
         origins,

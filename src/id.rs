@@ -71,6 +71,10 @@ id! {
     InboxId
 }
 id! {
+    /// A piece of what was said, as recall finds it.
+    MemoryId
+}
+id! {
     /// Something that waits for a yes.
     ApprovalId
 }

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::memory::receipt::Cite;
 use crate::reply::{Execution, Landed, LiveStep, StepState};
 use crate::sandbox::Stream;
 
@@ -71,6 +72,11 @@ pub enum RunEvent {
         /// Answers it offers.
         options: Vec<String>,
     },
+    /// The run was shown something from memory.
+    Remembered {
+        /// Where it was said.
+        cites: Vec<Cite>,
+    },
     /// What the run changed in the workspace.
     Changed {
         /// Unified diff, capped.
@@ -94,6 +100,7 @@ impl RunEvent {
             Self::Attached { .. } => "attached",
             Self::Joined { .. } => "joined",
             Self::Asked { .. } => "asked",
+            Self::Remembered { .. } => "remembered",
             Self::Changed { .. } => "changed",
             Self::Landed { .. } => "landed",
         }
@@ -109,6 +116,7 @@ impl RunEvent {
             | Self::Attached { .. }
             | Self::Joined { .. }
             | Self::Asked { .. }
+            | Self::Remembered { .. }
             | Self::Changed { .. }
             | Self::Landed { .. } => 0,
         }
@@ -127,6 +135,7 @@ impl RunEvent {
             | Self::Printed { .. }
             | Self::Attached { .. }
             | Self::Asked { .. }
+            | Self::Remembered { .. }
             | Self::Changed { .. }
             | Self::Landed { .. } => None,
             Self::Started { attempt } => done(format!("Taken up again after an interruption (attempt {attempt})")),

@@ -445,6 +445,9 @@ impl<'a> Run<'a> {
             if let RunEvent::Asked { question, options } = &event {
                 self.snapshot.question = Some(Question { text: question.clone(), options: options.clone() });
             }
+            if let RunEvent::Remembered { cites } = &event {
+                self.snapshot.cite(cites.iter().cloned());
+            }
             self.tell(event);
         }
         let result =

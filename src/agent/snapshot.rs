@@ -8,7 +8,11 @@ use serde_json::json;
 
 use crate::attachment::Allowance;
 use crate::id::MessageId;
+use crate::memory::receipt::Cite;
 use crate::model::{Message, ModelName, Part, Role, ToolCall, ToolResult};
+
+/// Receipts a run keeps; what it is shown beyond them cannot be linked.
+const MOST_CITES: usize = 200;
 
 /// A message of the run's conversation.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -59,6 +63,9 @@ pub struct Snapshot {
     /// What it asked a person; the run ends with it unless somebody writes first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub question: Option<Question>,
+    /// Where what it was shown from memory was said, at most [`MOST_CITES`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cites: Vec<Cite>,
 }
 
 /// A question to people.
@@ -113,6 +120,15 @@ impl Snapshot {
                 last.message.parts.append(&mut message.parts);
             }
             _ => self.say(message),
+        }
+    }
+
+    /// The run was shown something from memory.
+    pub fn cite(&mut self, cites: impl IntoIterator<Item = Cite>) {
+        for cite in cites {
+            if self.cites.len() < MOST_CITES && !self.cites.contains(&cite) {
+                self.cites.push(cite);
+            }
         }
     }
 

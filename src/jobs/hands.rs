@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::landing::GithubLander;
 use super::reader::GithubReader;
-use super::{Services, review};
+use super::{Services, memory, review};
 use crate::agent::sandboxes::ThreadSandboxes;
 use crate::agent::store::Taken;
 use crate::agent::tools::{Hands, Lander, Reader, Reviewer};
@@ -18,7 +18,13 @@ pub(super) fn of(services: &Services, taken: &Taken, sandboxes: &ThreadSandboxes
         .flatten()
         .map(|reviewer| reviewer as Arc<dyn Reviewer>);
     let reader = GithubReader::of(services, taken).map(|reader| Arc::new(reader) as Arc<dyn Reader>);
-    Hands { reader, lander: lander.map(|lander| Arc::new(lander) as Arc<dyn Lander>), reviewer }
+    Hands {
+        reader,
+        lander: lander.map(|lander| Arc::new(lander) as Arc<dyn Lander>),
+        reviewer,
+        recaller: memory::recaller(services, taken),
+        notebook: memory::notebook(services, taken),
+    }
 }
 
 fn lands(task: &Task) -> bool {

@@ -8,6 +8,7 @@ mod gate;
 mod hands;
 mod house;
 mod landing;
+mod memory;
 mod migrate;
 mod origin;
 mod pictures;
@@ -75,6 +76,12 @@ impl Engine {
         tasks.extend(pool::start(runs, &services.bells.runs, &shutdown, move || run::work(run.clone()).boxed()));
         let look = services.clone();
         tasks.extend(pool::start(LOOKERS, &services.bells.reactions, &shutdown, move || reactions::work(look.clone()).boxed()));
+        let (index, embed, condense) = (services.clone(), services.clone(), services.clone());
+        tasks.extend(pool::start(1, &services.bells.indexing, &shutdown, move || memory::index::work(index.clone()).boxed()));
+        tasks.extend(pool::start(1, &services.bells.embedding, &shutdown, move || memory::embed::work(embed.clone()).boxed()));
+        tasks.extend(pool::start(1, &services.bells.condensing, &shutdown, move || {
+            memory::condense::work(condense.clone()).boxed()
+        }));
         tasks.push(tokio::spawn(sweep::keep_sweeping(services.clone())));
         tasks.push(tokio::spawn(sweep::keep_sandboxes(services.clone())));
         tasks.push(tokio::spawn(reconcile::keep_looking(services.clone())));

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use super::house::House;
-use super::{Services, approvals, hands, pictures, reactions, reader, review};
+use super::{Services, approvals, hands, memory, pictures, reactions, reader, review};
 use crate::agent::sandboxes::{SandboxesOf, ThreadSandboxes, apart};
 use crate::agent::store::{self, Record, Renewed, Taken};
 use crate::agent::{Halt, Kit, Powers, Run, RunEvent, RunState, Snapshot, Task, prompt};
@@ -128,6 +128,7 @@ async fn carry(services: &Services, taken: &Taken) -> Result<(), Failure> {
     Box::pin(leave(services, taken, &record)).await?;
     published?;
     store::posted(&services.pool, taken.id, taken.epoch).await?;
+    services.bells.indexing.ring();
     Ok(())
 }
 
@@ -157,7 +158,11 @@ async fn execute(services: &Services, taken: &Taken) -> Result<Outcome, Failure>
     let (view, views) = watch::channel(LiveView::default());
     let snapshot = match taken.snapshot.clone() {
         Some(snapshot) => snapshot,
-        None => begin(services, taken, &sandboxes).await,
+        None => {
+            let mut snapshot = begin(services, taken, &sandboxes).await;
+            memory::remind(services, taken, &mut snapshot).await;
+            snapshot
+        }
     };
     let snapshot = catch_up(services, taken, snapshot).await;
     let snapshot = pictures::at_hand(services, taken, snapshot).await;
@@ -432,6 +437,7 @@ fn view(taken: &Taken, record: &Record, public_url: &Url) -> AnswerView {
             | RunEvent::Answered { .. }
             | RunEvent::Printed { .. }
             | RunEvent::Asked { .. }
+            | RunEvent::Remembered { .. }
             | RunEvent::Joined { .. } => {}
         }
     }

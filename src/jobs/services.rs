@@ -17,7 +17,7 @@ use crate::agent::Kit;
 use crate::clock::Clock;
 use crate::github::Github;
 use crate::id::RunId;
-use crate::model::{Model, Shelf};
+use crate::model::{Embedder, Model, Shelf};
 use crate::reply::Poster;
 use crate::sandbox::Provider;
 use crate::settings::Settings;
@@ -44,6 +44,8 @@ pub struct Services {
     pub kit: Kit,
     /// Finds titles.
     pub title_model: Arc<dyn Model>,
+    /// Embeds; none where recall goes by words alone.
+    pub embedder: Option<Arc<dyn Embedder>>,
     /// Makes models, for repositories and threads that want another.
     pub models: Shelf,
     /// Makes sandboxes.
@@ -75,6 +77,12 @@ pub struct Bells {
     pub runs: Bell,
     /// For reactions to be looked for.
     pub reactions: Bell,
+    /// For what was said to be put into memory.
+    pub indexing: Bell,
+    /// For what is in memory to be embedded.
+    pub embedding: Bell,
+    /// For long threads to be condensed.
+    pub condensing: Bell,
 }
 
 /// Tells a worker that something is stored for it. A wake-up that gets lost is made up for by the next sweep, within seconds: the

@@ -34,6 +34,9 @@ pub(super) async fn keep_sweeping(services: Services) {
         services.bells.gate.ring();
         services.bells.runs.ring();
         services.bells.reactions.ring();
+        services.bells.indexing.ring();
+        services.bells.embedding.ring();
+        services.bells.condensing.ring();
         if cleaned.is_due() {
             clean(&services).await;
         }

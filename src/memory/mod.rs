@@ -1,4 +1,34 @@
-//! Memory: what a thread knows beside the run at work. Recent history and the title so far.
+//! Memory: what a thread knows beside the run at work.
+//!
+//! [`history`] is what was said last, [`recall`] finds what was said before or elsewhere, working memory is what the agent and people
+//! keep in mind, and [`title`] names the thread. Every search has a [`Scope`], and no search reaches over the border of an owner.
+//! What is shown of it carries a [`receipt`].
 
 pub mod history;
+pub mod receipt;
 pub mod title;
+
+use crate::id::ThreadId;
+
+/// Where a search may look. The border is the owner: what was said in one repository, guild or private conversation is not found from
+/// another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scope {
+    /// Whose memory: [`crate::intake::Place::owner`] of the conversation that asks.
+    pub owner: String,
+    /// The conversation that asks.
+    pub thread: ThreadId,
+    /// How far it looks.
+    pub reach: Reach,
+}
+
+/// How far a search looks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Reach {
+    /// The conversation itself.
+    Thread,
+    /// All conversations of the owner.
+    #[default]
+    Owner,
+}

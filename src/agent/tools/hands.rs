@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::ToolOutput;
 use crate::landing::plan::ProposedCommit;
+use crate::memory::Reach;
 
 /// The hands of a run; one that is missing is not offered to the model.
 #[derive(Clone, Default)]
@@ -17,6 +18,10 @@ pub struct Hands {
     pub lander: Option<Arc<dyn Lander>>,
     /// Proves suggestions and posts them with the review.
     pub reviewer: Option<Arc<dyn Reviewer>>,
+    /// Finds what was said before.
+    pub recaller: Option<Arc<dyn Recaller>>,
+    /// Keeps things in mind.
+    pub notebook: Option<Arc<dyn Notebook>>,
 }
 
 /// Why a hand did not do it. The text is for the model, and names what would help.
@@ -105,4 +110,54 @@ pub trait Reviewer: Send + Sync {
     /// Anchors and proves each finding, and keeps it for the one review at the end. The output tells the model which were proved, which
     /// were demoted and why.
     async fn suggest(&self, findings: Vec<Finding>) -> Result<ToolOutput, HandError>;
+}
+
+/// What to look for in memory.
+#[derive(Clone, Debug, Default)]
+pub struct RecallQuery {
+    /// What is sought, in words.
+    pub query: String,
+    /// How far to look; the repository's setting when there is none.
+    pub reach: Option<Reach>,
+    /// Passages wanted; the setting's when there is none.
+    pub top_k: Option<usize>,
+}
+
+/// Finds what was said in earlier conversations, as data with receipts.
+#[async_trait]
+pub trait Recaller: Send + Sync {
+    /// The passages that fit best, with what was said right before and after each.
+    async fn recall(&self, query: RecallQuery) -> Result<ToolOutput, HandError>;
+}
+
+/// A change of working memory.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MemoryUpdate {
+    /// Of this conversation, or of all conversations of the owner.
+    pub reach: Reach,
+    /// What to change.
+    pub change: MemoryChange,
+}
+
+/// How working memory changes.
+#[derive(Clone, Debug, PartialEq)]
+pub enum MemoryChange {
+    /// This Markdown instead of all that was there.
+    Replace(String),
+    /// These sections merged into what is there; null deletes one.
+    Merge(Map<String, Value>),
+    /// This text instead of another, or added.
+    Edit {
+        /// What is replaced; added at the end when there is none.
+        search: Option<String>,
+        /// What it becomes.
+        text: String,
+    },
+}
+
+/// Keeps things in mind.
+#[async_trait]
+pub trait Notebook: Send + Sync {
+    /// Changes working memory. Updates of the same memory happen one after the other, in whichever process.
+    async fn update(&self, update: MemoryUpdate) -> Result<ToolOutput, HandError>;
 }

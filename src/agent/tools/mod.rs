@@ -50,7 +50,10 @@ use async_trait::async_trait;
 use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
 
-pub use self::hands::{Finding, HandError, Hands, Lander, Proposal, Reader, Reviewer, Target};
+pub use self::hands::{
+    Finding, HandError, Hands, Lander, MemoryChange, MemoryUpdate, Notebook, Proposal, Reader, RecallQuery, Recaller, Reviewer,
+    Target,
+};
 pub use self::processes::Readings;
 pub use self::tool::{Tool, Typed, tool};
 use super::{Powers, RunEvent};
@@ -82,6 +85,10 @@ pub enum Kind {
     Lands,
     /// Reviews.
     Reviews,
+    /// Finds what was said before.
+    Recalls,
+    /// Keeps things in mind.
+    Notes,
 }
 
 impl Kind {
@@ -94,6 +101,9 @@ impl Kind {
             Self::Lands => powers == Powers::Everything && hands.lander.is_some(),
             // A review is words, and lands nothing.
             Self::Reviews => powers != Powers::OnlyReads && hands.reviewer.is_some(),
+            Self::Recalls => hands.recaller.is_some(),
+            // What people without permission say must not steer later runs.
+            Self::Notes => powers == Powers::Everything && hands.notebook.is_some(),
         }
     }
 }

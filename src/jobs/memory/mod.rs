@@ -1,0 +1,29 @@
+//! Memory at work: what a run is shown of it when it begins, what it can do with it, and what is done after it.
+//!
+//! After a run is posted, [`index`] puts what was said into memory, [`embed`] adds vectors where an embedder is configured, and
+//! [`condense`] shortens threads whose history has become long. The rows that are due are the queue: whoever wakes works until none
+//! is left, and what a process left behind is found by the next sweep.
+
+pub(super) mod condense;
+pub(super) mod embed;
+pub(super) mod index;
+
+use std::sync::Arc;
+
+use super::Services;
+use crate::agent::Snapshot;
+use crate::agent::store::Taken;
+use crate::agent::tools::{Notebook, Recaller};
+
+/// Adds what memory has to say to the beginning of a run, as data behind the request, with the receipts of it.
+pub(super) async fn remind(_services: &Services, _taken: &Taken, _snapshot: &mut Snapshot) {}
+
+/// What finds things for a run.
+pub(super) fn recaller(_services: &Services, _taken: &Taken) -> Option<Arc<dyn Recaller>> {
+    None
+}
+
+/// What keeps things in mind for a run.
+pub(super) fn notebook(_services: &Services, _taken: &Taken) -> Option<Arc<dyn Notebook>> {
+    None
+}
