@@ -11,6 +11,7 @@ use super::client::{Call, Effect, Github};
 use super::error::GithubError;
 use super::issue::Reads;
 use super::paging;
+use super::person::WireUser;
 use crate::intake::Author;
 
 /// Things on a page.
@@ -136,20 +137,6 @@ pub struct LineComment {
     pub created_at: DateTime<Utc>,
     /// When it was last edited.
     pub updated_at: DateTime<Utc>,
-}
-
-#[derive(Deserialize)]
-pub(super) struct WireUser {
-    id: i64,
-    login: String,
-    #[serde(rename = "type")]
-    kind: Option<String>,
-}
-
-impl From<WireUser> for Author {
-    fn from(user: WireUser) -> Self {
-        Self { is_bot: user.kind.as_deref() == Some("Bot") || user.login.ends_with("[bot]"), id: user.id, login: user.login }
-    }
 }
 
 #[derive(Deserialize)]

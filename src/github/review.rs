@@ -6,26 +6,13 @@ use serde_json::{Value, json};
 use super::auth::{As, Needs};
 use super::client::{Answer, Call, Effect, Github};
 use super::error::GithubError;
+use super::person::WireUser;
 use super::{RepoRef, paging};
-use crate::intake::Author;
 
 const PER_PAGE: usize = 100;
 /// GitHub lists no more than 3,000 files of a pull request.
 const MOST_FILE_PAGES: u32 = 30;
 const MOST_PAGES: usize = 30;
-
-/// A pull request, as a review sees it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ReviewedPull {
-    /// Its head now.
-    pub head: String,
-    /// The newest commit of the branch it goes to.
-    pub base: String,
-    /// The repository's page, such as `https://github.com/acme/tools`.
-    pub page: String,
-    /// False once it is closed or merged.
-    pub is_open: bool,
-}
 
 /// A changed file of a pull request.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -99,14 +86,6 @@ pub struct ReviewRemark {
 }
 
 #[derive(Deserialize)]
-struct WirePull {
-    head: WireTip,
-    base: WireTip,
-    html_url: Option<String>,
-    state: Option<String>,
-}
-
-#[derive(Deserialize)]
 struct WireTip {
     sha: String,
 }
@@ -142,18 +121,6 @@ struct WireReactions {
 }
 
 #[derive(Deserialize)]
-struct WireUser {
-    id: i64,
-    login: String,
-}
-
-impl From<WireUser> for Author {
-    fn from(user: WireUser) -> Self {
-        Self { id: user.id, is_bot: user.login.ends_with("[bot]"), login: user.login }
-    }
-}
-
-#[derive(Deserialize)]
 struct Created {
     id: i64,
 }
@@ -170,23 +137,6 @@ impl NewRemark {
 }
 
 impl Github {
-    /// A pull request as it stands now.
-    ///
-    /// # Errors
-    /// As the call; `NotFound` when it is none.
-    pub async fn reviewed_pull(&self, repo: &RepoRef, number: i64) -> Result<ReviewedPull, GithubError> {
-        let call = Call::get(format!("{}/pulls/{number}", repo.path()?));
-        let answer = self.within(Effect::None, self.call(As::Repository(repo, Needs::Reviews), &call)).await?;
-        let pull: WirePull = answer.json(Effect::None)?;
-        let page = pull.html_url.as_deref().and_then(|url| url.rsplit_once("/pull/")).map(|(page, _)| page.to_owned());
-        Ok(ReviewedPull {
-            head: pull.head.sha,
-            base: pull.base.sha,
-            page: page.unwrap_or_else(|| format!("https://github.com/{}", repo.full_name)),
-            is_open: pull.state.as_deref() != Some("closed"),
-        })
-    }
-
     /// The files a pull request changes, as of its head: at most 3,000, as GitHub lists no more. Each page is a call of its own.
     ///
     /// # Errors

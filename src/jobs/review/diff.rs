@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::OnceCell;
 
-use crate::github::{Comparison, Github, GithubError, RepoRef, ReviewedFile, ReviewedPull};
+use crate::github::{Comparison, Github, GithubError, Pull, RepoRef, ReviewedFile};
 use crate::intake::Request;
 use crate::review::diff::{Changed, Hunk, digest, hunks_between, hunks_of, is_of};
 
@@ -16,7 +16,7 @@ pub(in crate::jobs) struct PullDiff {
     /// The reviewed commit.
     pub commit: String,
     /// The pull request as it stood when this was made.
-    pub pull: ReviewedPull,
+    pub pull: Pull,
     /// What it changes.
     pub files: Vec<ReviewedFile>,
     contents: Mutex<HashMap<(String, String), Content>>,
@@ -47,7 +47,7 @@ impl PullDiff {
     pub async fn load(github: Arc<Github>, repo: RepoRef, number: i64, commit: String) -> Result<Self, GithubError> {
         let listed = github.reviewed_files(&repo, number).await?;
         // After the list: when the head is still the reviewed commit, the list was of it.
-        let pull = github.reviewed_pull(&repo, number).await?;
+        let pull = github.pull(&repo, number).await?;
         let merge_base = OnceCell::new();
         let files = if pull.head == commit {
             listed

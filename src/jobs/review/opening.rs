@@ -83,7 +83,7 @@ async fn look(services: &Services, taken: &Taken) -> Result<Begun, GithubError> 
 fn unchanged(diff: &PullDiff, last: &Posted, number: i64) -> String {
     let review = match last.external_id {
         Some(id) => {
-            let url = format!("{}/pull/{number}#pullrequestreview-{id}", diff.pull.page);
+            let url = format!("{}/pull/{number}#pullrequestreview-{id}", diff.pull.repository_page());
             format!("[my last review]({})", inline::target(&url))
         }
         None => "my last review".to_owned(),

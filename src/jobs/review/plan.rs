@@ -90,7 +90,7 @@ pub(super) async fn decide(
     let earlier = store::earlier(&services.pool, run, repo.id, number).await?;
     let Some(github) = services.github.as_ref() else { return Err(PostError::Off) };
     let threads = unless_refused(Threads::of(github, repo, number, &earlier).await)?;
-    let mut plan = Plan { commit_id: Some(diff.commit.clone()), page: diff.pull.page.clone(), ..Plan::default() };
+    let mut plan = Plan { commit_id: Some(diff.commit.clone()), page: diff.pull.repository_page().to_owned(), ..Plan::default() };
     if diff.pull.head != diff.commit {
         let still = github.compare(repo, &diff.commit, &diff.pull.head).await;
         match still {
