@@ -85,8 +85,8 @@ fn body(services: &Services, approval: &Approval, shown: &str, key: &str) -> Str
 pub(super) async fn head(services: &Services, place: &Place) -> Result<Option<String>, PostError> {
     let Place::Github { is_pull_request: true, .. } = place else { return Ok(None) };
     let (github, (repo, number)) = target(services, place)?;
-    match github.head_now(&repo, number).await {
-        Ok(head) => Ok(Some(head)),
+    match github.pull(&repo, number).await {
+        Ok(pull) => Ok(Some(pull.head)),
         Err(GithubError::NotFound) => Ok(None),
         Err(error) => Err(error.into()),
     }
@@ -225,8 +225,6 @@ pub(super) fn describe(approval: &Approval) -> String {
     let what = match approval.kind {
         Kind::Plan => "the plan".to_owned(),
         Kind::Outsider => format!("what {asker} asks"),
-        Kind::Workflows => "changes to workflow files".to_owned(),
-        Kind::Budget => "more money".to_owned(),
     };
     format!("{what} ({})", approval.digest.short())
 }
