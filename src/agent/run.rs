@@ -343,6 +343,8 @@ impl<'a> Run<'a> {
         let text = answer.message.plain_text();
         self.tell(RunEvent::Answered { step: self.snapshot.steps, model: answer.model.to_string(), text });
         self.snapshot.say(answer.message);
+        // What it asks for now, nobody has begun before.
+        self.resumed = false;
         if self.snapshot.next() == Next::Done && !self.lands {
             return self.finish(&self.good_end.clone(), Some(self.signals.arrivals), Some(&spent)).await;
         }
