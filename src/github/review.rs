@@ -33,6 +33,8 @@ pub struct ReviewedFile {
     pub sha: Option<String>,
     /// The diff; none for binary and large files.
     pub patch: Option<String>,
+    /// Where its content is read; names the commit the list is of.
+    pub contents_url: Option<String>,
 }
 
 /// Two commits against each other.
@@ -196,30 +198,26 @@ impl Github {
     /// # Errors
     /// As the calls. When more than 3,000 reviews would have to be read it fails instead of claiming there is none.
     pub async fn find_review(&self, repo: &RepoRef, number: i64, marker: &str) -> Result<Option<i64>, GithubError> {
-        let operation = async {
-            let us = self.known_identity().await?;
-            let first = format!("{}/pulls/{number}/reviews?per_page={PER_PAGE}", repo.path()?);
-            let mut next = Some(first);
-            for _ in 0..MOST_PAGES {
-                let Some(path) = next else { return Ok(None) };
-                let answer = self.reviews_page(repo, path).await?;
-                let reviews: Vec<WireReview> = answer.json(Effect::None)?;
-                let is_it = |review: WireReview| {
-                    let ends = review.body.is_some_and(|body| body.trim_end().ends_with(marker));
-                    let ours = review.user.is_some_and(|user| us.is(&user.into()));
-                    (ends && ours).then_some(review.id)
-                };
-                if let Some(id) = reviews.into_iter().find_map(is_it) {
-                    return Ok(Some(id));
-                }
-                next = self.link(&answer, "next");
+        let us = self.identity().await?;
+        let mut next = Some(format!("{}/pulls/{number}/reviews?per_page={PER_PAGE}", repo.path()?));
+        for _ in 0..MOST_PAGES {
+            let Some(path) = next else { return Ok(None) };
+            let answer = self.within(Effect::None, self.reviews_page(repo, path)).await?;
+            let reviews: Vec<WireReview> = answer.json(Effect::None)?;
+            let is_it = |review: WireReview| {
+                let ends = review.body.is_some_and(|body| body.trim_end().ends_with(marker));
+                let ours = review.user.is_some_and(|user| us.is(&user.into()));
+                (ends && ours).then_some(review.id)
+            };
+            if let Some(id) = reviews.into_iter().find_map(is_it) {
+                return Ok(Some(id));
             }
-            match next {
-                None => Ok(None),
-                Some(_) => Err(GithubError::Invalid(format!("more than {} reviews to search", MOST_PAGES * PER_PAGE))),
-            }
-        };
-        self.within(Effect::None, operation).await
+            next = self.link(&answer, "next");
+        }
+        match next {
+            None => Ok(None),
+            Some(_) => Err(GithubError::Invalid(format!("more than {} reviews to search", MOST_PAGES * PER_PAGE))),
+        }
     }
 
     /// The comments of one review.
@@ -227,18 +225,19 @@ impl Github {
     /// # Errors
     /// As the calls.
     pub async fn remarks_of(&self, repo: &RepoRef, number: i64, review: i64) -> Result<Vec<ReviewRemark>, GithubError> {
-        self.remarks(repo, format!("{}/pulls/{number}/reviews/{review}/comments?per_page={PER_PAGE}", repo.path()?)).await
+        let path = format!("{}/pulls/{number}/reviews/{review}/comments?per_page={PER_PAGE}", repo.path()?);
+        Ok(self.remarks(repo, path).await?.0)
     }
 
-    /// The comments of all reviews of a pull request, oldest first; at most 3,000.
+    /// The comments of all reviews of a pull request, oldest first, at most 3,000; false when there are more.
     ///
     /// # Errors
     /// As the calls.
-    pub async fn all_remarks(&self, repo: &RepoRef, number: i64) -> Result<Vec<ReviewRemark>, GithubError> {
+    pub async fn all_remarks(&self, repo: &RepoRef, number: i64) -> Result<(Vec<ReviewRemark>, bool), GithubError> {
         self.remarks(repo, format!("{}/pulls/{number}/comments?per_page={PER_PAGE}", repo.path()?)).await
     }
 
-    async fn remarks(&self, repo: &RepoRef, first: String) -> Result<Vec<ReviewRemark>, GithubError> {
+    async fn remarks(&self, repo: &RepoRef, first: String) -> Result<(Vec<ReviewRemark>, bool), GithubError> {
         let us = self.identity().await?;
         let mut next = Some(first);
         let mut found = Vec::new();
@@ -255,7 +254,7 @@ impl Github {
             }));
             next = self.link(&answer, "next");
         }
-        Ok(found)
+        Ok((found, next.is_none()))
     }
 
     async fn reviews_page(&self, repo: &RepoRef, path: String) -> Result<Answer, GithubError> {
