@@ -4,9 +4,10 @@ use std::fmt::Write;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use similar::{Algorithm, TextDiff, capture_diff_slices, group_diff_ops};
+use similar::{TextDiff, group_diff_ops};
 
 use super::lines::lines;
+use crate::diffing;
 
 /// Lines git shows around a change.
 const CONTEXT: usize = 3;
@@ -75,10 +76,11 @@ fn new_start(line: &str) -> Option<u32> {
     new.split(',').next()?.parse().ok()
 }
 
-/// The hunks between two contents, as git would make them: for files whose patch GitHub does not show.
+/// The hunks between two contents, as git would make them: for files whose patch GitHub does not show. None of them where too much
+/// differs to be found out soon. Computes for up to [`diffing::LONGEST`].
 pub fn hunks_between(old: &str, new: &str) -> Vec<Hunk> {
     let (old, new) = (lines(old), lines(new));
-    let ops = capture_diff_slices(Algorithm::Myers, &old, &new);
+    let Some(ops) = diffing::compare(&old, &new) else { return Vec::new() };
     let mut hunks = Vec::new();
     for group in group_diff_ops(ops, CONTEXT) {
         let (Some(head), Some(tail)) = (group.first(), group.last()) else { continue };

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::OnceCell;
 
+use crate::diffing;
 use crate::github::{Comparison, Github, GithubError, Pull, RepoRef, ReviewedFile};
 use crate::intake::Request;
 use crate::review::diff::{Changed, Hunk, digest, hunks_between, hunks_of, is_of};
@@ -118,7 +119,10 @@ impl PullDiff {
         }
         let base = self.merge_base().await?;
         match self.content_at(base, file.previous.as_deref().unwrap_or(path)).await? {
-            Content::Text(before) => Ok(hunks_between(&before, text)),
+            Content::Text(before) => {
+                let text = text.to_owned();
+                Ok(diffing::apart(move || hunks_between(&before, &text)).await)
+            }
             Content::Missing | Content::Binary => Ok(Vec::new()),
         }
     }
