@@ -17,9 +17,13 @@ use crate::attachment::NewAttachment;
 use crate::id::{LeaseEpoch, MessageId, RunId, ThreadId};
 use crate::intake::Request;
 use crate::intake::policy;
+use crate::memory::history;
 use crate::model::{Role, Usage};
 use crate::reply::{Execution, Outcome};
 use crate::storable;
+
+/// Runs of a thread after which a title is looked for; a model that has none to offer by then has none.
+const TITLE_TRIES: i32 = 4;
 
 /// A run that is ours as long as the lease is.
 #[derive(Debug)]
@@ -318,10 +322,16 @@ pub async fn end(pool: &PgPool, save: Save<'_>, outcome: &Outcome, arrivals: Opt
     let events = EventColumns::of(&save);
     let spent = SpentColumns::of(save.spent);
     let messages = MessageColumns::of(save.snapshot);
+    let said = save.snapshot.conversation.iter().filter(|spoken| spoken.heard.is_none()).map(|spoken| &spoken.message);
+    let measure = history::measure(said);
     let ended = sqlx::query_scalar!(
         r#"
         with run as (
-            update runs set state = 'ended', outcome = $19, snapshot = $3, steps = $4, cost_usd = $5, ended_at = $6, next_try_at = $6
+            update runs set state = 'ended', outcome = $19, snapshot = $3, steps = $4, cost_usd = $5, ended_at = $6, next_try_at = $6,
+                -- What it takes up in the history of its thread from now on.
+                reduced = asked.size + $27 > $29,
+                size = case when asked.size + $27 > $29 then least(asked.size + $28, $29) else asked.size + $27 end
+            from (select coalesce(sum(least(length(parts::text), $29)), 0) as size from messages where id = any($25)) asked
             where id = $1 and lease_epoch = $2 and state = 'running' and ($20::int is null or arrivals = $20)
             returning id, thread_id
         ), event as (
@@ -373,6 +383,9 @@ pub async fn end(pool: &PgPool, save: Save<'_>, outcome: &Outcome, arrivals: Opt
         &messages.said_parts,
         &messages.heard_ids as &[MessageId],
         &messages.heard_places,
+        i64::try_from(measure.whole).unwrap_or(i64::MAX),
+        i64::try_from(measure.spoken).unwrap_or(i64::MAX),
+        i32::try_from(history::LARGEST_RUN).unwrap_or(i32::MAX),
     )
     .fetch_optional(pool)
     .await?;
@@ -380,7 +393,7 @@ pub async fn end(pool: &PgPool, save: Save<'_>, outcome: &Outcome, arrivals: Opt
 }
 
 /// Marks a run's end as visible and gives the lease back, in one statement. False when the lease was lost.
-/// A thread without a title gets a job to find one.
+/// A thread without a title gets a job to find one, after its first few runs. What is due to be condensed is kept count of.
 pub async fn posted(pool: &PgPool, run: RunId, epoch: LeaseEpoch) -> Result<bool, sqlx::Error> {
     let done = sqlx::query_scalar!(
         r#"
@@ -388,19 +401,24 @@ pub async fn posted(pool: &PgPool, run: RunId, epoch: LeaseEpoch) -> Result<bool
             update runs set state = 'posted' where id = $1 and lease_epoch = $2 and state = 'ended'
             returning thread_id, steps
         ), lease as (
-            update threads set lease_until = null, lease_holder = null
+            update threads set lease_until = null, lease_holder = null,
+                title_tries = title_tries + (title is null and (select steps from run) > 0)::int,
+                -- Added up anew, so that it is right whatever happened before. Condensing keeps these runs few.
+                uncondensed = (select coalesce(sum(r.size), 0) from runs r
+                               where r.thread_id = threads.id and (condensed_until is null or r.id > condensed_until))
             where id = (select thread_id from run) and lease_epoch = $2
-            returning id, title
+            returning id, title, title_tries
         ), name as (
             select job.id from run, lease, lateral jobs.add_job(
                 'title_thread', json_build_object('thread_id', lease.id), job_key := 'title:' || lease.id, max_attempts := 3
             ) as job
-            where lease.title is null and run.steps > 0
+            where lease.title is null and run.steps > 0 and lease.title_tries <= $3
         )
         select count(*) + 0 * (select count(*) from name) as "count!" from lease
         "#,
         run as RunId,
         epoch as LeaseEpoch,
+        TITLE_TRIES,
     )
     .fetch_one(pool)
     .await?;

@@ -163,6 +163,7 @@ pub(super) struct Account {
 #[derive(Debug, Deserialize)]
 pub(super) struct Changes {
     pub body: Option<Was>,
+    pub title: Option<Was>,
     pub old_issue: Option<IgnoredAny>,
     pub new_issue: Option<Numbered>,
     pub new_repository: Option<Repository>,

@@ -65,6 +65,8 @@ pub enum Event {
     Changed(Changed),
     /// A conversation ended on its surface.
     Closed(Closed),
+    /// A person gave a conversation another title.
+    Renamed(Renamed),
     /// The app was installed, removed, suspended or given other repositories.
     Installation(Installation),
     /// A repository was renamed, moved or deleted.
@@ -324,6 +326,19 @@ pub struct Closed {
     pub closing: Closing,
     /// Login of who ended it.
     pub by: String,
+}
+
+/// A person gave a conversation another title. Our thread has it from then on, whatever a model proposes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Renamed {
+    /// Which.
+    pub place: Place,
+    /// As written.
+    pub title: String,
+    /// Login of who did that.
+    pub by: String,
+    /// When, as the surface says: of two, the later one holds.
+    pub at: DateTime<Utc>,
 }
 
 /// A change of the App's installation.

@@ -23,7 +23,6 @@ use crate::reply::{
     allowed_mentions, answer, answer_key,
 };
 use crate::sandbox::SandboxId;
-use crate::thread;
 
 /// How long a lease holds without renewal. Longer than any single call to a surface takes (10 s), so that what a worker began
 /// is over before another one begins.
@@ -120,15 +119,17 @@ async fn carry(services: &Services, taken: &Taken) -> Result<(), Failure> {
     if taken.state != RunState::Ended {
         Box::pin(execute(services, taken)).await?;
     }
-    let Some(record) = store::record(&services.pool, taken.id).await? else {
+    let Some(mut record) = store::record(&services.pool, taken.id).await? else {
         // The row was forgotten with its thread.
         return Ok(());
     };
+    memory::receipts(services, taken, &mut record.snapshot).await?;
     let published = Box::pin(publish(services, taken, &record)).await;
     Box::pin(leave(services, taken, &record)).await?;
     published?;
     store::posted(&services.pool, taken.id, taken.epoch).await?;
     services.bells.indexing.ring();
+    services.bells.condensing.ring();
     Ok(())
 }
 
@@ -169,7 +170,7 @@ async fn execute(services: &Services, taken: &Taken) -> Result<Outcome, Failure>
     let history = match &taken.task {
         Task::Code { .. } | Task::Undo | Task::LandApproved { .. } => Vec::new(),
         Task::Ask { .. } | Task::Review { .. } | Task::Land { .. } | Task::Plan { .. } | Task::CarryOut { .. } => {
-            history::fit(thread::history(&services.pool, taken.thread, taken.id).await?, history::TOKENS)
+            history::load(&services.pool, taken.thread, taken.id).await?.messages()
         }
     };
     let system = prompt::system(services.instructions.as_deref(), &facts(services, &taken.request.place, &house, &kit));

@@ -1,10 +1,11 @@
 //! Memory: what a thread knows beside the run at work.
 //!
-//! [`history`] is what was said last, [`recall`] finds what was said before or elsewhere, working memory is what the agent and people
+//! [`history`] is what was said last, [`observations`] what was said before that in few lines, [`recall`] finds what was said before or elsewhere, working memory is what the agent and people
 //! keep in mind, and [`title`] names the thread. Every search has a [`Scope`], and no search reaches over the border of an owner.
 //! What is shown of it carries a [`receipt`].
 
 pub mod history;
+pub mod observations;
 pub mod receipt;
 pub mod title;
 

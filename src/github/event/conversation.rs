@@ -1,7 +1,7 @@
 //! Issues and the comments of conversations, those of pull requests included.
 
 use super::super::payload::{Comment, Issue, Payload};
-use super::written::{Adds, Written, edit};
+use super::written::{Adds, Written, edit, is_renamed};
 use super::{INCOMPLETE, Meaning, nothing, performer, place};
 use crate::intake::{Asks, Closed, Closing, Event, Trigger};
 
@@ -49,6 +49,7 @@ pub(super) fn issue(action: &str, payload: Payload, handle: &str) -> Meaning {
         _ => return nothing("this action of an issue is not handled"),
     };
     let label = payload.label.as_ref().and_then(|label| label.name.clone());
+    let is_renamed = action == "edited" && is_renamed(&payload.changes);
     let (Some(place), Some(issue)) = (place(&payload), payload.issue) else { return nothing(INCOMPLETE) };
     let Issue { id, title, body, html_url, user, created_at, updated_at, .. } = issue;
     let mut written = Written {
@@ -67,7 +68,8 @@ pub(super) fn issue(action: &str, payload: Payload, handle: &str) -> Meaning {
         from_fork: false,
     };
     if action != "labeled" {
-        return written.request(&adds, handle);
+        let renamed = written.renamed().filter(|_| is_renamed);
+        return written.request(&adds, handle).or_renamed(renamed);
     }
     let Some(name) = label else { return nothing(INCOMPLETE) };
     written.trigger = Trigger::Event;

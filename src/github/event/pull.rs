@@ -5,7 +5,7 @@ use sha2::{Digest, Sha256};
 
 use super::super::payload::{Comment, Payload, PullRequest, Review};
 use super::conversation::closed;
-use super::written::{Adds, Written, edit};
+use super::written::{Adds, Written, edit, is_renamed};
 use super::{INCOMPLETE, Meaning, nothing, place};
 use crate::intake::command::mentions;
 use crate::intake::{Asks, Closing, Event, ReviewThread, Trigger};
@@ -25,11 +25,16 @@ pub(super) fn pull_request(action: &str, payload: Payload, handle: &str) -> Mean
     };
     let label = payload.label.as_ref().and_then(|label| label.name.clone());
     let reviewer = payload.requested_reviewer.as_ref().and_then(|account| account.login.clone());
+    let is_renamed = is_renamed(&payload.changes);
     let Some(facts) = Facts::of(payload) else { return nothing(INCOMPLETE) };
     match action {
         // Who mentions us in the text of a new pull request says what is wanted.
         "opened" if mentions(facts.text(), handle) => facts.body(action).request(&adds, handle),
-        "edited" => facts.body(action).request(&adds, handle),
+        "edited" => {
+            let written = facts.body(action);
+            let renamed = written.renamed().filter(|_| is_renamed);
+            written.request(&adds, handle).or_renamed(renamed)
+        }
         "opened" | "synchronize" | "reopened" | "ready_for_review" => pushed(facts),
         "labeled" => match label {
             Some(name) => facts.happened(&format!(":label:{name}")).asks(Asks::Label { name }),

@@ -165,7 +165,7 @@ fn issues_ask_when_opened_or_edited() {
     let mut edited = opened("edited", "@threadbox help");
     edited["changes"] = json!({"body": {"from": null}});
     assert_eq!(requested("issues", &edited).text, "@threadbox help");
-    edited["changes"] = json!({"title": {"from": "old"}});
+    edited["changes"] = json!({});
     assert_eq!(reason("issues", &edited), "the edit did not change the text");
 }
 
@@ -228,7 +228,7 @@ fn a_pull_request_asks_with_its_text_and_never_with_its_title() {
     assert_eq!(requested("pull_request", &pull("opened", "No mention.")).asks, Asks::Pushed);
     let mut edited = pull("edited", "@threadbox look");
     edited["changes"] = json!({"title": {"from": "x"}});
-    assert_eq!(reason("pull_request", &edited), "the edit did not change the text");
+    assert!(matches!(inbound("pull_request", &edited).event, Event::Renamed(_)), "another title is no request");
     edited["changes"] = json!({"body": {"from": "x"}});
     assert_eq!(requested("pull_request", &edited).asks, Asks::Words);
 }
@@ -414,4 +414,20 @@ proptest::proptest! {
 fn what_certainly_means_nothing_is_known_by_its_name() {
     assert!(handles("issue_comment", Some("created")) && handles("check_run", Some("completed")));
     assert!(!handles("issue_comment", Some("pinned")) && !handles("check_run", Some("created")) && !handles("star", None));
+}
+
+#[test]
+fn another_title_names_the_conversation_when_a_person_gave_it() {
+    let mut edited = opened("edited", "@threadbox help");
+    edited["changes"] = json!({"title": {"from": "old"}});
+    let inbound_edit = inbound("issues", &edited);
+    let Event::Renamed(renamed) = inbound_edit.event else { panic!("not renamed") };
+    assert_eq!((renamed.title.as_str(), renamed.by.as_str(), renamed.place.key().as_str()), ("It breaks", "maya", "5#7"));
+    assert_eq!(inbound_edit.delivery.object, None);
+    edited["sender"] = json!({"id": 2, "login": "ci[bot]", "type": "Bot"});
+    assert_eq!(reason("issues", &edited), "the edit did not change the text");
+    // Words that ask for something come first.
+    edited["sender"] = json!({"id": 1, "login": "maya"});
+    edited["changes"] = json!({"title": {"from": "old"}, "body": {"from": "nothing"}});
+    assert!(matches!(inbound("issues", &edited).event, Event::Request(_)));
 }

@@ -6,7 +6,8 @@ use super::super::MARKER;
 use super::super::payload::{Account, Changes};
 use super::{INCOMPLETE, Meaning, author, nothing};
 use crate::intake::command::mentions;
-use crate::intake::{Asks, Change, Changed, Event, ObjectVersion, Place, Request, ReviewThread, Trigger};
+use crate::intake::{Asks, Change, Changed, Event, ObjectVersion, Place, Renamed, Request, ReviewThread, Trigger};
+use crate::storable;
 
 /// Which part of the text is new, as far as mentions go.
 pub(super) enum Adds {
@@ -22,6 +23,11 @@ pub(super) fn edit(changes: &Option<Changes>) -> Adds {
         Some(was) => Adds::Since(was.from.clone().unwrap_or_default()),
         None => Adds::Nothing,
     }
+}
+
+/// Whether an edit gave the conversation another title.
+pub(super) fn is_renamed(changes: &Option<Changes>) -> bool {
+    changes.as_ref().is_some_and(|changes| changes.title.is_some())
 }
 
 /// Something a person wrote, before it is known to address us.
@@ -55,6 +61,14 @@ impl Written {
             (true, Adds::Nothing) => nothing("the edit did not change the text"),
             (true, Adds::Everything | Adds::Since(_)) => self.asks(Asks::Words),
         }
+    }
+
+    /// The new title of the conversation, when a person gave it one; bots do not name threads.
+    pub fn renamed(&self) -> Option<Renamed> {
+        let by = self.by.clone().and_then(author).filter(|by| !by.is_bot)?;
+        let mut title = self.title.clone();
+        storable::text(&mut title);
+        Some(Renamed { place: self.place.clone(), title, by: by.login, at: self.at? })
     }
 
     /// The same without a look at its words: nobody wrote them to us.

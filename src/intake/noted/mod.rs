@@ -5,9 +5,10 @@ pub(super) mod store;
 use chrono::{DateTime, Utc};
 use sqlx::PgPool;
 
-use crate::approval;
+use crate::memory::title;
+use crate::{approval, thread};
 
-use super::{Accepted, Closed, Closing, Delivery, Event, RepositoryChange};
+use super::{Accepted, Closed, Closing, Delivery, Event, Renamed, RepositoryChange};
 
 /// Carries it out and remembers the delivery. Every effect may happen twice, so it comes first.
 pub(super) async fn note(pool: &PgPool, delivery: &Delivery, event: Event, now: DateTime<Utc>) -> Result<Accepted, sqlx::Error> {
@@ -16,6 +17,7 @@ pub(super) async fn note(pool: &PgPool, delivery: &Delivery, event: Event, now: 
         Event::Request(_) => return Ok(Accepted::Nothing("a request is no note")),
         Event::Changed(_) => "the change is recorded",
         Event::Closed(_) => "the conversation is closed",
+        Event::Renamed(_) => "the conversation is renamed",
         Event::Installation(_) => "the installation is recorded",
         Event::Repository(_) => "the repository is recorded",
     };
@@ -29,6 +31,12 @@ pub(super) async fn note(pool: &PgPool, delivery: &Delivery, event: Event, now: 
             approval::store::suspect(pool, changed.place.surface().as_str(), &changed.place.key(), now).await?;
         }
         Event::Closed(closed) => close(pool, &closed, now).await?,
+        Event::Renamed(Renamed { place, title, by, at }) => {
+            let title = title::tidy(&title);
+            if title.is_empty() || !thread::rename(pool, &place, &title, &by, at).await? {
+                return Ok(Accepted::Nothing("no conversation of ours has another title now"));
+            }
+        }
         Event::Installation(installation) => store::installation(pool, &installation, now).await?,
         Event::Repository(RepositoryChange::Moved { id, full_name, installation }) => {
             store::repository_moved(pool, id, &full_name, installation).await?;

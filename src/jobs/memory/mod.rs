@@ -14,9 +14,18 @@ use super::Services;
 use crate::agent::Snapshot;
 use crate::agent::store::Taken;
 use crate::agent::tools::{Notebook, Recaller};
+use crate::memory::observations;
 
 /// Adds what memory has to say to the beginning of a run, as data behind the request, with the receipts of it.
 pub(super) async fn remind(_services: &Services, _taken: &Taken, _snapshot: &mut Snapshot) {}
+
+/// Adds the receipts of the observations that the agent's last words cite. All of a thread would be too many to keep with every run.
+pub(super) async fn receipts(services: &Services, taken: &Taken, snapshot: &mut Snapshot) -> Result<(), sqlx::Error> {
+    const MOST: usize = 100;
+    let tokens = observations::tokens(&snapshot.last_words(), MOST);
+    snapshot.cite(observations::store::cites(&services.pool, taken.thread, &tokens).await?);
+    Ok(())
+}
 
 /// What finds things for a run.
 pub(super) fn recaller(_services: &Services, _taken: &Taken) -> Option<Arc<dyn Recaller>> {
