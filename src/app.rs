@@ -20,6 +20,7 @@ use crate::github::{Github, Pace};
 use crate::http::{self, Http};
 use crate::intake::Intake;
 use crate::jobs::{self, Bells, Engine, Origins, Repositories, Services, Stops, Waker};
+use crate::memory::recall::Recall;
 use crate::model::{self, Model, ModelName, Patience, Shelf};
 use crate::reply::{Poster, Redactor};
 use crate::sandbox::Provider;
@@ -229,6 +230,7 @@ fn services(settings: &Arc<Settings>, pool: &PgPool, parts: &Parts, shutdown: &C
         kit,
         models: Shelf::new(settings.models.clone(), http.clone(), parts.patience.clone()),
         embedder: None,
+        recall: Recall::new(pool.clone(), None),
         title_model: model_of(settings, title, &http, &parts.patience),
         sandboxes: sandboxes(settings, parts)?,
         origins,

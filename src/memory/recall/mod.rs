@@ -204,6 +204,14 @@ impl Recall {
         store::surround(&self.pool, ask, chosen).await
     }
 
+    /// The run up to which the thread's own conversation has been condensed: later ones are in its history.
+    ///
+    /// # Errors
+    /// As the database.
+    pub async fn horizon(&self, thread: ThreadId) -> Result<Option<RunId>, sqlx::Error> {
+        store::horizon(&self.pool, thread).await
+    }
+
     async fn by_words(&self, ask: &Ask) -> Result<Vec<(store::Found, f64)>, sqlx::Error> {
         lexical::search(&self.pool, &self.statistics, ask, CANDIDATES).await
     }

@@ -249,3 +249,11 @@ pub(super) async fn surround(pool: &PgPool, ask: &Ask, chosen: Vec<(Found, f64)>
     });
     Ok(passages.collect())
 }
+
+/// The last run of a thread that its history has no more.
+pub(super) async fn horizon(pool: &PgPool, thread: ThreadId) -> Result<Option<RunId>, sqlx::Error> {
+    let until = sqlx::query_scalar!(r#"select condensed_until as "until: RunId" from threads where id = $1"#, thread as ThreadId)
+        .fetch_optional(pool)
+        .await?;
+    Ok(until.flatten())
+}

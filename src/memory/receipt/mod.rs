@@ -3,6 +3,8 @@
 //! The model is shown a short token beside everything that comes from memory, and repeats it where it uses that. Trusted code turns
 //! tokens of what this run was shown into links; a token that it was not shown becomes nothing.
 
+pub mod store;
+
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::LazyLock;
