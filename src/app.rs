@@ -121,6 +121,9 @@ impl App {
         if role.works() {
             let services = services(&settings, &pool, &parts, &shutdown)?;
             github = services.github.clone();
+            if let Some(embedder) = &services.embedder {
+                jobs::adopt_embedder(&pool, embedder.name()).await.context("Cannot note the embedding model")?;
+            }
             waker = Waker::Here(services.bells.clone());
             engine = Some(Engine::start(services).await.context("Cannot start the workers")?);
         }

@@ -9,6 +9,42 @@ mod top;
 
 pub use search::nearest;
 
+use chrono::{DateTime, Utc};
+use sqlx::PgPool;
+
+/// How far embedding is.
+#[derive(Clone, Debug, PartialEq)]
+pub struct State {
+    /// The model at work, as `provider/model`.
+    pub model: String,
+    /// Numbers in its vectors; none before the first.
+    pub dims: Option<usize>,
+    /// Pieces that have a vector of it.
+    pub done: i64,
+    /// Pieces that are to get one.
+    pub due: i64,
+    /// Pieces that it would not take. They are found by their words.
+    pub refused: i64,
+    /// Why it does not go on.
+    pub failing: Option<Failing>,
+}
+
+/// Why embedding does not go on.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Failing {
+    /// The last failure, for people to read.
+    pub reason: String,
+    /// When it began.
+    pub since: DateTime<Utc>,
+    /// When it is tried again.
+    pub next_try_at: Option<DateTime<Utc>>,
+}
+
+/// How far the embedding model at work is; none when none ever was. Counts all pieces: for people who look, not for every request.
+pub async fn state(pool: &PgPool) -> Result<Option<State>, sqlx::Error> {
+    store::state(pool).await
+}
+
 /// A vector as it is stored: 32-bit floats, little-endian.
 pub(crate) fn bytes_of(vector: &[f32]) -> Vec<u8> {
     vector.iter().flat_map(|value| value.to_le_bytes()).collect()
