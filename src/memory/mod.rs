@@ -12,6 +12,7 @@ pub mod receipt;
 mod stem;
 pub mod terms;
 pub mod title;
+pub mod vectors;
 
 use crate::id::ThreadId;
 

@@ -9,7 +9,8 @@ pub(super) fn stem(word: &str) -> String {
     let mut word = word.as_bytes().to_vec();
     plurals(&mut word);
     past_and_progressive(&mut word);
-    if ends(&word, "y") && has_vowel(&word[..word.len() - 1]) {
+    // `retry` and `retries` meet; `deploy` and `deployment` must, too.
+    if word.len() > 2 && ends(&word, "y") && !is_vowel(&word, word.len() - 2) {
         replace(&mut word, 1, "i");
     }
     first_match(&mut word, SECOND, 0);

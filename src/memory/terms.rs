@@ -257,7 +257,7 @@ mod tests {
         assert_eq!(texts("error[E0277]: SQLITE_BUSY, 404"), ["error", "e0277", "sqlite_busy", "sqlite", "busi", "404"]);
         assert_eq!(texts("v1.2.3 and 1.2.3-rc.1"), ["1.2.3", "1.2.3-rc.1"]);
         assert_eq!(texts("Fixed in 4A00a0d76bbe, see #42"), ["fix", "4a00a0d76bbe", "4a00a0d", "see", "#42", "42"]);
-        assert_eq!(texts("acme/tools#7"), ["acme/tools#7", "acme", "#7", "7", "tool"]);
+        assert_eq!(texts("acme/tools#7"), ["acme/tools#7", "acm", "#7", "7", "tool"]);
         assert_eq!(texts("--max-retries=3 std::io::Error"), ["max-retries", "max", "retri", "3", "std", "io", "error"]);
     }
 

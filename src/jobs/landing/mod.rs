@@ -33,6 +33,7 @@ use crate::landing::object::{Changes, Tree};
 use crate::landing::store::Writer;
 use crate::landing::survey::{LeftOut, Survey};
 use crate::landing::{CommitMade, Landing, LandingState, Pending, manifest, path, plan, store, words};
+use crate::memory::receipt;
 use crate::reply::{Landed, Redactor, inline};
 
 /// How often a branch that moves under us is tried.

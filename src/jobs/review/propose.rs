@@ -18,6 +18,7 @@ use crate::id::RunId;
 use crate::intake::Request;
 use crate::jobs::Services;
 use crate::jobs::repository::Repositories;
+use crate::memory::receipt;
 use crate::review::apply::Block;
 use crate::review::comment::{blocks_in, comment};
 use crate::review::diff::unified;

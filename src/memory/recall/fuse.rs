@@ -15,7 +15,7 @@ const K: f64 = 60.0;
 const WORDS: f64 = 1.0;
 const MEANING: f64 = 1.0;
 /// The newest candidate is lifted by about one rank: of two that fit alike, the later said is what holds.
-const RECENT: f64 = 0.000_3;
+const RECENT: f64 = 0.000_4;
 /// What is this much older is lifted by half.
 const HALF: TimeDelta = TimeDelta::days(30);
 /// Terms that two texts share of all they have, above which they say the same.

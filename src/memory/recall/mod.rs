@@ -21,8 +21,8 @@ use sqlx::PgPool;
 
 use self::fuse::Candidate;
 use self::statistics::Statistics;
-use super::Scope;
 use super::receipt::Cite;
+use super::{Scope, vectors};
 use crate::id::{MemoryId, MessageId, RunId, ThreadId};
 use crate::model::{Embedder, Input};
 
@@ -193,7 +193,7 @@ impl Recall {
         }
         let words: Vec<MemoryId> = by_words.iter().map(|(found, _)| found.id).collect();
         // A vector whose piece may not be shown here has no rank either.
-        let meanings: Vec<MemoryId> = by_meaning.into_iter().filter(|id| known.contains_key(id)).collect();
+        let meanings: Vec<MemoryId> = by_meaning.into_iter().filter(|id| known.contains_key(id)).take(CANDIDATES).collect();
         let candidates: Vec<Candidate<'_>> = known
             .values()
             .map(|found| Candidate { id: found.id, message: found.message, said_at: found.said_at, text: &found.text })
@@ -238,9 +238,11 @@ impl Recall {
         self.nearest(ask, embedder.as_ref(), &vector).await
     }
 
-    async fn nearest(&self, _ask: &Ask, _embedder: &dyn Embedder, _vector: &[f32]) -> Result<Vec<MemoryId>, sqlx::Error> {
-        let _ = FLOOR;
-        Ok(Vec::new())
+    /// More than is needed, because what the asker has in front of it is left out only then.
+    async fn nearest(&self, ask: &Ask, embedder: &dyn Embedder, vector: &[f32]) -> Result<Vec<MemoryId>, sqlx::Error> {
+        let nearest = vectors::nearest(&self.pool, &ask.scope, embedder.name(), vector, 3 * CANDIDATES).await?;
+        let floor = ask.threshold.unwrap_or(FLOOR);
+        Ok(nearest.into_iter().filter(|(_, similarity)| *similarity >= floor).map(|(id, _)| id).collect())
     }
 }
 
