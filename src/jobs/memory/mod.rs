@@ -7,6 +7,7 @@
 pub(super) mod condense;
 pub(super) mod embed;
 pub(super) mod index;
+pub(super) mod working;
 
 use std::sync::Arc;
 
@@ -14,16 +15,19 @@ use super::Services;
 use crate::agent::Snapshot;
 use crate::agent::store::Taken;
 use crate::agent::tools::{Notebook, Recaller};
+use crate::memory::Options;
 
 /// Adds what memory has to say to the beginning of a run, as data behind the request, with the receipts of it.
-pub(super) async fn remind(_services: &Services, _taken: &Taken, _snapshot: &mut Snapshot) {}
+pub(super) async fn remind(services: &Services, taken: &Taken, options: &Options, snapshot: &mut Snapshot) {
+    working::remind(services, taken, options, snapshot).await;
+}
 
 /// What finds things for a run.
-pub(super) fn recaller(_services: &Services, _taken: &Taken) -> Option<Arc<dyn Recaller>> {
+pub(super) fn recaller(_services: &Services, _taken: &Taken, _options: &Options) -> Option<Arc<dyn Recaller>> {
     None
 }
 
 /// What keeps things in mind for a run.
-pub(super) fn notebook(_services: &Services, _taken: &Taken) -> Option<Arc<dyn Notebook>> {
-    None
+pub(super) fn notebook(services: &Services, taken: &Taken, options: &Options) -> Option<Arc<dyn Notebook>> {
+    working::notebook(services, taken, options)
 }
