@@ -168,7 +168,19 @@ fn memory_has_the_defaults_people_expect_and_says_what_is_wrong_with_others() {
     assert_eq!((defaults.top_k, defaults.before, defaults.after, defaults.threshold), (4, 1, 1, None));
     assert_eq!((defaults.working, defaults.template), (memory::Working::On, None));
     insta::assert_snapshot!(
-        problems("[memory]\nrecall = 'no'\nscope = 'resource'\ntop_k = 0\nbefore = -1\nafter = 99\nthreshold = 2\nworking_memory = 'readonly'\ntemplate = 'no heading'\ntitles = 1\nhistory_tokens = 10\ntopk = 3\n"), @"");
+        problems("[memory]\nrecall = 'no'\nscope = 'resource'\ntop_k = 0\nbefore = -1\nafter = 99\nthreshold = 2\nworking_memory = 'readonly'\ntemplate = 'no heading'\ntitles = 1\nhistory_tokens = 10\ntopk = 3\n"), @r"
+    2: `recall` must be true or false without quotes, not a text
+    3: `scope` cannot be `resource`; it is one of thread, owner
+    4: `top_k` must be a whole number from 1 to 20
+    5: `before` must be a whole number from 0 to 10
+    6: `after` must be a whole number from 0 to 10
+    7: `threshold` must be a number from 0 to 1, for example 0.6
+    8: `working_memory` cannot be `readonly`; did you mean `read-only`?
+    9: `template` has no heading, such as `## Decisions`
+    10: `titles` must be true or false without quotes, not a number
+    11: `history_tokens` must be a whole number from 1000 to 200000
+    12: unknown entry of `[memory]` `topk`; did you mean `top_k`?
+    ");
     let wrong = RepositoryFile::parse(b"[memory]\ntop_k = 0\nscope = 'thread'\n").memory;
     assert_eq!((wrong.top_k, wrong.scope), (4, memory::Reach::Thread), "what is right beside a mistake counts");
 }

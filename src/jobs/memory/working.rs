@@ -37,12 +37,15 @@ pub(in crate::jobs) async fn kept(
     owner: &str,
     options: &Options,
 ) -> Result<Kept, sqlx::Error> {
-    let of_thread = store::read(&services.pool, &Whose::Thread(thread)).await?;
-    let of_owner = match options.scope {
-        Reach::Owner => store::read(&services.pool, &Whose::Owner(owner.to_owned())).await?,
-        Reach::Thread => WorkingMemory::default(),
+    let (of_thread, of_owner) = (Whose::Thread(thread), Whose::Owner(owner.to_owned()));
+    let owners = async {
+        match options.scope {
+            Reach::Owner => store::read(&services.pool, &of_owner).await,
+            Reach::Thread => Ok(WorkingMemory::default()),
+        }
     };
-    Ok(Kept { thread: of_thread, owner: of_owner })
+    let (thread, owner) = tokio::try_join!(store::read(&services.pool, &of_thread), owners)?;
+    Ok(Kept { thread, owner })
 }
 
 /// The files of the repository of a request as they are now.

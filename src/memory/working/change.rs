@@ -309,7 +309,7 @@ mod tests {
         insta::assert_snapshot!([refusal("x".repeat(700)), refusal(many), refusal(large), refusal("x".repeat(200_000))].join("\n"), @r"
         A line has 700 characters, and 500 are the most: «xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…». Say it in fewer words, or as several lines. Nothing was changed.
         That would be 90 lines, and 80 are kept: 10 too many. Take out or join what matters least. Nothing was changed.
-        That would be 18319 characters in all, and 12000 are kept: 6319 too many. Shorten or take out what matters least. Nothing was changed.
+        That would be 18299 characters in all, and 12000 are kept: 6299 too many. Shorten or take out what matters least. Nothing was changed.
         This is far too long: 12000 characters fit in all. Say it in fewer words.
         ");
     }

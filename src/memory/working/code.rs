@@ -89,7 +89,7 @@ pub fn candidates(text: &str) -> Vec<String> {
     let mut paths: Vec<String> = Vec::new();
     for found in WORD.find_iter(text) {
         let before = &text[..found.start()];
-        if before.ends_with("//") || before.ends_with('/') || before.ends_with('@') {
+        if before.ends_with(['/', '@']) || found.as_str().starts_with('@') {
             continue;
         }
         let path = found.as_str().trim_start_matches("./").trim_end_matches(['.', '-', '+']);

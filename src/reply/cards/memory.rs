@@ -344,7 +344,73 @@ mod tests {
             })),
         ];
         let all: Vec<String> = cards.iter().map(text).collect();
-        insta::assert_snapshot!(all.join("\n---\n").replace('\u{200b}', "·"), @"");
+        insta::assert_snapshot!(all.join("\n---\n").replace('\u{200b}', "·"), @r#"
+        I keep that in mind for all conversations of this repository, under Remembered:
+
+        - **3** we use tabs — [maya, 21 Nov 2026](https://github.com/acme/rocket/issues/1#issuecomment-9)
+
+        `@threadbox forget 3` takes it back.
+        ---
+        I kept that in mind, and it was forgotten since.
+        ---
+        I keep that in mind already:
+
+        - **3** we use tabs — [maya, 21 Nov 2026](https://github.com/acme/rocket/issues/1#issuecomment-9)
+
+        `@threadbox memory` shows everything.
+        ---
+        I did not keep that in mind. A line has 700 characters: «@·ada &lt;b>».
+        ---
+        This repository's file says that I keep nothing in mind here (`[memory] working_memory = "off"`). Nothing was kept.
+        ---
+        That is forgotten; I do not repeat it here:
+
+        - **3** — [maya, 21 Nov 2026](https://github.com/acme/rocket/issues/1#issuecomment-9)
+
+        The message it came from still stands where it was written.
+        ---
+        That is forgotten.
+        ---
+        Several lines may be meant, so I forgot none. Say which by its number, such as `@threadbox forget 3`:
+
+        - **3** tabs — [maya, 21 Nov 2026](https://github.com/acme/rocket/issues/1#issuecomment-9)
+        - **t4** tabs here — [noted for maya, 21 Nov 2026](https://github.com/acme/rocket/issues/1#issuecomment-9)
+        ---
+        I keep no line 9, t1 in mind, so I forgot nothing. `@threadbox memory` shows what there is.
+        ---
+        None of the lines I keep in mind has these words, so I forgot nothing. `@threadbox memory` shows what there is.
+        ---
+        **Kept for all conversations of this repository**
+
+        Decisions
+
+        - **1** We use tabs, says @·ada &lt;b&gt; — [maya, 21 Nov 2026](https://github.com/acme/rocket/issues/1#issuecomment-9)
+        - **4** \[x\](https://evil.example) \# no — [maya, 21 Nov 2026](https://github.com/acme/rocket/issues/1#issuecomment-9)
+
+        Code
+
+        - **5** \`src/foo.rs\` is generated — [maya, 21 Nov 2026](https://github.com/acme/rocket/issues/1#issuecomment-9) *(the file changed since 1a2b3c4; check before relying on it)*
+
+        **Kept for this conversation**
+
+        Goal
+
+        - **t2** Ship it — [noted for maya, 21 Nov 2026](https://github.com/acme/rocket/issues/1#issuecomment-9)
+
+        Of this conversation I remember 1,204 messages since 1 Oct 2026. Its older part is condensed to 12 observations. In all conversations of this repository I can look through at least 10,000 passages.
+
+        <sub>`@threadbox forget 3` drops line 3, `@threadbox remember …` adds one</sub>
+        ---
+        This repository's file says that runs are shown nothing of this (`[memory] working_memory = "off"`).
+
+        I keep nothing in mind here. `@threadbox remember …` changes that.
+
+        The conversations of this repository are kept apart (`[memory] scope = "thread"`).
+
+        Of this conversation I remember no messages yet.
+
+        <sub>`@threadbox forget 3` drops line 3, `@threadbox remember …` adds one</sub>
+        "#);
     }
 
     #[test]
