@@ -49,4 +49,5 @@ mod tools;
 mod triggers;
 mod webhook;
 mod words;
+mod working_memory;
 mod workspace;
