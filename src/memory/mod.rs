@@ -4,6 +4,7 @@
 //! keep in mind, and [`title`] names the thread. Every search has a [`Scope`], and no search reaches over the border of an owner.
 //! What is shown of it carries a [`receipt`].
 
+pub mod forget;
 pub mod history;
 pub mod receipt;
 pub mod title;
