@@ -31,8 +31,9 @@ pub(super) fn commented(action: &str, payload: Payload, handle: &str) -> Meaning
         head: None,
         review_thread: None,
         from_fork: false,
+        opened_by: issue.user.and_then(|user| user.id),
     };
-    if action == "deleted" { written.deleted(handle) } else { written.request(&adds, handle) }
+    if action == "deleted" { written.deleted() } else { written.request(&adds, handle) }
 }
 
 pub(super) fn issue(action: &str, payload: Payload, handle: &str) -> Meaning {
@@ -51,6 +52,7 @@ pub(super) fn issue(action: &str, payload: Payload, handle: &str) -> Meaning {
     let label = payload.label.as_ref().and_then(|label| label.name.clone());
     let (Some(place), Some(issue)) = (place(&payload), payload.issue) else { return nothing(INCOMPLETE) };
     let Issue { id, title, body, html_url, user, created_at, updated_at, .. } = issue;
+    let opened_by = user.as_ref().and_then(|user| user.id);
     let mut written = Written {
         place,
         trigger: Trigger::Body,
@@ -65,6 +67,7 @@ pub(super) fn issue(action: &str, payload: Payload, handle: &str) -> Meaning {
         head: None,
         review_thread: None,
         from_fork: false,
+        opened_by,
     };
     if action != "labeled" {
         return written.request(&adds, handle);
