@@ -71,6 +71,11 @@ impl Intake {
         }
     }
 
+    /// Tells the workers that there is something to do beside what was accepted.
+    pub async fn wake(&self) {
+        self.waker.wake().await;
+    }
+
     /// Remembers that a delivery was looked at, whatever it meant, so that nobody looks again. Idempotent.
     ///
     /// # Errors
