@@ -18,6 +18,7 @@ mod daytona_standin;
 mod egress;
 mod embedded;
 mod faults;
+mod forget;
 mod github;
 mod hostile;
 mod hunks;

@@ -49,8 +49,8 @@ pub(in crate::memory::forget) async fn empty(tx: &mut Tx<'_>, batch: Batch, now:
     let shown = shown_to(tx, &all, &answers, now).await?;
     store::ask_answers(tx, &shown, &by, now).await?;
     let threads = threads_of(tx, &all, &answers).await?;
-    forget_derived(tx, &all, &answers, &threads).await?;
     forget_answers(tx, &answers, now).await?;
+    forget_derived(tx, &all, &answers, &threads).await?;
     forget_requests(tx, &messages, &whole, now).await?;
     let emptied = sqlx::query!(
         "update messages set parts = '[]', author = null, url = null, indexed = true, place_in_run = null, forgotten_at = $2
@@ -228,9 +228,14 @@ pub(in crate::memory::forget) async fn forget_lines(
 /// others in view.
 pub(in crate::memory::forget) async fn condense_again(tx: &mut Tx<'_>, threads: &[Uuid]) -> Result<(), sqlx::Error> {
     sqlx::query!("delete from observations where thread_id = any($1)", threads).execute(&mut **tx).await?;
-    sqlx::query!("update threads set condensed_until = null, condensing_failures = 0 where id = any($1)", threads,)
-        .execute(&mut **tx)
-        .await?;
+    sqlx::query!(
+        "update threads set condensed_until = null, condensing_failures = 0, condense_at = null,
+             uncondensed = (select coalesce(sum(r.size), 0) from runs r where r.thread_id = threads.id)
+         where id = any($1)",
+        threads,
+    )
+    .execute(&mut **tx)
+    .await?;
     Ok(())
 }
 
@@ -238,7 +243,7 @@ pub(in crate::memory::forget) async fn condense_again(tx: &mut Tx<'_>, threads: 
 async fn forget_answers(tx: &mut Tx<'_>, runs: &[Uuid], now: DateTime<Utc>) -> Result<(), sqlx::Error> {
     sqlx::query!(
         r#"
-        update runs set snapshot = null, answer_forgotten_at = coalesce(answer_forgotten_at, $2), outcome = case outcome->>'outcome'
+        update runs set snapshot = null, size = null, reduced = false, answer_forgotten_at = coalesce(answer_forgotten_at, $2), outcome = case outcome->>'outcome'
             when 'needs_answer' then '{"outcome": "needs_answer", "question": "", "options": []}'
             when 'withdrawn' then '{"outcome": "withdrawn", "why": ""}'
             when 'stopped' then '{"outcome": "stopped", "by": ""}'

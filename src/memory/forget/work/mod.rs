@@ -39,7 +39,12 @@ enum Step {
 /// As the database; what was claimed is due again within minutes.
 pub async fn step(pool: &PgPool, now: DateTime<Utc>) -> Result<bool, sqlx::Error> {
     let Some(mut forgetting) = queue::claim(pool, now).await? else { return Ok(false) };
-    match work(pool, &mut forgetting, now).await? {
+    let worked = work(pool, &mut forgetting, now).await;
+    if worked.is_err() {
+        // Whoever comes next need not wait until the claim is over.
+        queue::goes_on(pool, &forgetting, forgetting.cursor, now + SOON).await?;
+    }
+    match worked? {
         Step::More => queue::goes_on(pool, &forgetting, forgetting.cursor, now).await?,
         Step::Later(at) => queue::goes_on(pool, &forgetting, forgetting.cursor, at).await?,
         Step::Done => {
@@ -72,6 +77,12 @@ pub async fn forget_older(pool: &PgPool, before: DateTime<Utc>, now: DateTime<Ut
         }
     }
     store::old_lines(pool, before).await?;
+    for thread in store::bare_threads(pool, before, BATCH).await? {
+        let mut tx = pool.begin().await?;
+        store::rest_of_thread(&mut tx, thread, now).await?;
+        release_workspaces(&mut tx, &[thread.0]).await?;
+        tx.commit().await?;
+    }
     Ok(forgotten)
 }
 

@@ -304,6 +304,26 @@ pub(super) async fn rest_of_thread(tx: &mut Tx<'_>, thread: ThreadId, asked_at: 
     Ok(())
 }
 
+/// Conversations of which nothing is left, and that were not touched since, with something that belongs to them as a whole.
+pub(super) async fn bare_threads(pool: &PgPool, before: DateTime<Utc>, most: i64) -> Result<Vec<ThreadId>, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"
+        select t.id as "id: ThreadId" from threads t
+        where t.updated_at < $1 and not exists (select 1 from messages m where m.thread_id = t.id and m.forgotten_at is null)
+          and not exists (select 1 from runs r where r.thread_id = t.id and r.state <> 'posted') and (
+            t.title is not null or exists (select 1 from landings l where l.thread_id = t.id)
+            or exists (select 1 from approvals a where a.thread_id = t.id)
+            or exists (select 1 from sandboxes s where s.thread_id = t.id)
+          )
+        order by t.updated_at limit $2
+        "#,
+        before,
+        most,
+    )
+    .fetch_all(pool)
+    .await
+}
+
 /// The owner's next conversation.
 pub(super) async fn next_thread(pool: &PgPool, owner: &str, after: Option<Uuid>) -> Result<Option<ThreadId>, sqlx::Error> {
     sqlx::query_scalar!(
@@ -389,31 +409,44 @@ pub(super) async fn naming(
     until: DateTime<Utc>,
     most: i64,
 ) -> Result<Looked, sqlx::Error> {
-    // As a word of its own, whatever stands around it.
-    let word = format!(r"(^|[^A-Za-z0-9-]){}($|[^A-Za-z0-9-])", regex::escape(login));
     let rows = sqlx::query!(
         r#"
         select r.id, (
             exists (select 1 from messages m where m.run_id = r.id and m.author_id is null and m.parts::text ~* $2)
-            or exists (select 1 from run_events e where e.run_id = r.id and e.kind <> 'joined' and e.data::text ~* $2)
-            or r.snapshot::text ~* $2
+            or exists (select 1 from run_events e where e.run_id = r.id and e.kind not in ('joined', 'remembered') and e.data::text ~* $2)
             or exists (select 1 from landings l where l.run_id = r.id and l.title || ' ' || l.body || ' ' || l.commits::text ~* $2)
             or exists (select 1 from findings f where f.run_id = r.id and f.data::text ~* $2)
         ) as "names"
         from (
-            select id, snapshot from runs
+            select id from runs
             where ($1::uuid is null or id > $1) and created_at <= $3 and state = 'posted' order by id limit $4
         ) as r order by r.id
         "#,
         after,
-        word,
+        word_of(login),
         until,
         most,
     )
     .fetch_all(pool)
     .await?;
-    let last = rows.last().map(|row| row.id);
-    Ok(Looked { naming: rows.into_iter().filter(|row| row.names == Some(true)).map(|row| row.id).collect(), last })
+    let all: Vec<Uuid> = rows.iter().map(|row| row.id).collect();
+    // What else a run was shown of the conversation stands in its snapshot alone.
+    sqlx::query!(
+        "update runs set snapshot = null where id = any($1) and state = 'posted' and snapshot::text ~* $2",
+        &all,
+        word_of(login),
+    )
+    .execute(pool)
+    .await?;
+    Ok(Looked {
+        naming: rows.into_iter().filter(|row| row.names == Some(true)).map(|row| row.id).collect(),
+        last: all.last().copied(),
+    })
+}
+
+/// Finds a login as a word of its own, whatever stands around it.
+fn word_of(login: &str) -> String {
+    format!(r"(^|[^A-Za-z0-9-]){}($|[^A-Za-z0-9-])", regex::escape(login))
 }
 
 /// The name of somebody, where only a number is needed.
@@ -460,6 +493,23 @@ pub(super) async fn rest_of_person(pool: &PgPool, person: &Person) -> Result<(),
 }
 
 async fn forget_login(tx: &mut Tx<'_>, login: &str) -> Result<(), sqlx::Error> {
+    let word = word_of(login);
+    sqlx::query!(
+        r#"
+        update working_memories w set version = version + 1, lines = coalesce((
+            select jsonb_agg(line order by place) from jsonb_array_elements(w.lines) with ordinality as l (line, place)
+            where not line::text ~* $1
+        ), '[]')
+        where jsonb_typeof(w.lines) = 'array' and w.lines::text ~* $1
+        "#,
+        word,
+    )
+    .execute(&mut **tx)
+    .await?;
+    let condensed =
+        sqlx::query_scalar!("select distinct thread_id from observations where text ~* $1", word).fetch_all(&mut **tx).await?;
+    condense_again(tx, &condensed).await?;
+    sqlx::query!("update threads set title = null where title ~* $1 and titled_by is null", word).execute(&mut **tx).await?;
     sqlx::query!("update approvals set decided_by = '' where lower(decided_by) = lower($1)", login).execute(&mut **tx).await?;
     sqlx::query!("update landing_approvals set approved_by = '' where lower(approved_by) = lower($1)", login)
         .execute(&mut **tx)
