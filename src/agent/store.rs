@@ -407,7 +407,13 @@ pub async fn posted(pool: &PgPool, run: RunId, epoch: LeaseEpoch) -> Result<bool
         r#"
         with run as (
             update runs set state = 'posted' where id = $1 and lease_epoch = $2 and state = 'ended'
-            returning thread_id, steps
+            returning id, thread_id, steps, snapshot->'cites' as cites
+        ), shown as (
+            -- Snapshots go; which runs were shown something is still to be known when it is forgotten.
+            insert into run_events (run_id, sequence, kind, data, at)
+            select id, -1, 'remembered', jsonb_build_object('kind', 'remembered', 'cites', cites), now()
+            from run where jsonb_array_length(cites) > 0
+            on conflict (run_id, sequence) do update set data = excluded.data
         ), lease as (
             update threads set lease_until = null, lease_holder = null,
                 title_tries = title_tries + (title is null and (select steps from run) > 0)::int,

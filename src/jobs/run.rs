@@ -129,6 +129,7 @@ async fn carry(services: &Services, taken: &Taken) -> Result<(), Failure> {
     store::posted(&services.pool, taken.id, taken.epoch).await?;
     services.bells.indexing.ring();
     services.bells.condensing.ring();
+    services.bells.forgetting.ring();
     Ok(())
 }
 

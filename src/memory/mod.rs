@@ -5,6 +5,7 @@
 //! repository decides about all of it is [`Options`]. Every search has a [`Scope`], and no search reaches over the border of an owner.
 //! What is shown of it carries a [`receipt`].
 
+pub mod forget;
 pub mod history;
 pub mod index;
 pub mod observations;

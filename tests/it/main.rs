@@ -19,6 +19,7 @@ mod egress;
 mod embedded;
 mod embedding;
 mod faults;
+mod forget;
 mod github;
 mod hostile;
 mod hunks;
