@@ -6,6 +6,7 @@ use graphile_worker::{IntoTaskHandlerResult, TaskHandler, WorkerContext};
 use serde::{Deserialize, Serialize};
 
 use super::Services;
+use super::house::House;
 use crate::agent::spending::{self, Charge, Purpose};
 use crate::id::ThreadId;
 use crate::intake::policy;
@@ -36,8 +37,13 @@ impl TaskHandler for TitleThread {
 
 async fn find_title(services: &Services, thread: ThreadId) -> anyhow::Result<()> {
     let Some(opening) = thread::opening(&services.pool, thread).await? else { return Ok(()) };
+    let Some(place) = thread::place(&services.pool, thread).await? else { return Ok(()) };
+    let house = House::of(services, &place).await?;
+    if !house.memory().titles {
+        return Ok(());
+    }
     let now = services.clock.now();
-    let limits = &services.settings.limits;
+    let limits = &house.limits;
     let spending = &services.kit.spending;
     let spent = spending.today(&services.pool, limits, &opening.requester, &opening.repository, now).await?;
     if policy::line_reached(limits, &spent, 0.0).is_some() {
