@@ -176,7 +176,7 @@ fn memory_has_the_defaults_people_expect_and_says_what_is_wrong_with_others() {
     8: `working_memory` cannot be `readonly`; did you mean `read-only`?
     9: `template` has no heading, such as `## Decisions`
     10: `titles` must be true or false without quotes, not a number
-    12: unknown entry of `[memory]` `topk`; did you mean `top_k`?
+    11: unknown entry of `[memory]` `topk`; did you mean `top_k`?
     ");
     let wrong = RepositoryFile::parse(b"[memory]\ntop_k = 0\nscope = 'thread'\n").memory;
     assert_eq!((wrong.top_k, wrong.scope), (4, memory::Reach::Thread), "what is right beside a mistake counts");
