@@ -19,6 +19,7 @@ mod egress;
 mod embedded;
 mod faults;
 mod github;
+mod history;
 mod hostile;
 mod hunks;
 mod injection;
