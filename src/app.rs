@@ -20,7 +20,8 @@ use crate::github::{Github, Pace};
 use crate::http::{self, Http};
 use crate::intake::Intake;
 use crate::jobs::{self, Bells, Engine, Origins, Repositories, Services, Stops, Waker};
-use crate::model::{self, Model, ModelName, Patience, Shelf};
+use crate::memory::recall::Recall;
+use crate::model::{self, Embedder, Model, ModelName, Patience, Shelf};
 use crate::reply::{Poster, Redactor};
 use crate::sandbox::Provider;
 use crate::sandbox::daytona::{self, DaytonaConfig, DaytonaProvider, Origin};
@@ -121,6 +122,9 @@ impl App {
         if role.works() {
             let services = services(&settings, &pool, &parts, &shutdown)?;
             github = services.github.clone();
+            if let Some(embedder) = &services.embedder {
+                jobs::adopt_embedder(&pool, embedder.name()).await.context("Cannot note the embedding model")?;
+            }
             waker = Waker::Here(services.bells.clone());
             engine = Some(Engine::start(services).await.context("Cannot start the workers")?);
         }
@@ -149,6 +153,8 @@ impl App {
             webhook_secrets: secrets.into(),
             surfaces: settings.github.iter().map(|_| "github").collect(),
             intake,
+            admin: Arc::new(http::api::Admin::new(settings.admin_token.as_ref())),
+            clock: parts.clock.clone(),
         };
         let stop = self.shutdown.clone();
         self.server = Some(tokio::spawn(async move {
@@ -212,6 +218,7 @@ fn services(settings: &Arc<Settings>, pool: &PgPool, parts: &Parts, shutdown: &C
     let redactor = Arc::new(Redactor::with_learned(settings.secrets(), learned));
     let http = model::Http::new()?;
     let title = if settings.models.title.is_empty() { &settings.models.chain } else { &settings.models.title };
+    let embedder = embedder(settings, &http, &parts.patience);
     let kit = Kit {
         pool: pool.clone(),
         model: model_of(settings, &settings.models.chain, &http, &parts.patience),
@@ -228,7 +235,8 @@ fn services(settings: &Arc<Settings>, pool: &PgPool, parts: &Parts, shutdown: &C
         github,
         kit,
         models: Shelf::new(settings.models.clone(), http.clone(), parts.patience.clone()),
-        embedder: None,
+        recall: Recall::new(pool.clone(), embedder.clone()),
+        embedder,
         title_model: model_of(settings, title, &http, &parts.patience),
         sandboxes: sandboxes(settings, parts)?,
         origins,
@@ -251,6 +259,13 @@ fn model_of(settings: &Settings, chain: &[ModelName], http: &model::Http, patien
             Arc::new(model::Unavailable::new(settings.models.chain[0].clone(), &error))
         }
     }
+}
+
+/// What embeds; none where nothing is configured or it cannot be asked, which is said: recall then goes by words alone.
+fn embedder(settings: &Settings, http: &model::Http, patience: &Patience) -> Option<Arc<dyn Embedder>> {
+    let name = settings.models.embedding.as_ref()?;
+    let built = model::embedding::build(&settings.models, name, http, patience);
+    built.inspect_err(|error| tracing::warn!(%error, "nothing is embedded; recall goes by words alone")).ok()
 }
 
 /// Where code runs.

@@ -343,6 +343,8 @@ impl<'a> Run<'a> {
         let text = answer.message.plain_text();
         self.tell(RunEvent::Answered { step: self.snapshot.steps, model: answer.model.to_string(), text });
         self.snapshot.say(answer.message);
+        // What it asks for now, nobody has begun before.
+        self.resumed = false;
         if self.snapshot.next() == Next::Done && !self.lands {
             return self.finish(&self.good_end.clone(), Some(self.signals.arrivals), Some(&spent)).await;
         }
@@ -351,11 +353,11 @@ impl<'a> Run<'a> {
     }
 
     fn account(&mut self, answer: &Answer) -> Spent {
-        let cost_usd = price::cost(&answer.model, &answer.usage);
+        let (cost_usd, saved_usd) = (price::cost(&answer.model, &answer.usage), price::saved(&answer.model, &answer.usage));
         self.snapshot.steps += 1;
         self.snapshot.model = Some(answer.model.clone());
         self.snapshot.spend(cost_usd);
-        Spent { step: self.snapshot.steps, model: answer.model.to_string(), usage: answer.usage, cost_usd }
+        Spent { step: self.snapshot.steps, model: answer.model.to_string(), usage: answer.usage, cost_usd, saved_usd }
     }
 
     /// Carries out the calls of an answer: reads together, writes alone, in order, saved after each group.

@@ -227,6 +227,8 @@ pub struct Spent {
     pub model: String,
     pub usage: Usage,
     pub cost_usd: Option<f64>,
+    /// What the tokens read from a cache would have cost more.
+    pub saved_usd: Option<f64>,
 }
 
 /// What a save writes.
@@ -263,10 +265,11 @@ pub async fn save(pool: &PgPool, save: Save<'_>) -> Result<Option<Signals>, sqlx
             from run, unnest($7::int[], $8::text[], $9::jsonb[]) as e (sequence, kind, data)
             on conflict do nothing
         ), spent as (
-            insert into ledger (run_id, step, requester, repository, model, input, cached, output, estimated, cost_usd, at)
-            select run.id, l.step, $10, $11, l.model, l.input, l.cached, l.output, l.estimated, l.cost_usd, $6
-            from run, unnest($12::int[], $13::text[], $14::bigint[], $15::bigint[], $16::bigint[], $17::bool[], $18::float8[])
-                as l (step, model, input, cached, output, estimated, cost_usd)
+            insert into ledger (run_id, step, requester, repository, model, input, cached, output, estimated, cost_usd, written, saved_usd, at)
+            select run.id, l.step, $10, $11, l.model, l.input, l.cached, l.output, l.estimated, l.cost_usd, l.written, l.saved_usd, $6
+            from run, unnest($12::int[], $13::text[], $14::bigint[], $15::bigint[], $16::bigint[], $17::bool[], $18::float8[],
+                             $24::bigint[], $25::float8[])
+                as l (step, model, input, cached, output, estimated, cost_usd, written, saved_usd)
             on conflict do nothing
         ), attachment as (
             insert into attachments (token, run_id, sequence, name, media_type, content, created_at)
@@ -300,6 +303,8 @@ pub async fn save(pool: &PgPool, save: Save<'_>) -> Result<Option<Signals>, sqlx
         &files.names,
         &files.media_types,
         &files.contents,
+        &spent.written,
+        &spent.saved as &[Option<f64>],
     )
     .fetch_optional(pool)
     .await?;
@@ -340,10 +345,11 @@ pub async fn end(pool: &PgPool, save: Save<'_>, outcome: &Outcome, arrivals: Opt
             from run, unnest($7::int[], $8::text[], $9::jsonb[]) as e (sequence, kind, data)
             on conflict do nothing
         ), spent as (
-            insert into ledger (run_id, step, requester, repository, model, input, cached, output, estimated, cost_usd, at)
-            select run.id, l.step, $10, $11, l.model, l.input, l.cached, l.output, l.estimated, l.cost_usd, $6
-            from run, unnest($12::int[], $13::text[], $14::bigint[], $15::bigint[], $16::bigint[], $17::bool[], $18::float8[])
-                as l (step, model, input, cached, output, estimated, cost_usd)
+            insert into ledger (run_id, step, requester, repository, model, input, cached, output, estimated, cost_usd, written, saved_usd, at)
+            select run.id, l.step, $10, $11, l.model, l.input, l.cached, l.output, l.estimated, l.cost_usd, l.written, l.saved_usd, $6
+            from run, unnest($12::int[], $13::text[], $14::bigint[], $15::bigint[], $16::bigint[], $17::bool[], $18::float8[],
+                             $30::bigint[], $31::float8[])
+                as l (step, model, input, cached, output, estimated, cost_usd, written, saved_usd)
             on conflict do nothing
         ), said as (
             insert into messages (id, thread_id, run_id, place_in_run, role, parts, created_at)
@@ -386,6 +392,8 @@ pub async fn end(pool: &PgPool, save: Save<'_>, outcome: &Outcome, arrivals: Opt
         i64::try_from(measure.whole).unwrap_or(i64::MAX),
         i64::try_from(measure.spoken).unwrap_or(i64::MAX),
         i32::try_from(history::LARGEST_RUN).unwrap_or(i32::MAX),
+        &spent.written,
+        &spent.saved as &[Option<f64>],
     )
     .fetch_optional(pool)
     .await?;
@@ -399,7 +407,13 @@ pub async fn posted(pool: &PgPool, run: RunId, epoch: LeaseEpoch) -> Result<bool
         r#"
         with run as (
             update runs set state = 'posted' where id = $1 and lease_epoch = $2 and state = 'ended'
-            returning thread_id, steps
+            returning id, thread_id, steps, snapshot->'cites' as cites
+        ), shown as (
+            -- Snapshots go; which runs were shown something is still to be known when it is forgotten.
+            insert into run_events (run_id, sequence, kind, data, at)
+            select id, -1, 'remembered', jsonb_build_object('kind', 'remembered', 'cites', cites), now()
+            from run where jsonb_array_length(cites) > 0
+            on conflict (run_id, sequence) do update set data = excluded.data
         ), lease as (
             update threads set lease_until = null, lease_holder = null,
                 title_tries = title_tries + (title is null and (select steps from run) > 0)::int,
@@ -562,6 +576,8 @@ struct SpentColumns {
     outputs: Vec<i64>,
     estimated: Vec<bool>,
     costs: Vec<Option<f64>>,
+    written: Vec<i64>,
+    saved: Vec<Option<f64>>,
 }
 
 impl SpentColumns {
@@ -576,6 +592,8 @@ impl SpentColumns {
             outputs: count(spent.usage.output),
             estimated: vec![spent.usage.estimated],
             costs: vec![spent.cost_usd],
+            written: count(spent.usage.written),
+            saved: vec![spent.saved_usd],
         }
     }
 }

@@ -28,10 +28,6 @@ pub enum Kind {
     Plan,
     /// A request of somebody without permission.
     Outsider,
-    /// Work that changes workflow files and would land.
-    Workflows,
-    /// Money beyond a line.
-    Budget,
 }
 
 impl Kind {
@@ -40,15 +36,13 @@ impl Kind {
         match self {
             Self::Plan => "plan",
             Self::Outsider => "outsider",
-            Self::Workflows => "workflows",
-            Self::Budget => "budget",
         }
     }
 
     /// True when a newer one in the thread takes the place of one that waits.
     pub fn is_one_at_a_time(self) -> bool {
         match self {
-            Self::Plan | Self::Workflows | Self::Budget => true,
+            Self::Plan => true,
             Self::Outsider => false,
         }
     }
@@ -57,7 +51,7 @@ impl Kind {
     pub fn needs_write(self) -> bool {
         match self {
             Self::Plan => false,
-            Self::Outsider | Self::Workflows | Self::Budget => true,
+            Self::Outsider => true,
         }
     }
 }
@@ -155,7 +149,7 @@ mod tests {
         let base = Digest::of(Kind::Plan, thread, &covers("ab", "c", None));
         assert_eq!(base, Digest::of(Kind::Plan, thread, &covers("ab", "c", None)));
         for other in [
-            Digest::of(Kind::Budget, thread, &covers("ab", "c", None)),
+            Digest::of(Kind::Outsider, thread, &covers("ab", "c", None)),
             Digest::of(Kind::Plan, ThreadId::new(), &covers("ab", "c", None)),
             Digest::of(Kind::Plan, thread, &covers("a", "bc", None)),
             Digest::of(Kind::Plan, thread, &covers("ab", "c", Some("d"))),

@@ -33,6 +33,7 @@ pub(super) struct Payload {
     pub installation: Option<Installation>,
     pub sender: Option<Account>,
     pub changes: Option<Changes>,
+    pub repositories_removed: Option<Vec<Repository>>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -22,10 +22,14 @@ pub(super) async fn show_plan(
         let body = reply::answer(&AnswerView { outcome: reply::Outcome::Answered, ..view.clone() }, post.key, &[]);
         return services.poster.comment(post, &body).await;
     }
-    let (plan, shown) = reply::plan(view);
+    let (plan, mut shown) = reply::plan(view);
     let key = format!("plan-{}", taken.id);
     let covers = match store::find(&services.pool, &key).await? {
-        Some(known) => known.covers,
+        // Asked before: that text is what is approved, whatever its receipts would link to by now.
+        Some(known) => {
+            shown = reply::plan(&AnswerView { text: known.covers.text.clone(), ..view.clone() }).1;
+            known.covers
+        }
         None => {
             // What the plan was made on, where that is known.
             let head = match &taken.request.head {
@@ -85,8 +89,8 @@ fn body(services: &Services, approval: &Approval, shown: &str, key: &str) -> Str
 pub(super) async fn head(services: &Services, place: &Place) -> Result<Option<String>, PostError> {
     let Place::Github { is_pull_request: true, .. } = place else { return Ok(None) };
     let (github, (repo, number)) = target(services, place)?;
-    match github.head_now(&repo, number).await {
-        Ok(head) => Ok(Some(head)),
+    match github.pull(&repo, number).await {
+        Ok(pull) => Ok(Some(pull.head)),
         Err(GithubError::NotFound) => Ok(None),
         Err(error) => Err(error.into()),
     }
@@ -225,8 +229,6 @@ pub(super) fn describe(approval: &Approval) -> String {
     let what = match approval.kind {
         Kind::Plan => "the plan".to_owned(),
         Kind::Outsider => format!("what {asker} asks"),
-        Kind::Workflows => "changes to workflow files".to_owned(),
-        Kind::Budget => "more money".to_owned(),
     };
     format!("{what} ({})", approval.digest.short())
 }

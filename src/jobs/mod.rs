@@ -25,6 +25,7 @@ mod sweep;
 mod title;
 mod wake;
 
+pub(crate) use memory::embed::adopt as adopt_embedder;
 pub use migrate::{SCHEMA, migrate};
 pub use origin::Origins;
 pub use repository::{Repositories, RepositoryFacts};
@@ -82,6 +83,8 @@ impl Engine {
         tasks.extend(pool::start(1, &services.bells.condensing, &shutdown, move || {
             memory::condense::work(condense.clone()).boxed()
         }));
+        let forget = services.clone();
+        tasks.extend(pool::start(1, &services.bells.forgetting, &shutdown, move || memory::forget::work(forget.clone()).boxed()));
         tasks.push(tokio::spawn(sweep::keep_sweeping(services.clone())));
         tasks.push(tokio::spawn(sweep::keep_sandboxes(services.clone())));
         tasks.push(tokio::spawn(reconcile::keep_looking(services.clone())));

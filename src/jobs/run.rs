@@ -119,17 +119,17 @@ async fn carry(services: &Services, taken: &Taken) -> Result<(), Failure> {
     if taken.state != RunState::Ended {
         Box::pin(execute(services, taken)).await?;
     }
-    let Some(mut record) = store::record(&services.pool, taken.id).await? else {
+    let Some(record) = store::record(&services.pool, taken.id).await? else {
         // The row was forgotten with its thread.
         return Ok(());
     };
-    memory::receipts(services, taken, &mut record.snapshot).await?;
     let published = Box::pin(publish(services, taken, &record)).await;
     Box::pin(leave(services, taken, &record)).await?;
     published?;
     store::posted(&services.pool, taken.id, taken.epoch).await?;
     services.bells.indexing.ring();
     services.bells.condensing.ring();
+    services.bells.forgetting.ring();
     Ok(())
 }
 
@@ -161,7 +161,7 @@ async fn execute(services: &Services, taken: &Taken) -> Result<Outcome, Failure>
         Some(snapshot) => snapshot,
         None => {
             let mut snapshot = begin(services, taken, &sandboxes).await;
-            memory::remind(services, taken, &mut snapshot).await;
+            memory::remind(services, taken, house.memory(), &mut snapshot).await;
             snapshot
         }
     };
@@ -174,7 +174,7 @@ async fn execute(services: &Services, taken: &Taken) -> Result<Outcome, Failure>
         }
     };
     let system = prompt::system(services.instructions.as_deref(), &facts(services, &taken.request.place, &house, &kit));
-    let hands = hands::of(services, taken, &sandboxes);
+    let hands = hands::of(services, taken, &sandboxes, house.memory());
     let run = Run::resume(&kit, taken, snapshot, system, history, &sandboxes, hands, view, stop.token.clone());
     if taken.attempt > MAX_ATTEMPTS {
         return Ok(run.give_up(MAX_ATTEMPTS).await?);
@@ -347,6 +347,7 @@ async fn publish(services: &Services, taken: &Taken, record: &Record) -> Result<
         spot: Spot::of(&taken.request),
     };
     let mut view = view(taken, record, &services.settings.public_url);
+    memory::receipts::link(services, taken, record, &mut view).await?;
     if let Some(reviewed) = review::publish(services, taken, record).await? {
         view.text = format!("{}\n\n{reviewed}", view.text.trim_end()).trim_start().to_owned();
     }

@@ -122,6 +122,7 @@ fn everything_has_a_default() {
             Write,
         ),
         instructions: None,
+        memory_days: None,
         log: LogSettings {
             filter: "info,graphile_worker=warn,sqlx=warn",
             json: false,

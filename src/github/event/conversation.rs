@@ -31,8 +31,9 @@ pub(super) fn commented(action: &str, payload: Payload, handle: &str) -> Meaning
         head: None,
         review_thread: None,
         from_fork: false,
+        opened_by: issue.user.and_then(|user| user.id),
     };
-    if action == "deleted" { written.deleted(handle) } else { written.request(&adds, handle) }
+    if action == "deleted" { written.deleted() } else { written.request(&adds, handle) }
 }
 
 pub(super) fn issue(action: &str, payload: Payload, handle: &str) -> Meaning {
@@ -52,6 +53,7 @@ pub(super) fn issue(action: &str, payload: Payload, handle: &str) -> Meaning {
     let is_renamed = action == "edited" && is_renamed(&payload.changes);
     let (Some(place), Some(issue)) = (place(&payload), payload.issue) else { return nothing(INCOMPLETE) };
     let Issue { id, title, body, html_url, user, created_at, updated_at, .. } = issue;
+    let opened_by = user.as_ref().and_then(|user| user.id);
     let mut written = Written {
         place,
         trigger: Trigger::Body,
@@ -66,6 +68,7 @@ pub(super) fn issue(action: &str, payload: Payload, handle: &str) -> Meaning {
         head: None,
         review_thread: None,
         from_fork: false,
+        opened_by,
     };
     if action != "labeled" {
         let renamed = written.renamed().filter(|_| is_renamed);

@@ -122,7 +122,7 @@ pub(super) fn commented(action: &str, payload: Payload, handle: &str) -> Meaning
         is_old: comment.side.as_deref() == Some("LEFT"),
         diff_hunk: comment.diff_hunk.unwrap_or_default(),
     });
-    if action == "deleted" { written.deleted(handle) } else { written.request(&adds, handle) }
+    if action == "deleted" { written.deleted() } else { written.request(&adds, handle) }
 }
 
 /// What the payload says about the pull request itself.
@@ -157,7 +157,7 @@ impl Facts {
 
     /// Everything but what was written, when, and by what name it is known.
     fn context(self) -> Written {
-        let head = self.head();
+        let (head, opened_by) = (self.head(), self.pull.user.as_ref().and_then(|user| user.id));
         Written {
             place: self.place,
             trigger: Trigger::Event,
@@ -171,6 +171,7 @@ impl Facts {
             head,
             review_thread: None,
             from_fork: self.from_fork,
+            opened_by,
         }
     }
 

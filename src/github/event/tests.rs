@@ -122,6 +122,7 @@ fn a_new_comment_that_mentions_us_is_a_request() {
         head: None,
         review_thread: None,
         from_fork: false,
+        opened_by: None,
     };
     assert_eq!(*request, expected);
 }

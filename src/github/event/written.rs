@@ -45,6 +45,7 @@ pub(super) struct Written {
     pub head: Option<String>,
     pub review_thread: Option<ReviewThread>,
     pub from_fork: bool,
+    pub opened_by: Option<i64>,
 }
 
 impl Written {
@@ -88,20 +89,24 @@ impl Written {
             head: self.head,
             review_thread: self.review_thread,
             from_fork: self.from_fork,
+            opened_by: self.opened_by,
         };
         request.make_storable();
         let object = ObjectVersion { object, edited_at: written_at };
         Meaning { event: Event::Request(Box::new(request)), object: Some(object) }
     }
 
-    /// It is gone. Only what mentions us can have been a request.
-    pub fn deleted(self, handle: &str) -> Meaning {
-        if mentions(&self.text, handle) { self.changed(Change::Deleted) } else { nothing("nobody addressed us") }
+    /// It is gone. It may have been a request before it was edited, so this is told of whatever it says.
+    pub fn deleted(mut self) -> Meaning {
+        self.text.clear();
+        self.changed(Change::Deleted)
     }
 
     fn changed(self, change: Change) -> Meaning {
         let (Some(at), Some(object)) = (self.at, self.object) else { return nothing(INCOMPLETE) };
         let by = self.by.and_then(|by| by.login).unwrap_or_else(|| "somebody".to_owned());
-        Event::Changed(Changed { place: self.place, object, change, by, at }).into()
+        let mut text = self.text;
+        crate::storable::text(&mut text);
+        Event::Changed(Changed { place: self.place, object, change, by, at, text }).into()
     }
 }

@@ -6,7 +6,11 @@
 
 pub(super) mod condense;
 pub(super) mod embed;
+pub(super) mod forget;
 pub(super) mod index;
+mod recall;
+pub(super) mod receipts;
+pub(super) mod working;
 
 use std::sync::Arc;
 
@@ -14,25 +18,20 @@ use super::Services;
 use crate::agent::Snapshot;
 use crate::agent::store::Taken;
 use crate::agent::tools::{Notebook, Recaller};
-use crate::memory::observations;
+use crate::memory::Options;
 
 /// Adds what memory has to say to the beginning of a run, as data behind the request, with the receipts of it.
-pub(super) async fn remind(_services: &Services, _taken: &Taken, _snapshot: &mut Snapshot) {}
-
-/// Adds the receipts of the observations that the agent's last words cite. All of a thread would be too many to keep with every run.
-pub(super) async fn receipts(services: &Services, taken: &Taken, snapshot: &mut Snapshot) -> Result<(), sqlx::Error> {
-    const MOST: usize = 100;
-    let tokens = observations::tokens(&snapshot.last_words(), MOST);
-    snapshot.cite(observations::store::cites(&services.pool, taken.thread, &tokens).await?);
-    Ok(())
+pub(super) async fn remind(services: &Services, taken: &Taken, options: &Options, snapshot: &mut Snapshot) {
+    working::remind(services, taken, options, snapshot).await;
+    recall::remind(services, taken, options, snapshot).await;
 }
 
 /// What finds things for a run.
-pub(super) fn recaller(_services: &Services, _taken: &Taken) -> Option<Arc<dyn Recaller>> {
-    None
+pub(super) fn recaller(services: &Services, taken: &Taken, options: &Options) -> Option<Arc<dyn Recaller>> {
+    Some(Arc::new(recall::Hand::of(services, taken, options)?))
 }
 
 /// What keeps things in mind for a run.
-pub(super) fn notebook(_services: &Services, _taken: &Taken) -> Option<Arc<dyn Notebook>> {
-    None
+pub(super) fn notebook(services: &Services, taken: &Taken, options: &Options) -> Option<Arc<dyn Notebook>> {
+    working::notebook(services, taken, options)
 }

@@ -18,6 +18,7 @@ use crate::id::RunId;
 use crate::intake::Request;
 use crate::jobs::Services;
 use crate::jobs::repository::Repositories;
+use crate::memory::receipt;
 use crate::review::apply::Block;
 use crate::review::comment::{blocks_in, comment};
 use crate::review::diff::unified;
@@ -53,13 +54,17 @@ struct Placed {
 
 #[async_trait]
 impl Reviewer for Proposals {
-    async fn suggest(&self, findings: Vec<Finding>) -> Result<ToolOutput, HandError> {
+    async fn suggest(&self, mut findings: Vec<Finding>) -> Result<ToolOutput, HandError> {
+        for finding in &mut findings {
+            // A review is read by whoever looks at the code; receipts stand in the answer.
+            finding.body = receipt::strip(&finding.body);
+        }
         if findings.is_empty() {
             return Err(HandError::Refused("`findings` is empty".to_owned()));
         }
         let diff = self.diff().await.map_err(|error| unavailable(&error))?;
         let kept = store::findings(&self.services.pool, self.run).await.map_err(|error| database(&error))?;
-        let earlier = store::earlier(&self.services.pool, self.run, self.repo.id, self.number).await;
+        let earlier = store::earlier(&self.services.pool, Some(self.run), self.repo.id, self.number).await;
         let earlier = earlier.map_err(|error| database(&error))?;
         let room = MOST_AT_ONCE.min(MOST_IN_ALL.saturating_sub(kept.len()));
         let mut told: Vec<Value> = vec![Value::Null; findings.len()];

@@ -11,7 +11,7 @@ pub(crate) mod store;
 
 pub use extract::{extract, shorten};
 pub use prompt::{Said, SaidRun, condense, reflect};
-pub use read::{Known, read, tokens};
+pub use read::{Known, read};
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};

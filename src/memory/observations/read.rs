@@ -73,17 +73,6 @@ fn observation(line: &str, known: &Known, redactor: &Redactor) -> Option<Observa
         .then(|| Observation::new(said_at, text, cited.into_iter().map(|(message, _)| message).collect()))
 }
 
-/// The tokens in a text, each once, at most `most`.
-pub fn tokens(text: &str, most: usize) -> Vec<String> {
-    let mut tokens: Vec<String> = Vec::new();
-    for token in TOKEN.find_iter(text) {
-        if tokens.len() < most && !tokens.iter().any(|known| known == token.as_str()) {
-            tokens.push(token.as_str().to_owned());
-        }
-    }
-    tokens
-}
-
 /// One line without bullet, date and tokens.
 pub(super) fn plain(line: &str, redactor: &Redactor) -> String {
     let line = clean::line(line, 4 * LONGEST_LINE);

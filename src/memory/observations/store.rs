@@ -15,7 +15,6 @@ use super::{MOST_LINES, Observation, Said, SaidRun};
 use crate::agent::spending::Charge;
 use crate::id::{MessageId, RunId, ThreadId};
 use crate::memory::history::{BUDGET, KEPT, UNMEASURED};
-use crate::memory::receipt::Cite;
 use crate::model::{Message, Part, Role};
 
 /// Characters condensed at once, and runs.
@@ -240,37 +239,4 @@ pub async fn release(pool: &PgPool, claim: &Claim, failed: bool, not_before: Opt
     .execute(pool)
     .await?;
     Ok(())
-}
-
-/// Where the messages were said that the thread's observations cite under these tokens (`[m:…]`), whatever run they were shown to.
-/// Tokens that none of them cites are left out.
-///
-/// # Errors
-/// As the database.
-pub async fn cites(pool: &PgPool, thread: ThreadId, tokens: &[String]) -> Result<Vec<Cite>, sqlx::Error> {
-    if tokens.is_empty() {
-        return Ok(Vec::new());
-    }
-    let rows = sqlx::query!(
-        r#"
-        select m.id as "id: MessageId", m.url, m.author, m.created_at,
-               (select u.url from messages u where u.thread_id = m.thread_id and u.run_id = m.run_id and u.url is not null
-                order by u.place_in_run desc limit 1) as run_url
-        from messages m
-        where m.thread_id = $1 and '[m:' || right(replace(m.id::text, '-', ''), 10) || ']' = any($2)
-          and exists (select 1 from observations o where o.thread_id = $1 and m.id = any(o.cites))
-        "#,
-        thread as ThreadId,
-        tokens,
-    )
-    .fetch_all(pool)
-    .await?;
-    let cites = rows.into_iter().map(|row| Cite {
-        message: row.id,
-        // What the agent said has no address of its own in the table; the request it answered does.
-        url: row.url.or(row.run_url).unwrap_or_default(),
-        author: row.author.unwrap_or_default(),
-        at: row.created_at,
-    });
-    Ok(cites.filter(|cite| !cite.url.is_empty()).collect())
 }

@@ -67,13 +67,13 @@ fn waiting(note: &ApprovalNote<'_>) -> String {
     let handle = inline::plain(note.handle, 60);
     let (digest, until) = (note.digest, note.expires_at.format("%-d %B"));
     let what = match note.kind {
-        Kind::Plan => "**Nothing has changed yet.** When somebody with permission says yes, I carry out exactly this plan.".to_owned(),
+        Kind::Plan => {
+            "**Nothing has changed yet.** When somebody with permission says yes, I carry out exactly this plan.".to_owned()
+        }
         Kind::Outsider => format!(
             "**Nothing was run.** {} may not start runs here. When somebody with write permission says yes, I work on exactly this text, in a sandbox: I answer here, and nothing of it is committed, pushed or opened. An edit of the message, or a new commit, makes this void.",
             inline::plain(note.asker.unwrap_or("This person"), 60)
         ),
-        Kind::Workflows => "**Nothing has landed yet.** This changes files that GitHub runs by itself. When somebody with write permission says yes, exactly this lands.".to_owned(),
-        Kind::Budget => "**I have stopped here.** What was reached is kept. When somebody with write permission says yes, I go on within what is named above.".to_owned(),
     };
     format!("{what}\n>\n> Yes: 👍 on this comment, or `@{handle} approve {digest}`. No: 👎. Open until {until}.")
 }
@@ -102,8 +102,6 @@ mod tests {
         let all = [
             approval_body("1. Do it.", &note(Kind::Plan, State::Waiting), "run-1"),
             approval_body(&shown, &note(Kind::Outsider, State::Waiting), "card-1"),
-            text(&note(Kind::Workflows, State::Waiting)),
-            text(&note(Kind::Budget, State::Waiting)),
             text(&note(Kind::Plan, State::Approved)),
             text(&note(Kind::Plan, State::Declined)),
             text(&note(Kind::Outsider, State::Void)),
@@ -136,20 +134,6 @@ mod tests {
         > Yes: 👍 on this comment, or `@threadbox approve 0123456789`. No: 👎. Open until 30 November.
 
         <!-- threadbox:post=card-1 -->
-
-        ---
-
-        > [!IMPORTANT]
-        > **Nothing has landed yet.** This changes files that GitHub runs by itself. When somebody with write permission says yes, exactly this lands.
-        >
-        > Yes: 👍 on this comment, or `@threadbox approve 0123456789`. No: 👎. Open until 30 November.
-
-        ---
-
-        > [!IMPORTANT]
-        > **I have stopped here.** What was reached is kept. When somebody with write permission says yes, I go on within what is named above.
-        >
-        > Yes: 👍 on this comment, or `@threadbox approve 0123456789`. No: 👎. Open until 30 November.
 
         ---
 
