@@ -21,6 +21,7 @@ mod embedding;
 mod faults;
 mod forget;
 mod github;
+mod history;
 mod hostile;
 mod hunks;
 mod injection;

@@ -89,9 +89,9 @@ fn told(said: &Said, redactor: &Redactor) -> Option<String> {
         Role::Assistant => ("the agent".to_owned(), acted(&said.message, redactor)),
         Role::Tool => ("tools".to_owned(), results(&said.message, redactor)),
     };
-    let what = what.trim();
+    let lines: Vec<&str> = what.trim().lines().map(str::trim_end).collect();
     // Whoever writes a token does not cite with it.
-    let what = what.replace("[m:", "(m:").replace('\n', "\n  ");
+    let what = lines.join("\n  ").replace("[m:", "(m:");
     (!what.is_empty()).then(|| format!("{} {who}: {what}", receipt::token(said.id)))
 }
 

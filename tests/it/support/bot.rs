@@ -76,6 +76,14 @@ impl Bot {
 
     /// Everything but the service itself.
     pub async fn prepare(environment: &[(&str, &str)], options: Options) -> Self {
+        let bot = Self::prepare_without_rules(environment, options).await;
+        // Only the question for a title comes without tools, and what is to be condensed of very long threads.
+        bot.model.rule(|request| (request.tools.is_empty() && request.system.contains("You name")).then(|| say("A title")));
+        bot
+    }
+
+    /// The same with a model that answers nothing by itself, not even the question for a title.
+    pub async fn prepare_without_rules(environment: &[(&str, &str)], options: Options) -> Self {
         let expects = options.expects;
         let github = GithubStandin::start(recorded(options)).await.unwrap();
         github.add_repository(REPOSITORY, Visibility::Public);
@@ -85,8 +93,6 @@ impl Bot {
         }
         github.add_user("robot[bot]", UserKind::Bot);
         let model = ModelStandin::start().await.unwrap();
-        // Only the question for a title comes without tools.
-        model.rule(|request| request.tools.is_empty().then(|| say("A title")));
         let database = TestDatabase::create().await;
         let data = passable_dir("threadbox-it-");
         let settings = settings(environment, expects, &github, &model, &database, data.path().to_path_buf());
