@@ -295,8 +295,8 @@ pub enum Change {
 
 /// Something that mentions us, or did, is no longer what it was.
 ///
-/// A request holds the words it was made with, so this takes nothing back that has begun: a run that works goes on and answers. A
-/// deleted message that has not begun is not begun; an approval of the words before is void.
+/// A request holds the words it was made with, so an edit takes nothing back that has begun: a run that works goes on and answers. The run
+/// of a deleted message is not begun, or stopped; an approval of the words before is void. The earlier words are forgotten.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Changed {
     /// Where it stands, or stood.

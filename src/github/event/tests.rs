@@ -304,15 +304,16 @@ fn every_edit_of_a_review_is_another_version() {
 }
 
 #[test]
-fn deleting_what_mentions_us_is_told_and_other_deletions_are_not() {
+fn deletions_are_told_whatever_the_text_says_by_then() {
     for (event, payload, expected) in [
         ("issue_comment", comment("deleted", "@threadbox run"), "issue_comment:42"),
+        ("issue_comment", comment("deleted", "never mind"), "issue_comment:42"),
         ("pull_request_review_comment", review_comment("deleted", "@threadbox why?"), "review_comment:61"),
     ] {
         let changed = changed(event, &payload);
         assert_eq!((changed.object.as_str(), changed.change, changed.by.as_str()), (expected, Change::Deleted, "maya"));
+        assert!(changed.text.is_empty());
     }
-    assert_eq!(reason("issue_comment", &comment("deleted", "never mind")), "nobody addressed us");
 }
 
 #[test]
@@ -369,6 +370,11 @@ fn installations_come_and_go() {
         }
     };
     assert_eq!(["created", "deleted", "suspend", "unsuspend"].map(gone), [false, true, true, false]);
+    let payload = json!({"action": "removed", "installation": {"id": 3}, "repositories_removed": [{"id": 5, "full_name": "octo/a"}, {"id": 6}]});
+    let Event::Installation(installation) = inbound("installation_repositories", &payload).event else {
+        panic!("no installation")
+    };
+    assert_eq!((installation.removed, installation.deleted, installation.gone), (vec![5, 6], false, false));
 }
 
 #[test]

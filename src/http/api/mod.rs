@@ -10,7 +10,7 @@ use axum::extract::Request;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{any, get};
 use axum::{Json, Router, middleware};
 use serde_json::json;
 
@@ -29,7 +29,11 @@ pub(super) fn router(http: &Http) -> Router<Http> {
         .route("/people/{surface}/{who}/export", get(memory::export_person))
         .route("/owners/{owner}", get(memory::owner).delete(memory::forget_owner))
         .route("/owners/{owner}/export", get(memory::export_owner))
-        .fallback(async || Failed::new(StatusCode::NOT_FOUND, "there is no such address; /api/openapi.json lists them"))
+        // A route, not a fallback: those of routers within routers are not asked.
+        .route(
+            "/{*rest}",
+            any(async || Failed::new(StatusCode::NOT_FOUND, "there is no such address; /api/openapi.json lists them")),
+        )
         .method_not_allowed_fallback(async |method: Method, request: Request| {
             Failed::new(StatusCode::METHOD_NOT_ALLOWED, format!("{method} means nothing at {}", request.uri().path()))
         })

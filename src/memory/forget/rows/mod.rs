@@ -45,6 +45,10 @@ pub const TABLES: &[(&str, &str, Fate)] = &[
     // Of a label it holds the name, which is a word of the repository.
     ("deliveries", "object", Kept(NEVER_TWICE)),
     ("deliveries", "surface", Kept(KEY)),
+    // What a provider answered to what could not be embedded; it holds none of the words.
+    ("embedding_models", "failure", Kept(CODE)),
+    ("embedding_models", "holder", Kept(KEY)),
+    ("embedding_models", "model", Kept(CODE)),
     ("findings", "data", Deleted),
     ("findings", "fingerprint", Deleted),
     ("findings", "path", Deleted),
@@ -88,8 +92,11 @@ pub const TABLES: &[(&str, &str, Fate)] = &[
     ("memories", "role", Deleted),
     ("memories", "terms", Deleted),
     ("memories", "text", Deleted),
+    ("memory_refusals", "model", Deleted),
+    ("memory_refusals", "reason", Deleted),
     ("memory_vectors", "model", Deleted),
     ("memory_vectors", "owner", Deleted),
+    ("memory_vectors", "signs", Deleted),
     ("memory_vectors", "vector", Deleted),
     ("messages", "author", Emptied),
     ("messages", "parts", Emptied),
@@ -150,6 +157,8 @@ pub const TABLES: &[(&str, &str, Fate)] = &[
     ("threads", "state", Kept(KEY)),
     ("threads", "title", Emptied),
     ("threads", "titled_by", Person),
+    // Numbers of messages and of calls.
+    ("working_memories", "applied", Kept(NEVER_TWICE)),
     ("working_memories", "key", Deleted),
     ("working_memories", "lines", Emptied),
     ("working_memories", "scope", Deleted),

@@ -224,12 +224,12 @@ pub(in crate::memory::forget) async fn forget_lines(
     Ok(())
 }
 
-/// The observations of threads go, and what is left of the threads is condensed anew: each observation may have been made with the
+/// The observations of threads go, and what is left is condensed anew by somebody else than who may be at it: each may have been made with the
 /// others in view.
 pub(in crate::memory::forget) async fn condense_again(tx: &mut Tx<'_>, threads: &[Uuid]) -> Result<(), sqlx::Error> {
     sqlx::query!("delete from observations where thread_id = any($1)", threads).execute(&mut **tx).await?;
     sqlx::query!(
-        "update threads set condensed_until = null, condensing_failures = 0, condense_at = null,
+        "update threads set condensed_until = null, condensing_until = null, condensing_failures = 0, condense_at = null,
              uncondensed = (select coalesce(sum(r.size), 0) from runs r where r.thread_id = threads.id)
          where id = any($1)",
         threads,

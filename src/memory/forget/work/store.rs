@@ -172,7 +172,7 @@ pub(super) async fn reword(
         update messages m set indexed = false, parts = case when m.created_at > $2 then '[]' else m.parts end
         from inbox i left join changes c on c.surface = 'github' and c.object = i.object
         where i.object = $1 and i.message_id = m.id and m.forgotten_at is null
-          and (i.request->>'written_at')::timestamptz < coalesce(c.edited_at, $2)
+          and (i.request->>'written_at')::timestamptz <= coalesce(c.edited_at, $2)
         returning m.id
         "#,
         object,
