@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::trouble::{Trouble, is_closed};
-use super::write::merge_contents;
+use super::write::merge_apart;
 use super::{GithubLander, Looked};
 use crate::github::{CommitTree, GithubError, NewPull, Pull, RepoRef, Writes};
 use crate::intake::Place;
@@ -276,6 +276,7 @@ impl GithubLander {
     ) -> Result<Option<Change>, Trouble> {
         let Some(ours) = self.sandboxes.content(place, path).await? else { return Ok(None) };
         let (was, is) = (self.github.blob(repo, &before.sha).await?, self.github.blob(repo, &after.sha).await?);
-        Ok(merge_contents(after.mode, &was, &ours, &is).map(|content| Change::Put { mode: after.mode, content }))
+        let merged = merge_apart(after.mode, was, ours, is).await;
+        Ok(merged.map(|content| Change::Put { mode: after.mode, content }))
     }
 }

@@ -8,6 +8,7 @@ use super::trouble::Trouble;
 use super::{GithubLander, Work};
 use crate::agent::RunEvent;
 use crate::agent::tools::{Attachment, ToolOutput};
+use crate::diffing;
 use crate::landing::object::{Change, Changes};
 use crate::landing::{manifest, patch};
 use crate::reply::{Landed, fence, inline};
@@ -23,7 +24,8 @@ impl GithubLander {
         let originals = manifest::contents(archive, work.changes.keys().cloned().collect(), MOST_ORIGINALS).await;
         let originals = originals.map_err(|error| Trouble::Refused(format!("the repository cannot be read: {error}")))?;
         let before: Changes = originals.into_iter().map(|(path, mode, content)| (path, Change::Put { mode, content })).collect();
-        let (patch, missing) = patch::patch(&work.changes, &before);
+        let changes = work.changes.clone();
+        let (patch, missing) = diffing::apart(move || patch::patch(&changes, &before)).await;
         let mut said = format!("Nothing was pushed. {why}");
         if !patch.is_empty() {
             said.push_str(&format!(

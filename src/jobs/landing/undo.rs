@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::GithubLander;
 use super::trouble::Trouble;
-use super::write::merge_contents;
+use super::write::merge_apart;
 use crate::agent::sandboxes::beginning::{Beginning, Restored};
 use crate::agent::tools::ToolOutput;
 use crate::github::{CommitTree, Pull, RepoRef, Writes};
@@ -190,7 +190,7 @@ impl GithubLander {
             };
             let (mode, content) = (*mode, content.clone());
             let (was, is) = (self.github.blob(repo, &was.sha).await?, self.github.blob(repo, &is.sha).await?);
-            match merge_contents(mode, &was, &content, &is) {
+            match merge_apart(mode, was, content, is).await {
                 Some(content) => drop(changes.insert(path, Change::Put { mode, content })),
                 None => conflicts.push(path),
             }

@@ -8,6 +8,7 @@ use futures::future::join_all;
 use super::target::Target;
 use super::trouble::Trouble;
 use super::{GithubLander, Work};
+use crate::diffing;
 use crate::github::{CommitTree, GithubError, NewEntry, RepoRef, Writes};
 use crate::landing::object::{Change, Changes, Mode, Tree, blob_sha, changed, tree_sha};
 use crate::landing::{merge, plan};
@@ -135,7 +136,7 @@ impl GithubLander {
             };
             let ours = content.clone();
             let (was, is) = (self.github.blob(repo, &was.sha).await?, self.github.blob(repo, &is.sha).await?);
-            match merge_contents(mode, &was, &ours, &is) {
+            match merge_apart(mode, was, ours, is).await {
                 Some(content) => drop(merged.insert(path, Change::Put { mode, content })),
                 None => conflicts.push(path),
             }
@@ -144,8 +145,13 @@ impl GithubLander {
     }
 }
 
+/// As [`merge_contents`], where nothing else waits for it.
+pub(super) async fn merge_apart(mode: Mode, was: Bytes, ours: Bytes, theirs: Bytes) -> Option<Bytes> {
+    diffing::apart(move || merge_contents(mode, &was, &ours, &theirs)).await
+}
+
 /// Both sides' changes in one; none when they do not go together.
-pub(super) fn merge_contents(mode: Mode, was: &Bytes, ours: &Bytes, theirs: &Bytes) -> Option<Bytes> {
+fn merge_contents(mode: Mode, was: &Bytes, ours: &Bytes, theirs: &Bytes) -> Option<Bytes> {
     if ours == was || ours == theirs {
         return Some(theirs.clone());
     }
