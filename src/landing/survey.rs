@@ -25,6 +25,8 @@ const BATCH: u64 = 4 << 20;
 const SCRIPT: &str = include_str!("survey.sh");
 const TIME: Duration = Duration::from_secs(180);
 const PLACE: &str = "/tmp/.threadbox-landing";
+/// Where a review proves its suggestions, in the workspace itself: a copy of all of it, which an interruption may leave there.
+const SCRATCH: &str = ".threadbox-review/";
 /// A checkout of fewer files may go whole.
 const FEW: usize = 10;
 
@@ -202,6 +204,9 @@ fn sort(checkout: &Tree, listed: &BTreeMap<String, Listed>, survey: &mut Survey)
     let kept: BTreeSet<&str> = checkout.keys().filter_map(|path| path::artefacts(path)).collect();
     for (path, state) in listed {
         let known = checkout.get(path);
+        if known.is_none() && path.starts_with(SCRATCH) {
+            continue;
+        }
         if hidden(path, listed) || (known.is_none() && path::artefacts(path).is_some_and(|made| !kept.contains(made))) {
             continue;
         }
@@ -379,6 +384,15 @@ mod tests {
         assert_eq!(sorted.differing.into_iter().collect::<Vec<_>>(), ["run me"]);
         let left: Vec<&str> = survey.left_out.iter().map(|left| left.path.as_str()).collect();
         assert_eq!(left, ["../x", "a\\nb", "nested/", "pipe"]);
+    }
+
+    #[test]
+    fn a_copy_that_a_review_left_does_not_land() {
+        let (listed, _) = listed("81a4 1 .threadbox-review/src/a\x0041ed 9 .threadbox-review/\x0081a4 1 .threadbox-reviews/a\0");
+        let mut survey = Survey::default();
+        let sorted = sort(&Tree::new(), &listed, &mut survey);
+        assert_eq!(sorted.differing.into_iter().collect::<Vec<_>>(), [".threadbox-reviews/a"]);
+        assert_eq!(survey.left_out, []);
     }
 
     #[test]
