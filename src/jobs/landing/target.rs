@@ -56,7 +56,21 @@ impl GithubLander {
         // What was merged is there already; the rest goes on top of it.
         let base_branch = pull.as_ref().map_or(default, |pull| pull.base_branch.clone());
         let onto = match pull {
-            Some(pull) if pull.is_merged => self.github.branch_head(&self.repo, &base_branch).await?,
+            Some(pull) if pull.is_merged => {
+                let head = self.github.branch_head(&self.repo, &base_branch).await?;
+                if head.is_none() {
+                    return Ok(Place::Nowhere(format!("#{} is merged, and the branch it went into is gone.", pull.number)));
+                }
+                head
+            }
+            // The commits of a fork on a branch here would be run by the checks of this repository, with what they may read.
+            Some(pull) if !pull.is_same_repository => {
+                return Ok(Place::Nowhere(format!(
+                    "#{} comes from a fork and is closed: a branch for it here would hold commits of the fork, which the checks of this \
+                     repository would run.",
+                    pull.number
+                )));
+            }
             Some(_) | None => None,
         };
         Ok(Place::Here(Target {
