@@ -84,6 +84,7 @@ impl Engine {
         }));
         tasks.push(tokio::spawn(sweep::keep_sweeping(services.clone())));
         tasks.push(tokio::spawn(sweep::keep_sandboxes(services.clone())));
+        tasks.push(tokio::spawn(landing::keep_settling(services.clone())));
         tasks.push(tokio::spawn(reconcile::keep_looking(services.clone())));
         tasks.push(tokio::spawn(services::listen(services)));
         Ok(Self { shutdown, tasks })

@@ -36,7 +36,11 @@ pub(super) struct Target {
 }
 
 impl GithubLander {
-    pub(super) async fn target(&self) -> Result<Place, Trouble> {
+    /// `again` counts the names that turned out to be taken.
+    pub(super) async fn target(&self, again: usize) -> Result<Place, Trouble> {
+        if let Some(why) = self.may_not_write().await? {
+            return Ok(Place::Nowhere(why));
+        }
         let file = match &self.services.repositories {
             Some(repositories) => repositories.of(&self.repo).await?.file.pull_request.clone(),
             None => crate::github::PullRequestSection::default(),
@@ -73,10 +77,14 @@ impl GithubLander {
             }
             Some(_) | None => None,
         };
+        let mut branch = words::branch(&file.branch_prefix, self.number, &self.request.title, self.run);
+        if again > 0 {
+            branch.push_str(&format!("-{}", again + 1));
+        }
         Ok(Place::Here(Target {
             repo: self.repo.clone(),
             objects: self.repo.clone(),
-            branch: words::branch(&file.branch_prefix, self.number, &self.request.title, self.run),
+            branch,
             base_branch,
             opens: true,
             draft,

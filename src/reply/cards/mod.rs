@@ -3,7 +3,7 @@
 mod approval;
 mod help;
 
-pub use self::approval::{ApprovalNote, approval_body, outsider, plan};
+pub use self::approval::{ApprovalNote, approval_body, landing, outsider, plan};
 
 use std::time::Duration;
 
