@@ -15,6 +15,7 @@ use sha2::{Digest as _, Sha256};
 use crate::agent::{Powers, Task};
 use crate::id::ThreadId;
 use crate::intake::Request;
+use crate::settings::Permission;
 
 /// How long an approval may be given.
 pub const OPEN_FOR: TimeDelta = TimeDelta::days(7);
@@ -28,6 +29,8 @@ pub enum Kind {
     Plan,
     /// A request of somebody without permission.
     Outsider,
+    /// Changes of files that decide what runs with secrets, or who must agree.
+    Workflows,
 }
 
 impl Kind {
@@ -36,22 +39,24 @@ impl Kind {
         match self {
             Self::Plan => "plan",
             Self::Outsider => "outsider",
+            Self::Workflows => "workflows",
         }
     }
 
     /// True when a newer one in the thread takes the place of one that waits.
     pub fn is_one_at_a_time(self) -> bool {
         match self {
-            Self::Plan => true,
+            Self::Plan | Self::Workflows => true,
             Self::Outsider => false,
         }
     }
 
-    /// True when it takes permission to write on the repository, whoever else may ask for runs.
-    pub fn needs_write(self) -> bool {
+    /// The permission on the repository that it takes, whoever else may ask for runs; none where asking is enough.
+    pub fn needs(self) -> Option<Permission> {
         match self {
-            Self::Plan => false,
-            Self::Outsider => true,
+            Self::Plan => None,
+            Self::Outsider => Some(Permission::Write),
+            Self::Workflows => Some(Permission::Maintain),
         }
     }
 }

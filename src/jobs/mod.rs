@@ -87,6 +87,7 @@ impl Engine {
         tasks.extend(pool::start(1, &services.bells.forgetting, &shutdown, move || memory::forget::work(forget.clone()).boxed()));
         tasks.push(tokio::spawn(sweep::keep_sweeping(services.clone())));
         tasks.push(tokio::spawn(sweep::keep_sandboxes(services.clone())));
+        tasks.push(tokio::spawn(landing::keep_settling(services.clone())));
         tasks.push(tokio::spawn(reconcile::keep_looking(services.clone())));
         tasks.push(tokio::spawn(services::listen(services)));
         Ok(Self { shutdown, tasks })

@@ -365,6 +365,7 @@ async fn publish(services: &Services, taken: &Taken, record: &Record) -> Result<
         }
         posted => drop(posted?),
     }
+    approvals::show_landing(services, taken).await?;
     let reaction = match record.outcome {
         Outcome::Answered | Outcome::NeedsApproval => Reaction::Rocket,
         Outcome::NeedsAnswer { .. }

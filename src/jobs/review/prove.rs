@@ -15,6 +15,7 @@ use crate::review::format::{Formatted, formatted};
 use crate::sandbox::{Exec, Executed, Sandbox, SandboxError};
 
 /// Where the copy is, relative to the workspace. It is gone when the call is over.
+/// An interruption may leave it behind: landing leaves it out by this name (`landing::survey`).
 const SCRATCH: &str = ".threadbox-review";
 /// What is to be put into the copy lies here first.
 const INBOX: &str = ".threadbox-review/.threadbox-in";
