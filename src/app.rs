@@ -20,7 +20,7 @@ use crate::github::{Github, Pace};
 use crate::http::{self, Http};
 use crate::intake::Intake;
 use crate::jobs::{self, Bells, Engine, Origins, Repositories, Services, Stops, Waker};
-use crate::model::{self, Model, ModelName, Patience, Shelf};
+use crate::model::{self, Embedder, Model, ModelName, Patience, Shelf};
 use crate::reply::{Poster, Redactor};
 use crate::sandbox::Provider;
 use crate::sandbox::daytona::{self, DaytonaConfig, DaytonaProvider, Origin};
@@ -121,6 +121,9 @@ impl App {
         if role.works() {
             let services = services(&settings, &pool, &parts, &shutdown)?;
             github = services.github.clone();
+            if let Some(embedder) = &services.embedder {
+                jobs::adopt_embedder(&pool, embedder.name()).await.context("Cannot note the embedding model")?;
+            }
             waker = Waker::Here(services.bells.clone());
             engine = Some(Engine::start(services).await.context("Cannot start the workers")?);
         }
@@ -228,7 +231,7 @@ fn services(settings: &Arc<Settings>, pool: &PgPool, parts: &Parts, shutdown: &C
         github,
         kit,
         models: Shelf::new(settings.models.clone(), http.clone(), parts.patience.clone()),
-        embedder: None,
+        embedder: embedder(settings, &http, &parts.patience),
         title_model: model_of(settings, title, &http, &parts.patience),
         sandboxes: sandboxes(settings, parts)?,
         origins,
@@ -251,6 +254,13 @@ fn model_of(settings: &Settings, chain: &[ModelName], http: &model::Http, patien
             Arc::new(model::Unavailable::new(settings.models.chain[0].clone(), &error))
         }
     }
+}
+
+/// What embeds; none where nothing is configured or it cannot be asked, which is said: recall then goes by words alone.
+fn embedder(settings: &Settings, http: &model::Http, patience: &Patience) -> Option<Arc<dyn Embedder>> {
+    let name = settings.models.embedding.as_ref()?;
+    let built = model::embedding::build(&settings.models, name, http, patience);
+    built.inspect_err(|error| tracing::warn!(%error, "nothing is embedded; recall goes by words alone")).ok()
 }
 
 /// Where code runs.

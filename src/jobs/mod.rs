@@ -25,6 +25,7 @@ mod sweep;
 mod title;
 mod wake;
 
+pub(crate) use memory::embed::adopt as adopt_embedder;
 pub use migrate::{SCHEMA, migrate};
 pub use origin::Origins;
 pub use repository::{Repositories, RepositoryFacts};

@@ -7,6 +7,7 @@
 pub mod history;
 pub mod receipt;
 pub mod title;
+pub mod vectors;
 
 use crate::id::ThreadId;
 

@@ -13,7 +13,7 @@ mod shelf;
 mod unavailable;
 pub mod vision;
 
-pub use embedding::{Embedder, Input};
+pub use embedding::{Embedded, Embedder, Input};
 pub use message::{Arguments, Message, Part, Picture, Role, ToolCall, ToolResult};
 pub use retry::RetryPolicy;
 pub use router::{Http, Patience, RouterError, build};

@@ -82,7 +82,7 @@ fn random() -> f64 {
 
 impl RetryPolicy {
     /// The wait after failed try number `tries` (from 1): what the provider asked for, else between half and all of the doubled wait.
-    fn wait(&self, tries: u32, asked: Option<Duration>) -> Duration {
+    pub(super) fn wait(&self, tries: u32, asked: Option<Duration>) -> Duration {
         if let Some(asked) = asked {
             return asked;
         }
@@ -155,12 +155,12 @@ impl<A: Ask> Model for Chain<A> {
     }
 }
 
-fn given_up(reason: &str, tries: u32, after: Option<Duration>) -> ModelError {
+pub(super) fn given_up(reason: &str, tries: u32, after: Option<Duration>) -> ModelError {
     let times = if tries == 1 { "once".to_owned() } else { format!("{tries} times") };
     ModelError::Retry { reason: format!("{reason} Tried {times}."), after }
 }
 
-fn asked_too_much(reason: &str, asked: Duration) -> ModelError {
+pub(super) fn asked_too_much(reason: &str, asked: Duration) -> ModelError {
     let reason = format!("{reason} It asks to wait {} seconds, which is too long.", asked.as_secs());
     ModelError::Retry { reason, after: Some(asked) }
 }

@@ -68,7 +68,12 @@ pub enum Reasoning {
     Dropped,
 }
 
-const fn compatible(name: &'static str, title: &'static str, key: &'static [&'static str], url: &'static str) -> Provider {
+pub(super) const fn compatible(
+    name: &'static str,
+    title: &'static str,
+    key: &'static [&'static str],
+    url: &'static str,
+) -> Provider {
     Provider {
         name,
         title,
@@ -183,6 +188,16 @@ pub enum RouterError {
     /// No model at all.
     #[error("No model is configured. Set MODEL, for example MODEL=openai/gpt-4.1.")]
     Empty,
+    /// The provider answers questions and embeds nothing.
+    #[error(
+        "`{name}` cannot embed: {title} has no embeddings. Set EMBEDDING_MODEL to a model that can, for example openai/text-embedding-3-small, google/gemini-embedding-001, mistral/mistral-embed or ollama/nomic-embed-text, or leave it unset: recall then goes by words alone."
+    )]
+    NoEmbeddings {
+        /// The model's full name.
+        name: String,
+        /// What people call the provider.
+        title: String,
+    },
     /// The HTTP client cannot be made.
     #[error("The HTTP client for models cannot start: {0}")]
     Http(String),
@@ -244,25 +259,48 @@ pub fn build(
 
 fn one(settings: &ModelSettings, name: &ModelName, http: &Http, patience: &Patience) -> Result<Arc<Chat>, RouterError> {
     let known = provider(&name.provider);
+    let Reached { base_url, key, http } = reach(settings, name, known, http)?;
+    Chat::new(source(name, known, "MODEL"), &base_url, key, http, patience.deadlines).map(Arc::new).map_err(RouterError::Http)
+}
+
+/// What it takes to ask a provider.
+pub(super) struct Reached {
+    /// Ends in `/`.
+    pub(super) base_url: Url,
+    pub(super) key: SecretString,
+    pub(super) http: reqwest::Client,
+}
+
+/// Where a model is asked, with which key. `known` is its provider, where it is known by name.
+pub(super) fn reach(
+    settings: &ModelSettings,
+    name: &ModelName,
+    known: Option<&Provider>,
+    http: &Http,
+) -> Result<Reached, RouterError> {
     let configured = configured(settings, name, known);
     let base_url = base_url(known, configured.and_then(|settings| settings.base_url.as_ref())).ok_or_else(|| unknown(name))?;
-    let title = known.map_or(name.provider.as_str(), |provider| provider.title);
     let key = match configured.and_then(|settings| settings.key.clone()) {
         Some(key) => key,
         // Servers on this machine want no key, but the wire library wants one.
         None if is_loopback(&base_url) => SecretString::from("unused"),
-        None => return Err(missing_key(name, known, title)),
-    };
-    let source = Source {
-        name: name.clone(),
-        title: title.to_owned(),
-        key_variable: key_variable(&name.provider),
-        base_url_variable: base_url_variable(known.map_or(name.provider.as_str(), |provider| provider.name)),
-        protocol: known.map_or(Protocol::Compatible, |provider| provider.protocol),
-        reasoning: known.map_or(Reasoning::Returned, |provider| provider.reasoning),
+        None => return Err(missing_key(name, known, known.map_or(name.provider.as_str(), |provider| provider.title))),
     };
     let http = http.reach(&base_url).clone();
-    Chat::new(source, &base_url, key, http, patience.deadlines).map(Arc::new).map_err(RouterError::Http)
+    Ok(Reached { base_url, key, http })
+}
+
+/// Who is asked, for what people read. `setting` is the variable that named the model.
+pub(super) fn source(name: &ModelName, known: Option<&Provider>, setting: &'static str) -> Source {
+    Source {
+        name: name.clone(),
+        title: known.map_or(name.provider.as_str(), |provider| provider.title).to_owned(),
+        key_variable: key_variable(&name.provider),
+        base_url_variable: base_url_variable(known.map_or(name.provider.as_str(), |provider| provider.name)),
+        setting,
+        protocol: known.map_or(Protocol::Compatible, |provider| provider.protocol),
+        reasoning: known.map_or(Reasoning::Returned, |provider| provider.reasoning),
+    }
 }
 
 fn configured<'a>(settings: &'a ModelSettings, name: &ModelName, known: Option<&Provider>) -> Option<&'a ProviderSettings> {

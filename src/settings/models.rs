@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::reader::Reader;
 use super::{ModelSettings, ProviderSettings, names, value};
-use crate::model::ModelName;
+use crate::model::{ModelName, embedding, router};
 
 /// Providers that need no address.
 const PROVIDERS: [&str; 10] =
@@ -81,7 +81,8 @@ fn check_chain(reader: &mut Reader<'_>, variable: &str, chain: &[ModelName], set
     for model in chain.iter().filter(|model| seen.insert(&model.provider)) {
         let name = model.provider.as_str();
         let address = base_url_variable(name);
-        let is_known = PROVIDERS.contains(&name) || name == "togetherai";
+        // Those with an address of their own, and for embeddings those that do nothing else.
+        let is_known = router::provider(name).is_some() || (variable == "EMBEDDING_MODEL" && embedding::provider(name).is_some());
         if !is_known && !reader.has(&address) {
             let guess =
                 names::closest(name, PROVIDERS).map(|guess| format!("did you mean {guess}? Otherwise ")).unwrap_or_default();

@@ -6,7 +6,7 @@
 mod answer;
 mod mark;
 mod request;
-mod trouble;
+pub(super) mod trouble;
 
 use std::time::Duration;
 
@@ -54,6 +54,8 @@ pub(crate) struct Source {
     pub(crate) key_variable: String,
     /// The variable that replaces the address.
     pub(crate) base_url_variable: String,
+    /// The variable that names the model.
+    pub(crate) setting: &'static str,
     /// What the provider speaks.
     pub(crate) protocol: Protocol,
     /// Whether reasoning goes back.
@@ -180,7 +182,7 @@ fn wire_name(model: &str) -> String {
 }
 
 /// A failure worth another try.
-fn again(reason: String, after: Option<Duration>) -> AskError {
+pub(super) fn again(reason: String, after: Option<Duration>) -> AskError {
     ModelError::Retry { reason, after }.into()
 }
 

@@ -231,6 +231,7 @@ mod tests {
             title: provider.title.into(),
             key_variable: "KEY".into(),
             base_url_variable: "URL".into(),
+            setting: "MODEL",
             protocol: provider.protocol,
             reasoning: provider.reasoning,
             name,

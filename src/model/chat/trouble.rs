@@ -37,7 +37,7 @@ pub(super) fn from_library(source: &Source, error: &genai::Error) -> AskError {
     }
 }
 
-fn from_transport(source: &Source, error: &(dyn std::error::Error + Send + Sync + 'static)) -> AskError {
+pub(in crate::model) fn from_transport(source: &Source, error: &(dyn std::error::Error + Send + Sync + 'static)) -> AskError {
     let title = &source.title;
     if let Some(error) = error.downcast_ref::<genai::Error>() {
         return from_library(source, error);
@@ -69,12 +69,12 @@ pub(super) fn cut(source: &Source) -> AskError {
 }
 
 /// The deadline for everything passed.
-pub(super) fn late(source: &Source, total: Duration) -> AskError {
+pub(in crate::model) fn late(source: &Source, total: Duration) -> AskError {
     again(format!("{} did not finish within {} seconds.", source.title, total.as_secs()), None)
 }
 
 /// The answer does not end.
-pub(super) fn too_large(source: &Source) -> AskError {
+pub(in crate::model) fn too_large(source: &Source) -> AskError {
     fail(About::Model, format!("{} sent an answer that does not end.", source.title), "Try again, or use another model.")
 }
 
@@ -102,7 +102,7 @@ struct Complaint {
     should_retry: Option<bool>,
 }
 
-fn from_response(source: &Source, status: u16, headers: &HeaderMap, body: &str) -> AskError {
+pub(in crate::model) fn from_response(source: &Source, status: u16, headers: &HeaderMap, body: &str) -> AskError {
     let body = serde_json::from_str(body).unwrap_or_else(|_| Value::String(body.to_owned()));
     let mut complaint = read(&body);
     complaint.status = Some(status);
@@ -221,7 +221,7 @@ fn decide(source: &Source, complaint: &Complaint) -> AskError {
 fn no_model(source: &Source, status: &str) -> AskError {
     let remedy = match instead_of(&source.name) {
         Some(current) => format!("It is gone; use {current}."),
-        None => format!("Check its name in MODEL (and {}, if set).", source.base_url_variable),
+        None => format!("Check its name in {} (and {}, if set).", source.setting, source.base_url_variable),
     };
     fail(About::Model, format!("{} does not know the model {}{status}.", source.title, safe(&source.name.model)), &remedy)
 }
@@ -342,6 +342,7 @@ mod tests {
             title: "OpenAI".into(),
             key_variable: "OPENAI_API_KEY".into(),
             base_url_variable: "OPENAI_BASE_URL".into(),
+            setting: "MODEL",
             protocol: Protocol::OpenAi,
             reasoning: Reasoning::Returned,
         }

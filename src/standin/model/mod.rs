@@ -1,10 +1,11 @@
-//! A scripted model server: OpenAI chat completions and Responses, Anthropic Messages and Gemini, whole and streamed.
+//! A scripted model server: OpenAI chat completions and Responses, Anthropic Messages and Gemini, whole and streamed, and embeddings.
 //!
 //! What it answers is scripted ([`ModelStandin::script`], [`ModelStandin::rule`]); what it accepts is not: a conversation the
 //! provider would refuse is refused with the provider's status and error shape, and noted in [`ModelStandin::objections`].
 
 mod anthropic;
 mod deliver;
+mod embed;
 mod gemini;
 mod openai;
 mod responses;
@@ -12,6 +13,7 @@ mod said;
 mod seen;
 mod turn;
 
+pub use embed::{EmbeddingFault, EmbeddingRequest, vector};
 pub use seen::{RecordedRequest, SeenCall, SeenMessage, SeenResult};
 pub use turn::{
     Cut, Gate, Turn, busy, call, calls, cut_after, empty_arguments, error_after, filtered, gated, hang, hang_after, pause_after,
@@ -79,6 +81,7 @@ struct Server {
     objections: Mutex<VecDeque<String>>,
     prefixes: Mutex<HashMap<u64, u64>>,
     kept: AtomicUsize,
+    embedding: embed::Embedding,
     arrived: watch::Sender<usize>,
     closing: watch::Sender<bool>,
 }
@@ -193,6 +196,7 @@ impl Server {
             objections: Mutex::default(),
             prefixes: Mutex::default(),
             kept: AtomicUsize::new(KEPT),
+            embedding: embed::Embedding::default(),
             arrived: watch::Sender::new(0),
             closing: watch::Sender::new(false),
         }
@@ -273,6 +277,7 @@ fn keep<T>(list: &Mutex<VecDeque<T>>, item: T, count: usize) {
 fn router(server: Arc<Server>) -> Router {
     Router::new()
         .route("/v1/chat/completions", post(chat_completions))
+        .route("/v1/embeddings", post(embeddings))
         .route("/v1/responses", post(responses_))
         .route("/v1/messages", post(messages))
         .route("/v1beta/models/{call}", post(generate_content))
@@ -284,6 +289,10 @@ fn router(server: Arc<Server>) -> Router {
 
 async fn chat_completions(State(server): State<Arc<Server>>, headers: HeaderMap, body: Bytes) -> Response {
     server.answer(Protocol::OpenAi, &headers, None, &body).await
+}
+
+async fn embeddings(State(server): State<Arc<Server>>, headers: HeaderMap, body: Bytes) -> Response {
+    server.embed_openai(&headers, &body).await
 }
 
 async fn responses_(State(server): State<Arc<Server>>, headers: HeaderMap, body: Bytes) -> Response {
@@ -300,6 +309,9 @@ async fn generate_content(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
+    if let Some(model) = call.strip_suffix(":batchEmbedContents") {
+        return server.embed_gemini(model, &headers, &body).await;
+    }
     server.answer(Protocol::Gemini, &headers, Some(&call), &body).await
 }
 
