@@ -20,6 +20,7 @@ use crate::github::{Github, Pace};
 use crate::http::{self, Http};
 use crate::intake::Intake;
 use crate::jobs::{self, Bells, Engine, Origins, Repositories, Services, Stops, Waker};
+use crate::memory::recall::Recall;
 use crate::model::{self, Embedder, Model, ModelName, Patience, Shelf};
 use crate::reply::{Poster, Redactor};
 use crate::sandbox::Provider;
@@ -215,6 +216,7 @@ fn services(settings: &Arc<Settings>, pool: &PgPool, parts: &Parts, shutdown: &C
     let redactor = Arc::new(Redactor::with_learned(settings.secrets(), learned));
     let http = model::Http::new()?;
     let title = if settings.models.title.is_empty() { &settings.models.chain } else { &settings.models.title };
+    let embedder = embedder(settings, &http, &parts.patience);
     let kit = Kit {
         pool: pool.clone(),
         model: model_of(settings, &settings.models.chain, &http, &parts.patience),
@@ -231,7 +233,8 @@ fn services(settings: &Arc<Settings>, pool: &PgPool, parts: &Parts, shutdown: &C
         github,
         kit,
         models: Shelf::new(settings.models.clone(), http.clone(), parts.patience.clone()),
-        embedder: embedder(settings, &http, &parts.patience),
+        recall: Recall::new(pool.clone(), embedder.clone()),
+        embedder,
         title_model: model_of(settings, title, &http, &parts.patience),
         sandboxes: sandboxes(settings, parts)?,
         origins,

@@ -22,10 +22,14 @@ pub(super) async fn show_plan(
         let body = reply::answer(&AnswerView { outcome: reply::Outcome::Answered, ..view.clone() }, post.key, &[]);
         return services.poster.comment(post, &body).await;
     }
-    let (plan, shown) = reply::plan(view);
+    let (plan, mut shown) = reply::plan(view);
     let key = format!("plan-{}", taken.id);
     let covers = match store::find(&services.pool, &key).await? {
-        Some(known) => known.covers,
+        // Asked before: that text is what is approved, whatever its receipts would link to by now.
+        Some(known) => {
+            shown = reply::plan(&AnswerView { text: known.covers.text.clone(), ..view.clone() }).1;
+            known.covers
+        }
         None => {
             // What the plan was made on, where that is known.
             let head = match &taken.request.head {

@@ -346,6 +346,7 @@ async fn publish(services: &Services, taken: &Taken, record: &Record) -> Result<
         spot: Spot::of(&taken.request),
     };
     let mut view = view(taken, record, &services.settings.public_url);
+    memory::receipts::link(services, taken, record, &mut view).await?;
     if let Some(reviewed) = review::publish(services, taken, record).await? {
         view.text = format!("{}\n\n{reviewed}", view.text.trim_end()).trim_start().to_owned();
     }

@@ -17,6 +17,7 @@ use crate::agent::Kit;
 use crate::clock::Clock;
 use crate::github::Github;
 use crate::id::RunId;
+use crate::memory::recall::Recall;
 use crate::model::{Embedder, Model, Shelf};
 use crate::reply::Poster;
 use crate::sandbox::Provider;
@@ -46,6 +47,8 @@ pub struct Services {
     pub title_model: Arc<dyn Model>,
     /// Embeds; none where recall goes by words alone.
     pub embedder: Option<Arc<dyn Embedder>>,
+    /// Finds what was said before.
+    pub recall: Recall,
     /// Makes models, for repositories and threads that want another.
     pub models: Shelf,
     /// Makes sandboxes.

@@ -5,7 +5,12 @@
 //! What is shown of it carries a [`receipt`].
 
 pub mod history;
+pub mod index;
+pub mod pieces;
+pub mod recall;
 pub mod receipt;
+mod stem;
+pub mod terms;
 pub mod title;
 pub mod vectors;
 

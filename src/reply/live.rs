@@ -1,5 +1,7 @@
 //! The live comment: what is happening, as a checklist, while a run is not finished.
 
+use crate::memory::receipt;
+
 use super::{LiveState, LiveStep, LiveView, StepState, inline, marker, safe};
 
 /// How many steps are shown.
@@ -48,9 +50,9 @@ fn checklist(steps: &[LiveStep]) -> String {
 
 /// The latest words, as a quote: the end matters while they still come.
 fn words(text: &str) -> String {
-    let text = text.trim();
+    let text = receipt::strip(text.trim());
     let start = text.ceil_char_boundary(text.len().saturating_sub(MAX_WORDS * 2 / 3));
-    let tail = if start == 0 { text.to_owned() } else { format!("… {}", text[start..].trim_start()) };
+    let tail = if start == 0 { text } else { format!("… {}", text[start..].trim_start()) };
     let safe = safe::safe_markdown(&tail, MAX_WORDS, None, &[]);
     safe.lines().map(|line| format!("> {line}").trim_end().to_owned()).collect::<Vec<_>>().join("\n")
 }

@@ -34,6 +34,8 @@ mod processes;
 mod providers;
 mod reactions;
 mod reading;
+mod recall;
+mod recall_borders;
 mod reconcile;
 mod replicas;
 mod repository_file;

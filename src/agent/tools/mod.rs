@@ -31,6 +31,7 @@ mod read_file;
 mod read_issue;
 mod read_process;
 mod read_pull_request;
+mod recall;
 mod run_code;
 mod run_command;
 mod search_files;
@@ -294,6 +295,7 @@ impl Toolbox {
             tool::<read_issue::ReadIssue>(),
             tool::<read_pull_request::ReadPullRequest>(),
             tool::<read_check_logs::ReadCheckLogs>(),
+            tool::<recall::Recall>(),
         ];
         Self { tools }
     }

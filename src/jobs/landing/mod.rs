@@ -33,6 +33,7 @@ use crate::landing::object::{Changes, Tree};
 use crate::landing::store::Writer;
 use crate::landing::survey::{LeftOut, Survey};
 use crate::landing::{CommitMade, Landing, LandingState, Pending, manifest, path, plan, store, words};
+use crate::memory::receipt;
 use crate::reply::{Landed, Redactor, inline};
 
 /// How often a branch that moves under us is tried.
@@ -341,6 +342,7 @@ fn writes_for(changes: &Changes) -> Writes {
 #[async_trait]
 impl Lander for GithubLander {
     async fn land(&self, proposal: Proposal) -> Result<ToolOutput, HandError> {
+        let proposal = without_receipts(proposal);
         self.land_workspace(&proposal).await.map_err(Trouble::into_hand)
     }
 
@@ -355,3 +357,13 @@ impl Lander for GithubLander {
 
 /// A workspace with what its commit put there, and what is there of it.
 type Looked<'a> = (&'a Workplace, &'a Tree, &'a Tree);
+
+/// Commits and pull requests say what was done; what it was taken from is told in the conversation.
+fn without_receipts(mut proposal: Proposal) -> Proposal {
+    proposal.title = receipt::strip(&proposal.title);
+    proposal.body = receipt::strip(&proposal.body);
+    for commit in &mut proposal.commits {
+        commit.message = receipt::strip(&commit.message);
+    }
+    proposal
+}

@@ -7,6 +7,8 @@
 pub(super) mod condense;
 pub(super) mod embed;
 pub(super) mod index;
+mod recall;
+pub(super) mod receipts;
 
 use std::sync::Arc;
 
@@ -16,11 +18,13 @@ use crate::agent::store::Taken;
 use crate::agent::tools::{Notebook, Recaller};
 
 /// Adds what memory has to say to the beginning of a run, as data behind the request, with the receipts of it.
-pub(super) async fn remind(_services: &Services, _taken: &Taken, _snapshot: &mut Snapshot) {}
+pub(super) async fn remind(services: &Services, taken: &Taken, snapshot: &mut Snapshot) {
+    recall::remind(services, taken, snapshot).await;
+}
 
 /// What finds things for a run.
-pub(super) fn recaller(_services: &Services, _taken: &Taken) -> Option<Arc<dyn Recaller>> {
-    None
+pub(super) fn recaller(services: &Services, taken: &Taken) -> Option<Arc<dyn Recaller>> {
+    Some(Arc::new(recall::Hand::of(services, taken)))
 }
 
 /// What keeps things in mind for a run.

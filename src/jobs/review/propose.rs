@@ -18,6 +18,7 @@ use crate::id::RunId;
 use crate::intake::Request;
 use crate::jobs::Services;
 use crate::jobs::repository::Repositories;
+use crate::memory::receipt;
 use crate::review::apply::Block;
 use crate::review::comment::{blocks_in, comment};
 use crate::review::diff::unified;
@@ -53,7 +54,11 @@ struct Placed {
 
 #[async_trait]
 impl Reviewer for Proposals {
-    async fn suggest(&self, findings: Vec<Finding>) -> Result<ToolOutput, HandError> {
+    async fn suggest(&self, mut findings: Vec<Finding>) -> Result<ToolOutput, HandError> {
+        for finding in &mut findings {
+            // A review is read by whoever looks at the code; receipts stand in the answer.
+            finding.body = receipt::strip(&finding.body);
+        }
         if findings.is_empty() {
             return Err(HandError::Refused("`findings` is empty".to_owned()));
         }

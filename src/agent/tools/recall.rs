@@ -1,0 +1,64 @@
+//! `recall`: what was said before.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::{Access, Kind, RecallQuery, ToolContext, ToolOutput, Typed};
+use crate::memory::Reach;
+use crate::memory::recall::MOST;
+use crate::sandbox::SandboxError;
+
+pub(super) struct Recall;
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Arguments {
+    /// What you want to know, as a question or in key words; names, paths and error codes as they are written.
+    query: String,
+    /// `owner` looks in all conversations of this repository, `thread` in this one alone. Leave out for `owner`.
+    scope: Option<Where>,
+    /// Passages wanted, 4 if left out.
+    #[schemars(range(min = 1, max = 20))]
+    top_k: Option<usize>,
+}
+
+#[derive(Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Where {
+    Thread,
+    /// Also called `resource`.
+    #[serde(alias = "resource")]
+    Owner,
+}
+
+impl Typed for Recall {
+    type Arguments = Arguments;
+    const NAME: &'static str = "recall";
+    const DESCRIPTION: &'static str = include_str!("recall.md");
+    const KIND: Kind = Kind::Recalls;
+    const REPEATS: bool = true;
+
+    fn access(_: &Arguments) -> Access {
+        Access::Reads
+    }
+
+    fn label(arguments: &Arguments) -> String {
+        format!("Looking in memory for {}", super::text::short(&arguments.query))
+    }
+
+    async fn call(ctx: &ToolContext<'_>, arguments: Arguments) -> Result<ToolOutput, SandboxError> {
+        if arguments.query.trim().is_empty() {
+            return Err(SandboxError::Invalid("query: it is empty; say what you want to know".to_owned()));
+        }
+        let Some(recaller) = &ctx.hands.recaller else {
+            return Ok(ToolOutput::error("There is no memory in this conversation.", "Could not look in memory"));
+        };
+        let reach = arguments.scope.map(|scope| match scope {
+            Where::Thread => Reach::Thread,
+            Where::Owner => Reach::Owner,
+        });
+        let top_k = arguments.top_k.map(|wanted| wanted.clamp(1, MOST));
+        let found = recaller.recall(RecallQuery { query: arguments.query, reach, top_k }).await;
+        Ok(found.unwrap_or_else(|error| ToolOutput::error(error.to_string(), "Could not look in memory")))
+    }
+}

@@ -1,0 +1,49 @@
+//! The search by words: candidates from the index, ranked here.
+
+use std::collections::HashMap;
+
+use sqlx::PgPool;
+
+use super::plan::{self, Begin};
+use super::rank::Worth;
+use super::statistics::Statistics;
+use super::{Ask, store};
+use crate::memory::{Reach, terms};
+
+/// The pieces of the scope that fit the words of the query best, the best first, at most `most`.
+pub(super) async fn search(
+    pool: &PgPool,
+    statistics: &Statistics,
+    ask: &Ask,
+    most: usize,
+) -> Result<Vec<(store::Found, f64)>, sqlx::Error> {
+    let scope = match ask.scope.reach {
+        Reach::Thread => terms::of_thread(ask.scope.thread),
+        Reach::Owner => terms::of_owner(&ask.scope.owner),
+    };
+    let counts = statistics.counts(pool).await?;
+    let plan = plan::plan(&ask.query, &scope, &counts);
+    let words: Vec<String> = plan.words.iter().map(|word| terms::quoted(&word.text)).collect();
+    let hits = match &plan.begin {
+        Begin::Nowhere => return Ok(Vec::new()),
+        Begin::Words(query) => store::hits(pool, ask, query, &words).await?,
+        Begin::Newest => store::newest(pool, ask, &words).await?,
+    };
+    let worth = Worth::of(&plan.words, &hits, plan.rows);
+    let best = worth.best(&plan.words, &hits, most);
+    let mut places: HashMap<_, _> = best.iter().copied().zip(0..).collect();
+    let mut found: Vec<(store::Found, f64)> = store::load(pool, ask, &best)
+        .await?
+        .into_iter()
+        .map(|found| {
+            let score = worth.score(&plan.words, &found.text);
+            (found, score)
+        })
+        .collect();
+    // The order of the coarse rank, which has the newer first, decides between equals.
+    found.sort_by(|(one, score), (other, than)| {
+        than.total_cmp(score)
+            .then_with(|| places.entry(one.id).or_insert(0).to_owned().cmp(&places.get(&other.id).copied().unwrap_or(0)))
+    });
+    Ok(found)
+}

@@ -1,0 +1,171 @@
+//! Which words a search begins with, so that it never looks at more than about a thousand pieces however many there are. Pure.
+
+use std::collections::HashMap;
+
+use super::statistics::Counts;
+use crate::memory::terms::{self, Kind, Term};
+
+/// Words of a query that count. A question has fewer; of a long text these are the rarest.
+pub(super) const WORDS: usize = 12;
+/// Pieces that all rare words together may have.
+const SINGLES: f64 = 1_000.0;
+/// Pieces that pairs of common words may have together.
+const PAIRS: f64 = 800.0;
+/// A word that more pieces have is no beginning at all, not even together with another.
+const COMMON: f64 = 30_000.0;
+
+/// A word of a query.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Word {
+    pub text: String,
+    pub kind: Kind,
+    /// Pieces of the scope that have it, by our estimate; 0 when none is known to.
+    pub expected: f64,
+}
+
+/// How a search is made.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Plan {
+    /// The words that are compared, at most [`WORDS`].
+    pub words: Vec<Word>,
+    /// Pieces in the scope, by our estimate.
+    pub rows: f64,
+    pub begin: Begin,
+}
+
+/// Where candidates come from.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Begin {
+    /// The query has no word to be found by.
+    Nowhere,
+    /// The pieces that this `tsquery` finds.
+    Words(String),
+    /// The newest: all words are too common.
+    Newest,
+}
+
+/// Plans a search for `query` among the pieces that have the term `scope`.
+pub(super) fn plan(query: &str, scope: &str, counts: &Counts) -> Plan {
+    let rows = counts.rows_with(scope).max(1.0);
+    let words = words(query, rows, counts);
+    let begin = begin(&words, scope, rows);
+    Plan { words, rows, begin }
+}
+
+/// The words of a query that say most, in their order.
+fn words(query: &str, rows: f64, counts: &Counts) -> Vec<Word> {
+    let mut distinct: Vec<(Term, usize)> = Vec::new();
+    let mut places: HashMap<String, usize> = HashMap::new();
+    for term in terms::split(query) {
+        match places.get(&term.text) {
+            Some(place) => distinct[*place].1 += 1,
+            None => {
+                places.insert(term.text.clone(), distinct.len());
+                distinct.push((term, 1));
+            }
+        }
+    }
+    let share = if counts.rows > 0.0 { (rows / counts.rows).min(1.0) } else { 1.0 };
+    let mut words: Vec<(usize, f64, Word)> = (0..)
+        .zip(distinct)
+        .map(|(place, (term, times))| {
+            let expected = counts.rows_with(&term.text) * share;
+            let weight = weight(term.kind) * (1.0 + (times as f64).ln()) * (1.0 + rows / (expected + 1.0)).ln();
+            (place, weight, Word { text: term.text, kind: term.kind, expected })
+        })
+        .collect();
+    words.sort_by(|one, other| other.1.total_cmp(&one.1).then(one.0.cmp(&other.0)));
+    words.truncate(WORDS);
+    words.sort_by_key(|(place, ..)| *place);
+    words.into_iter().map(|(.., word)| word).collect()
+}
+
+/// What a word's match is worth beside its rarity: who writes an identifier means it, and a part of one may be chance.
+pub(super) fn weight(kind: Kind) -> f64 {
+    match kind {
+        Kind::Word => 1.0,
+        Kind::Part => 0.7,
+        Kind::Exact => 1.5,
+    }
+}
+
+fn begin(words: &[Word], scope: &str, rows: f64) -> Begin {
+    let mut order: Vec<&Word> = words.iter().collect();
+    order.sort_by(|one, other| one.expected.total_cmp(&other.expected));
+    let mut left = SINGLES;
+    let mut ways: Vec<String> = Vec::new();
+    let mut common: Vec<&Word> = Vec::new();
+    for word in order {
+        if word.expected <= left {
+            left -= word.expected;
+            ways.push(terms::quoted(&word.text));
+        } else if word.expected <= COMMON {
+            common.push(word);
+        }
+    }
+    common.truncate(3);
+    let mut left = PAIRS;
+    for (at, one) in common.iter().enumerate() {
+        for other in &common[at + 1..] {
+            let expected = one.expected * other.expected / rows;
+            if expected <= left {
+                left -= expected;
+                ways.push(format!("({} & {})", terms::quoted(&one.text), terms::quoted(&other.text)));
+            }
+        }
+    }
+    match (words.is_empty(), ways.is_empty()) {
+        (true, _) => Begin::Nowhere,
+        (false, true) => Begin::Newest,
+        (false, false) => Begin::Words(format!("{} & ({})", terms::quoted(scope), ways.join(" | "))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn counts(rows: f64, common: &[(&str, f32)]) -> Counts {
+        let common = common.iter().map(|(term, part)| ((*term).to_owned(), *part)).collect();
+        Counts { rows, common, rest: 0.0001 }
+    }
+
+    #[test]
+    fn a_small_memory_is_searched_by_every_word() {
+        let plan = plan("Where is the retry budget set?", "owner:github:1", &Counts::default());
+        assert_eq!(plan.begin, Begin::Words("'owner:github:1' & ('retri' | 'budget' | 'set')".into()));
+    }
+
+    #[test]
+    fn a_large_one_by_rare_words_and_pairs_of_common_ones() {
+        let large =
+            counts(1_000_000.0, &[("owner:github:1", 1.0), ("test", 0.2), ("queue", 0.01), ("databas", 0.02), ("e0277", 0.0002)]);
+        let begin = |query: &str| plan(query, "owner:github:1", &large).begin;
+        assert_eq!(begin("test the database queue"), Begin::Words("'owner:github:1' & (('queue' & 'databas'))".into()));
+        assert_eq!(begin("test E0277"), Begin::Words("'owner:github:1' & ('e0277')".into()));
+        assert_eq!(begin("a test?"), Begin::Newest);
+        assert_eq!(begin("what is it and why"), Begin::Nowhere);
+        // The same words in a small repository of a large installation.
+        assert_eq!(plan("a test?", "owner:github:2", &large).begin, Begin::Words("'owner:github:2' & ('test')".into()));
+    }
+
+    proptest! {
+        #[test]
+        fn candidates_stay_bounded(parts in prop::collection::vec(0.0f32..1.0, 1..20), rows in 0.0f64..1e7) {
+            let names: Vec<String> = (0..parts.len()).map(|number| format!("word{number}")).collect();
+            let common: Vec<(&str, f32)> = names.iter().map(String::as_str).zip(parts.iter().copied()).collect();
+            let mut counts = counts(rows, &common);
+            counts.common.insert("owner:x".into(), 1.0);
+            let plan = plan(&names.join(" "), "owner:x", &counts);
+            let expected = |text: &str| plan.words.iter().find(|word| text.contains(&format!("'{}'", word.text))).map_or(0.0, |word| word.expected);
+            if let Begin::Words(query) = &plan.begin {
+                let ways = query.split_once(" & (").map_or("", |(_, ways)| ways);
+                let singles: f64 = ways.split(" | ").filter(|way| !way.contains('&')).map(expected).sum();
+                prop_assert!(singles <= SINGLES + 1.0);
+            }
+            prop_assert!(plan.words.len() <= WORDS);
+        }
+    }
+}
