@@ -32,8 +32,8 @@ create table memory_refusals (
     primary key (memory_id, model)
 );
 
--- Prompt tokens that were written to a provider's cache, which may cost more than plain ones, and what the tokens read from it would have
--- cost more without it, less that. None where the price is not known. A line about embedding counts the days since 1970 as its step: a
+-- Prompt tokens that were written to a provider's cache, which may cost more than plain ones, and what the tokens read from one would
+-- have cost more without it; none where the price is not known. A line about embedding counts the days since 1970 as its step: a
 -- run has one for each day on which something of it was embedded.
 alter table ledger add column written bigint not null default 0;
 alter table ledger add column saved_usd double precision;

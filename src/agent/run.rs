@@ -351,11 +351,11 @@ impl<'a> Run<'a> {
     }
 
     fn account(&mut self, answer: &Answer) -> Spent {
-        let cost_usd = price::cost(&answer.model, &answer.usage);
+        let (cost_usd, saved_usd) = (price::cost(&answer.model, &answer.usage), price::saved(&answer.model, &answer.usage));
         self.snapshot.steps += 1;
         self.snapshot.model = Some(answer.model.clone());
         self.snapshot.spend(cost_usd);
-        Spent { step: self.snapshot.steps, model: answer.model.to_string(), usage: answer.usage, cost_usd }
+        Spent { step: self.snapshot.steps, model: answer.model.to_string(), usage: answer.usage, cost_usd, saved_usd }
     }
 
     /// Carries out the calls of an answer: reads together, writes alone, in order, saved after each group.

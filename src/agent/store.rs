@@ -223,6 +223,8 @@ pub struct Spent {
     pub model: String,
     pub usage: Usage,
     pub cost_usd: Option<f64>,
+    /// What the tokens read from a cache would have cost more.
+    pub saved_usd: Option<f64>,
 }
 
 /// What a save writes.
@@ -259,10 +261,11 @@ pub async fn save(pool: &PgPool, save: Save<'_>) -> Result<Option<Signals>, sqlx
             from run, unnest($7::int[], $8::text[], $9::jsonb[]) as e (sequence, kind, data)
             on conflict do nothing
         ), spent as (
-            insert into ledger (run_id, step, requester, repository, model, input, cached, output, estimated, cost_usd, at)
-            select run.id, l.step, $10, $11, l.model, l.input, l.cached, l.output, l.estimated, l.cost_usd, $6
-            from run, unnest($12::int[], $13::text[], $14::bigint[], $15::bigint[], $16::bigint[], $17::bool[], $18::float8[])
-                as l (step, model, input, cached, output, estimated, cost_usd)
+            insert into ledger (run_id, step, requester, repository, model, input, cached, output, estimated, cost_usd, written, saved_usd, at)
+            select run.id, l.step, $10, $11, l.model, l.input, l.cached, l.output, l.estimated, l.cost_usd, l.written, l.saved_usd, $6
+            from run, unnest($12::int[], $13::text[], $14::bigint[], $15::bigint[], $16::bigint[], $17::bool[], $18::float8[],
+                             $24::bigint[], $25::float8[])
+                as l (step, model, input, cached, output, estimated, cost_usd, written, saved_usd)
             on conflict do nothing
         ), attachment as (
             insert into attachments (token, run_id, sequence, name, media_type, content, created_at)
@@ -296,6 +299,8 @@ pub async fn save(pool: &PgPool, save: Save<'_>) -> Result<Option<Signals>, sqlx
         &files.names,
         &files.media_types,
         &files.contents,
+        &spent.written,
+        &spent.saved as &[Option<f64>],
     )
     .fetch_optional(pool)
     .await?;
@@ -330,10 +335,11 @@ pub async fn end(pool: &PgPool, save: Save<'_>, outcome: &Outcome, arrivals: Opt
             from run, unnest($7::int[], $8::text[], $9::jsonb[]) as e (sequence, kind, data)
             on conflict do nothing
         ), spent as (
-            insert into ledger (run_id, step, requester, repository, model, input, cached, output, estimated, cost_usd, at)
-            select run.id, l.step, $10, $11, l.model, l.input, l.cached, l.output, l.estimated, l.cost_usd, $6
-            from run, unnest($12::int[], $13::text[], $14::bigint[], $15::bigint[], $16::bigint[], $17::bool[], $18::float8[])
-                as l (step, model, input, cached, output, estimated, cost_usd)
+            insert into ledger (run_id, step, requester, repository, model, input, cached, output, estimated, cost_usd, written, saved_usd, at)
+            select run.id, l.step, $10, $11, l.model, l.input, l.cached, l.output, l.estimated, l.cost_usd, l.written, l.saved_usd, $6
+            from run, unnest($12::int[], $13::text[], $14::bigint[], $15::bigint[], $16::bigint[], $17::bool[], $18::float8[],
+                             $27::bigint[], $28::float8[])
+                as l (step, model, input, cached, output, estimated, cost_usd, written, saved_usd)
             on conflict do nothing
         ), said as (
             insert into messages (id, thread_id, run_id, place_in_run, role, parts, created_at)
@@ -373,6 +379,8 @@ pub async fn end(pool: &PgPool, save: Save<'_>, outcome: &Outcome, arrivals: Opt
         &messages.said_parts,
         &messages.heard_ids as &[MessageId],
         &messages.heard_places,
+        &spent.written,
+        &spent.saved as &[Option<f64>],
     )
     .fetch_optional(pool)
     .await?;
@@ -544,6 +552,8 @@ struct SpentColumns {
     outputs: Vec<i64>,
     estimated: Vec<bool>,
     costs: Vec<Option<f64>>,
+    written: Vec<i64>,
+    saved: Vec<Option<f64>>,
 }
 
 impl SpentColumns {
@@ -558,6 +568,8 @@ impl SpentColumns {
             outputs: count(spent.usage.output),
             estimated: vec![spent.usage.estimated],
             costs: vec![spent.cost_usd],
+            written: count(spent.usage.written),
+            saved: vec![spent.saved_usd],
         }
     }
 }

@@ -99,6 +99,9 @@ pub struct Usage {
     pub input: u64,
     /// The part of `input` that was read from a cache.
     pub cached: u64,
+    /// The part of `input` that was written to a cache, where the provider says so.
+    #[serde(default)]
+    pub written: u64,
     /// Tokens of the answer, reasoning included.
     pub output: u64,
     /// True when the provider did not say and the figures are our estimate.

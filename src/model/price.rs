@@ -1,7 +1,8 @@
 //! What tokens cost: one table, in US dollars per million tokens. An unknown price is said as unknown, never guessed.
 //!
-//! Figures: OpenAI, Anthropic, Google, xAI and DeepSeek as of July 2026; Groq, Cerebras and Mistral as of December 2025.
-//! List prices of the standard tier. Surcharges for very long prompts and for writing to a cache are not in it.
+//! Figures: OpenAI, Anthropic, Google, xAI and DeepSeek as of July 2026; Groq, Cerebras and Mistral as of December 2025, those that
+//! embed too.
+//! List prices of the standard tier. Surcharges for very long prompts are not in it; writing to a cache costs more where the maker says so.
 
 use std::sync::LazyLock;
 
@@ -109,14 +110,40 @@ const TABLE: &[Row] = &[
     ("mistral", "devstral", 0.4, 0.4, 2.0),
     ("mistral", "magistral-medium", 2.0, 2.0, 5.0),
     ("mistral", "magistral-small", 0.5, 0.5, 1.5),
+    ("openai", "text-embedding-3-small", 0.02, 0.02, 0.0),
+    ("openai", "text-embedding-3-large", 0.13, 0.13, 0.0),
+    ("openai", "text-embedding-ada-002", 0.1, 0.1, 0.0),
+    ("google", "gemini-embedding-001", 0.15, 0.15, 0.0),
+    ("mistral", "mistral-embed", 0.1, 0.1, 0.0),
+    ("mistral", "codestral-embed", 0.15, 0.15, 0.0),
+    ("voyage", "voyage-3-large", 0.18, 0.18, 0.0),
+    ("voyage", "voyage-3.5", 0.06, 0.06, 0.0),
+    ("voyage", "voyage-3.5-lite", 0.02, 0.02, 0.0),
+    ("voyage", "voyage-code-3", 0.18, 0.18, 0.0),
+    ("cohere", "embed-v4.0", 0.12, 0.12, 0.0),
 ];
 
 /// US dollars for `usage` at the list price of `model`; `None` when the price is not known.
 pub fn cost(model: &ModelName, usage: &Usage) -> Option<f64> {
     let price = price(model)?;
+    let (cached, written) = parts(usage);
+    let fresh = usage.input - cached - written;
+    let input = fresh as f64 * price.input + cached as f64 * price.cached + written as f64 * price.written;
+    Some((input + usage.output as f64 * price.output) / 1_000_000.0)
+}
+
+/// US dollars that the tokens which were read from a cache would have cost more without it; `None` when the price is not known. What
+/// writing them had cost more is in the [`cost`] of the answer that wrote them.
+pub fn saved(model: &ModelName, usage: &Usage) -> Option<f64> {
+    let price = price(model)?;
+    let (cached, _) = parts(usage);
+    Some(cached as f64 * (price.input - price.cached) / 1_000_000.0)
+}
+
+/// Tokens read from a cache and written to one: parts of the input, whatever a provider says.
+fn parts(usage: &Usage) -> (u64, u64) {
     let cached = usage.cached.min(usage.input);
-    let fresh = usage.input - cached;
-    Some((fresh as f64 * price.input + cached as f64 * price.cached + usage.output as f64 * price.output) / 1_000_000.0)
+    (cached, usage.written.min(usage.input - cached))
 }
 
 /// A list price, in US dollars per million tokens.
@@ -126,9 +153,14 @@ pub struct Price {
     pub input: f64,
     /// Prompt tokens read from a cache.
     pub cached: f64,
+    /// Prompt tokens written to a cache.
+    pub written: f64,
     /// Tokens of the answer.
     pub output: f64,
 }
+
+/// Anthropic's for what is kept five minutes, which is what we ask for. Elsewhere writing costs nothing beyond the tokens.
+const ANTHROPIC_WRITES: f64 = 1.25;
 
 /// The price of `model`. Dates and words such as `latest` at the end of a name do not matter; any other unknown ending does,
 /// because variants of a model differ in price.
@@ -137,7 +169,8 @@ pub fn price(model: &ModelName) -> Option<Price> {
     let mut name = name.as_str();
     loop {
         if let Some(&(.., input, cached, output)) = TABLE.iter().find(|row| row.0 == provider && row.1 == name) {
-            return Some(Price { input, cached, output });
+            let written = if provider == "anthropic" { input * ANTHROPIC_WRITES } else { input };
+            return Some(Price { input, cached, written, output });
         }
         name = without_date(name)?;
     }
@@ -202,9 +235,24 @@ mod tests {
 
     #[test]
     fn cached_tokens_cost_less_and_are_counted_once() {
-        let usage = Usage { input: 1_000_000, cached: 400_000, output: 100_000, estimated: false };
+        let usage = Usage { input: 1_000_000, cached: 400_000, output: 100_000, ..Usage::default() };
         let dollars = cost(&"openai/gpt-4.1".parse().unwrap(), &usage).unwrap();
         assert!((dollars - (0.6 * 2.0 + 0.4 * 0.5 + 0.1 * 8.0)).abs() < 1e-9, "{dollars}");
+    }
+
+    #[test]
+    fn writing_to_anthropics_cache_costs_a_quarter_more_and_reading_saves_nine_tenths() {
+        let usage = Usage { input: 1_000_000, cached: 400_000, written: 500_000, ..Usage::default() };
+        for model in ["anthropic/claude-sonnet-4-5", "openrouter/anthropic/claude-sonnet-4.5"] {
+            let (cost, saved) = (cost(&model.parse().unwrap(), &usage).unwrap(), saved(&model.parse().unwrap(), &usage).unwrap());
+            assert!((cost - (0.1 * 3.0 + 0.4 * 0.3 + 0.5 * 3.75)).abs() < 1e-9, "{cost}");
+            assert!((saved - 0.4 * 2.7).abs() < 1e-9, "{saved}");
+        }
+        let elsewhere = cost(&"openai/gpt-4.1".parse().unwrap(), &usage).unwrap();
+        assert!((elsewhere - (0.6 * 2.0 + 0.4 * 0.5)).abs() < 1e-9, "{elsewhere}");
+        let nonsense = Usage { input: 10, cached: 20, written: 30, ..Usage::default() };
+        assert!(cost(&"anthropic/claude-sonnet-4-5".parse().unwrap(), &nonsense).unwrap() > 0.0);
+        assert_eq!(saved(&"acme/x".parse().unwrap(), &usage), None);
     }
 
     #[test]

@@ -17,6 +17,7 @@ mod daytona_machine;
 mod daytona_standin;
 mod egress;
 mod embedded;
+mod embedding;
 mod faults;
 mod github;
 mod hostile;

@@ -165,7 +165,8 @@ fn unique(parts: Vec<Part>) -> Vec<Part> {
 fn usage(theirs: Option<genai::chat::Usage>, request: &Request, message: &Message) -> Usage {
     let theirs = theirs.unwrap_or_default();
     let count = |tokens: Option<i32>| tokens.and_then(|tokens| u64::try_from(tokens).ok()).filter(|tokens| *tokens > 0);
-    let cached = count(theirs.prompt_tokens_details.and_then(|details| details.cached_tokens)).unwrap_or(0);
+    let prompt = theirs.prompt_tokens_details.unwrap_or_default();
+    let (cached, written) = (count(prompt.cached_tokens).unwrap_or(0), count(prompt.cache_creation_tokens).unwrap_or(0));
     let reasoning = count(theirs.completion_tokens_details.and_then(|details| details.reasoning_tokens));
     let input = count(theirs.prompt_tokens);
     let output = count(theirs.completion_tokens).or(reasoning);
@@ -173,6 +174,7 @@ fn usage(theirs: Option<genai::chat::Usage>, request: &Request, message: &Messag
     Usage {
         input: input.unwrap_or_else(|| estimate_input(request)),
         cached,
+        written,
         output: output.unwrap_or_else(|| estimate_parts(&message.parts)),
         estimated: input.is_none() || (output.is_none() && !silent),
     }

@@ -4,8 +4,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use genai::adapter::AdapterKind;
 use genai::chat::{
-    Binary, CacheControl, ChatMessage, ChatOptions, ChatRequest, ContentPart, MessageContent, MessageOptions, ReasoningEffort,
-    Tool, ToolCall, ToolResponse,
+    Binary, CacheControl, ChatMessage, ChatOptions, ChatRequest, ChatRole, ContentPart, MessageContent, MessageOptions,
+    ReasoningEffort, Tool, ToolCall, ToolResponse,
 };
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -33,8 +33,14 @@ pub(super) fn options(source: &Source, kind: AdapterKind, request: &Request, dea
     if kind == AdapterKind::OpenAIResp {
         // With the capture above the library asks for summaries too, which OpenAI refuses to unverified organisations.
         options.extra_body = Some(json!({ "reasoning": {} }));
-        // Keeps the turns of a run on one cache.
+    }
+    if matches!(kind, AdapterKind::OpenAI | AdapterKind::OpenAIResp) {
+        // Keeps the turns of a run on one cache. Without it the library switches the cache of newer models off.
         options.prompt_cache_key = Some(digest(&request.system, 32));
+    }
+    if kind == AdapterKind::OpenRouter && source.name.model.starts_with("anthropic/") {
+        // Anthropic caches nothing unasked; this moves the mark to the end of each request. The makers of the others need no asking.
+        options.extra_body = Some(json!({ "cache_control": { "type": "ephemeral" } }));
     }
     options
 }
@@ -60,9 +66,10 @@ fn anthropic_ceiling(model: &str) -> u32 {
 
 pub(super) fn chat(source: &Source, kind: AdapterKind, request: &Request) -> ChatRequest {
     let mut messages = messages(source, kind, &request.messages);
+    let mut tools: Vec<Tool> = request.tools.iter().map(|tool| self::tool(kind, tool)).collect();
     let mut chat = ChatRequest::default();
     if kind == AdapterKind::Anthropic {
-        mark_for_cache(&mut messages);
+        mark_for_cache(&mut tools, &mut messages);
         if !request.system.trim().is_empty() {
             messages.insert(0, ChatMessage::system(request.system.as_str()).with_options(cached()));
         }
@@ -70,13 +77,24 @@ pub(super) fn chat(source: &Source, kind: AdapterKind, request: &Request) -> Cha
         chat.system = Some(request.system.clone());
     }
     chat.messages = messages;
-    chat.tools = (!request.tools.is_empty()).then(|| request.tools.iter().map(|tool| self::tool(kind, tool)).collect());
+    chat.tools = (!tools.is_empty()).then_some(tools);
     chat
 }
 
-/// The end of the conversation is where the next request's common prefix ends.
-fn mark_for_cache(messages: &mut [ChatMessage]) {
-    let markable = |message: &&mut ChatMessage| matches!(message.role, genai::chat::ChatRole::User | genai::chat::ChatRole::Tool);
+/// Where later requests may have the same beginning, beside the system prompt; Anthropic takes four marks. The tools come first and
+/// are the same for every repository; what earlier runs said ends with the last answer, and stays when the next run begins; the end of
+/// the conversation is where the next step of this run goes on.
+fn mark_for_cache(tools: &mut [Tool], messages: &mut [ChatMessage]) {
+    if let Some(last) = tools.last_mut() {
+        last.cache_control = Some(CacheControl::Ephemeral);
+    }
+    let is_answer = |message: &&mut ChatMessage| {
+        message.role == ChatRole::Assistant && message.content.contains_text() && !message.content.contains_tool_call()
+    };
+    if let Some(answer) = messages.iter_mut().rev().find(is_answer) {
+        answer.options = Some(cached());
+    }
+    let markable = |message: &&mut ChatMessage| matches!(message.role, ChatRole::User | ChatRole::Tool);
     if let Some(last) = messages.iter_mut().rev().find(markable) {
         last.options = Some(cached());
     }
