@@ -1,5 +1,6 @@
 //! Recall at work: what a run is shown of memory when it begins, and what its tool `recall` finds.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -12,7 +13,7 @@ use crate::jobs::Services;
 use crate::memory::recall::{Ask, Neighbour, Passage, Recall, Seen, TOP_K, show};
 use crate::memory::{Reach, Scope, receipt};
 use crate::model::Part;
-use crate::reply::clean;
+use crate::reply::{Redactor, clean};
 
 /// A run begins without memory rather than later than this.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -62,17 +63,25 @@ pub(super) struct Hand {
     recall: Recall,
     scope: Scope,
     own_name: String,
+    redactor: Arc<Redactor>,
 }
 
 impl Hand {
     pub(super) fn of(services: &Services, taken: &Taken) -> Self {
         let scope = Scope { owner: taken.request.place.owner(), thread: taken.thread, reach: Reach::default() };
-        Self { recall: services.recall.clone(), scope, own_name: services.settings.name.clone() }
+        Self {
+            recall: services.recall.clone(),
+            scope,
+            own_name: services.settings.name.clone(),
+            redactor: services.kit.redactor.clone(),
+        }
     }
 
     async fn find(&self, words: &str, reach: Option<Reach>, top_k: Option<usize>) -> Result<Vec<Passage>, sqlx::Error> {
         let scope = Scope { reach: reach.unwrap_or(self.scope.reach), ..self.scope.clone() };
+        // It goes to whoever embeds it.
         let query = clean::clean(&words[..words.floor_char_boundary(QUERY)]);
+        let query = self.redactor.redact(&query).into_owned();
         // What the conversation still has in front of it is not said twice.
         let seen = Seen::After(self.recall.horizon(scope.thread).await?);
         self.recall.recall(&Ask { top_k: top_k.unwrap_or(TOP_K), seen, ..Ask::new(scope, query) }).await

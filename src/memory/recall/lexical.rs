@@ -31,7 +31,10 @@ pub(super) async fn search(
     };
     let worth = Worth::of(&plan.words, &hits, plan.rows);
     let best = worth.best(&plan.words, &hits, most);
-    let mut places: HashMap<_, _> = best.iter().copied().zip(0..).collect();
+    if best.is_empty() {
+        return Ok(Vec::new());
+    }
+    let places: HashMap<_, usize> = best.iter().copied().zip(0..).collect();
     let mut found: Vec<(store::Found, f64)> = store::load(pool, ask, &best)
         .await?
         .into_iter()
@@ -40,10 +43,8 @@ pub(super) async fn search(
             (found, score)
         })
         .collect();
-    // The order of the coarse rank, which has the newer first, decides between equals.
-    found.sort_by(|(one, score), (other, than)| {
-        than.total_cmp(score)
-            .then_with(|| places.entry(one.id).or_insert(0).to_owned().cmp(&places.get(&other.id).copied().unwrap_or(0)))
-    });
+    // The coarse order, which has the newer first, decides between equals.
+    let place = |found: &store::Found| places.get(&found.id).copied().unwrap_or(usize::MAX);
+    found.sort_by(|(one, score), (other, than)| than.total_cmp(score).then(place(one).cmp(&place(other))));
     Ok(found)
 }

@@ -201,6 +201,9 @@ impl Recall {
         let best = fuse::fuse(&words, &meanings, &candidates, ask.top_k.clamp(1, MOST));
         let chosen: Vec<(store::Found, f64)> =
             best.into_iter().filter_map(|(id, score)| Some((known.get(&id)?.clone(), score))).collect();
+        if chosen.is_empty() {
+            return Ok(Vec::new());
+        }
         store::surround(&self.pool, ask, chosen).await
     }
 

@@ -16,6 +16,9 @@ const SIDE_BY_SIDE: f64 = 0.3;
 const ENOUGH: f64 = 0.3;
 const ENOUGH_WORDS: f64 = 1.3;
 
+/// A small memory says little about how common a word is; it counts as part of one of this size.
+const LEAST: f64 = 1_000.0;
+
 /// A piece that has some of the words.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Hit<I> {
@@ -31,7 +34,7 @@ pub(super) struct Worth(Vec<f64>);
 impl Worth {
     /// By how many hits have it, or are expected to: the rarer the more. `rows` is the size of the scope.
     pub fn of<I>(words: &[Word], hits: &[Hit<I>], rows: f64) -> Self {
-        let total = rows.max(hits.len() as f64);
+        let total = rows.max(hits.len() as f64).max(LEAST);
         let worth = words.iter().enumerate().map(|(at, word)| {
             let counted = hits.iter().filter(|hit| hit.mask & (1 << at) != 0).count() as f64;
             // What no piece has tells by its absence, but a word that merely nobody used must not hide the others.

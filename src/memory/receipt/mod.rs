@@ -117,7 +117,7 @@ fn shown(cite: &Cite) -> String {
     if cite.url.is_empty() { label } else { format!("[{label}]({})", inline::target(&cite.url)) }
 }
 
-/// Where a text is code, and where it is the label of a link or a picture, which holds no link.
+/// Where a text is code, and where a link cannot stand: in the label of another, in a picture, in HTML.
 struct Surroundings {
     code: Vec<Range<usize>>,
     labels: Vec<Range<usize>>,
@@ -129,7 +129,9 @@ impl Surroundings {
         let mut block = 0usize;
         for (event, range) in markdown::events(text) {
             match event {
-                Event::Code(_) | Event::InlineHtml(_) | Event::Html(_) => code.push(range),
+                Event::Code(_) => code.push(range),
+                // Links do not work there either.
+                Event::InlineHtml(_) | Event::Html(_) => labels.push(range),
                 Event::Start(Tag::CodeBlock(_)) => {
                     block += 1;
                     code.push(range);
