@@ -28,6 +28,7 @@ mod injection;
 mod landing;
 mod languages;
 mod limits;
+mod memory_retrieval;
 mod model;
 mod outsiders;
 mod pictures;
