@@ -87,6 +87,7 @@ fn everything_has_a_default() {
                     model: "gpt-4.1",
                 },
             ],
+            embedding: None,
             providers: {
                 "openai": ProviderSettings {
                     key: None,

@@ -111,7 +111,7 @@ fn every_entry_is_read() {
         lines: file.lines.clone(),
     };
     assert_eq!(file, expected);
-    assert_eq!(file.note("memory.titles", "x".into()).line, WHOLE.lines().count() - 1);
+    assert_eq!(file.note("memory.titles", "x".into()).line, WHOLE.lines().count());
     assert_eq!(RepositoryFile::parse(b""), RepositoryFile::default());
     assert_eq!(RepositoryFile::parse("\u{feff}[agent]\nmax_steps = 3\n".as_bytes()).agent.max_steps, Some(3));
 }
