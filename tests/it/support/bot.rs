@@ -77,8 +77,9 @@ impl Bot {
     /// Everything but the service itself.
     pub async fn prepare(environment: &[(&str, &str)], options: Options) -> Self {
         let bot = Self::prepare_without_rules(environment, options).await;
-        // Only the question for a title comes without tools, and what is to be condensed of very long threads.
-        bot.model.rule(|request| (request.tools.is_empty() && request.system.contains("You name")).then(|| say("A title")));
+        // What comes without tools asks for a title, or whether anybody is there; a test that condenses says itself what comes of it.
+        let condenses = |system: &str| system.starts_with("You condense") || system.starts_with("You shorten");
+        bot.model.rule(move |request| (request.tools.is_empty() && !condenses(&request.system)).then(|| say("A title")));
         bot
     }
 
