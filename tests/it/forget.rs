@@ -95,7 +95,7 @@ async fn plant(bot: &Bot, issue: &IssueRef, word: &str) -> i64 {
          from messages m join threads t on t.id = m.thread_id where m.role <> 'tool' and m.parts::text like '%{word}%' on conflict do nothing;
          insert into memory_vectors
          select (jsonb_populate_record(null::memory_vectors, jsonb_build_object('memory_id', id, 'model', 'planted', 'dims', 1, 'owner', owner,
-             'thread_id', thread_id, 'shared', true, 'signs', '1', 'vector', convert_to('{word}', 'UTF8')))).* from memories on conflict do nothing;
+             'thread_id', thread_id, 'shared', true, 'signs', '1', 'vector', convert_to('{word}', 'UTF8')))).* from memories where text like '%{word}%' on conflict do nothing;
          insert into observations (id, thread_id, sequence, said_at, text, cites, created_at)
          select gen_random_uuid(), thread_id, 900 + row_number() over (), created_at, 'Observed {word}', array[id], now()
          from messages where author = 'maya' and parts::text like '%{word}%';

@@ -64,7 +64,7 @@ impl Crash {
     }
 
     async fn condensed(&self) {
-        self.bot.until_count("select count(*) from threads where uncondensed > 96000 or condensing_until is not null", 0).await;
+        self.bot.until_count("select count(*) from threads where uncondensed > 96000 or condensing_until > now()", 0).await;
         nothing_is_lost_or_doubled(&self.bot, RUNS).await;
         assert!(self.bot.count("select count(*) from observations where current").await > 20);
         let stray =
@@ -165,7 +165,7 @@ async fn a_message_that_is_forgotten_while_it_is_condensed_is_in_no_line() {
         )
         .await;
     gate.open();
-    crash.bot.until_count("select count(*) from threads where uncondensed > 96000 or condensing_until is not null", 0).await;
+    crash.bot.until_count("select count(*) from threads where uncondensed > 96000 or condensing_until > now()", 0).await;
     assert_eq!(crash.bot.count("select count(*) from observations where text = 'Remark 5'").await, 0);
     assert_eq!(crash.bot.count("select count(*) from observations where text = 'Remark 6'").await, 1);
     service.terminate().await;
