@@ -524,6 +524,33 @@ pub async fn spent_since(
     Ok(policy::Spent { everybody: row.everybody, person: row.person, repository: row.repository, running: row.running })
 }
 
+/// Dollars since some time, for people who look after the service.
+#[derive(Clone, Copy, Debug)]
+pub struct Overview {
+    /// Spent, for whatever.
+    pub everything: f64,
+    /// The part of it that vectors of memory cost.
+    pub embedding: f64,
+    /// What prompts would have cost more without the caches of the providers.
+    pub saved: f64,
+}
+
+/// What was spent since `day`, and what caches saved. Prices that are not known count nothing.
+pub async fn spent_with_caches(pool: &PgPool, day: DateTime<Utc>) -> Result<Overview, sqlx::Error> {
+    sqlx::query_as!(
+        Overview,
+        r#"
+        select coalesce(sum(cost_usd), 0) as "everything!",
+               coalesce(sum(cost_usd) filter (where purpose = 'embedding'), 0) as "embedding!",
+               coalesce(sum(saved_usd), 0) as "saved!"
+        from ledger where at >= $1
+        "#,
+        day,
+    )
+    .fetch_one(pool)
+    .await
+}
+
 struct EventColumns {
     sequences: Vec<i32>,
     kinds: Vec<String>,
