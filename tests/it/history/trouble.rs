@@ -8,7 +8,8 @@ use threadbox::standin::model::{say, status};
 use super::town::{NOT_DUE, Past, condense, condense_each, is_condensing, nothing_is_lost_or_doubled, shown, thread_with_past};
 use crate::support::bot::Bot;
 
-const SETTLED: &str = "select count(*) from threads where uncondensed > 96000 or condensing_until is not null";
+const SETTLED: &str = "select (select count(*) from threads where uncondensed > 96000 or condensing_until > now())
+    + (select count(*) from runs where state = 'posted' and size is null)";
 
 async fn bot(environment: &[(&str, &str)]) -> Bot {
     let environment: Vec<(&str, &str)> = [("USER_RUNS_PER_HOUR", "1000")].iter().chain(environment).copied().collect();

@@ -148,7 +148,11 @@ pub(super) async fn can_be_reworded(pool: &PgPool, object: &str) -> Result<bool,
         select not exists (
             select 1 from inbox i where i.object = $1 and (i.state = 'new' or exists (
                 select 1 from runs r join messages m on m.id = i.message_id
-                where r.state <> 'posted' and (r.message_id = m.id or r.id = m.run_id)))
+                where r.state <> 'posted' and (r.message_id = m.id or r.id = m.run_id)
+            ) or exists (
+                -- Somebody approved these words, or may: that they were edited is found by comparing.
+                select 1 from approvals a left join runs r on r.approval_id = a.id
+                where a.key = 'outsider-' || i.id and (a.state = 'waiting' or not a.told or r.state <> 'posted')))
         ) as "can!"
         "#,
         object,
