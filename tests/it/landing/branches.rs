@@ -121,3 +121,17 @@ async fn a_default_branch_that_moved_does_not_matter() {
     assert_eq!((changed, pull.mergeable), (vec!["mine"], true));
     bot.finish().await;
 }
+
+#[tokio::test]
+async fn a_closed_pull_request_of_a_fork_gets_no_branch_here() {
+    let (bot, _) = begin().await;
+    bot.github.add_user("sam", UserKind::User);
+    let (fork, _) = bot.github.fork(REPOSITORY, "sam").await.unwrap();
+    bot.github.push_to(&fork, "sam", "idea", "Idea", &[("idea", Some("x\n".into()))]).await.unwrap();
+    let (there, _) = bot.github.open_pull(REPOSITORY, "sam", &NewPull::of("sam:idea", "Idea")).await.unwrap();
+    bot.github.close_issue(&there, "maya").await.unwrap();
+    let answer = lands(&bot, &there, "echo y > idea", "Better").await;
+    assert!(answer.contains("comes from a fork and is closed") && answer.contains("changes.patch"), "{answer}");
+    assert_eq!((branches(&bot), pulls(&bot).len()), (vec!["main".to_owned()], 1));
+    bot.finish().await;
+}

@@ -288,6 +288,18 @@ async fn a_redelivered_request_lands_once() {
     bot.finish().await;
 }
 
+#[tokio::test]
+async fn a_workspace_that_is_all_but_gone_lands_nothing() {
+    let more: Vec<String> = (0..20).map(|n| format!("more/{n}")).collect();
+    let more = more.iter().map(|path| (path.as_str(), "x\n".into()));
+    let (bot, issue) = begin_with(&files().into_iter().chain(more).collect::<Vec<_>>()).await;
+    let answer =
+        lands(&bot, &issue, "find . -mindepth 1 -path ./.git -prune -o \\( -type f -o -type l \\) -exec rm -f {} +", "Oh").await;
+    assert!(answer.contains("looks like an accident"), "{answer}");
+    assert_eq!((pulls(&bot).len(), branches(&bot)), (0, vec!["main".to_owned()]));
+    bot.finish().await;
+}
+
 /// A service without a running one, for tests that start it themselves.
 async fn prepare() -> (Bot, IssueRef) {
     let bot = Bot::prepare(&[], Options { expects: Expects::Token, ..Options::default() }).await;

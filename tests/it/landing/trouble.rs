@@ -89,3 +89,40 @@ async fn a_branch_that_moves_under_us_is_taken_as_it_is() {
     assert_eq!(tree(&bot, &pull.head_branch), sandbox(&bot, &["vendor"]));
     bot.finish().await;
 }
+
+#[tokio::test]
+async fn a_pull_request_that_cannot_be_opened_yet_opens_later() {
+    let (bot, issue) = begin().await;
+    // Both attempts of the run, and the first one after it.
+    bot.github.inject(Fault::status("POST", "/pulls", 502).times(7));
+    let answer = lands(&bot, &issue, "echo one > one", "One").await;
+    assert!(answer.contains("is pushed; its pull request is not open yet") && !answer.contains("Nothing landed"), "{answer}");
+    let open = |world: &World| world.pulls(REPOSITORY).into_iter().next();
+    let pull = bot.github.wait_for("the pull request", LIMIT, open).await.unwrap();
+    bot.until_count("select count(*) from landings where state = 'landing' and pull_request is not null", 1).await;
+    lands(&bot, &issue, "echo two > two", "Two").await;
+    let now = one_pull(&bot);
+    assert_eq!((now.issue.number, now.commits.len(), branches(&bot).len()), (pull.issue.number, 2, 2));
+    assert_eq!(tree(&bot, &now.head_sha), sandbox(&bot, &["vendor"]));
+    bot.finish().await;
+}
+
+#[tokio::test]
+async fn what_joins_while_work_lands_lands_as_well() {
+    let (bot, issue) = begin().await;
+    bot.github.inject(Fault::hang("POST", "/git/trees"));
+    bot.model.script([
+        call("runCommand", json!({ "command": "echo one > one" })),
+        say("One."),
+        call("runCommand", json!({ "command": "echo two > two" })),
+        say("Two."),
+    ]);
+    let comment = bot.says(&issue, "maya", "@threadbox pr").await;
+    arrived(&bot, "POST", "/git/trees").await;
+    bot.says(&issue, "maya", "@threadbox and a second one").await;
+    bot.ended(&issue, comment).await;
+    let pull = one_pull(&bot);
+    let there = |path: &str| text(&bot, &pull.head_branch, path);
+    assert_eq!((there("one").unwrap(), there("two").unwrap()), ("one\n".to_owned(), "two\n".to_owned()));
+    bot.finish().await;
+}
