@@ -43,11 +43,13 @@ enum Scope {
 }
 
 #[derive(Clone, Copy, PartialEq, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
 enum Reason {
-    AppendNewMemory,
-    ClarifyExistingMemory,
-    ReplaceIrrelevantMemory,
+    #[serde(rename = "append-new-memory")]
+    Append,
+    #[serde(rename = "clarify-existing-memory")]
+    Clarify,
+    #[serde(rename = "replace-irrelevant-memory")]
+    Replace,
 }
 
 /// The description with the template of the run in it.
@@ -75,13 +77,13 @@ impl Arguments {
             (None, Some(text)) => {
                 let search = match self.update_reason {
                     // What others rely on is not this run's to find irrelevant.
-                    Some(Reason::ReplaceIrrelevantMemory) if reach == Reach::Owner => {
+                    Some(Reason::Replace) if reach == Reach::Owner => {
                         return Err("what is kept for all conversations is not replaced as irrelevant by one of them; add to it, or clarify \
                                     a line that is wrong"
                             .to_owned());
                     }
-                    Some(Reason::AppendNewMemory) => None,
-                    None | Some(Reason::ClarifyExistingMemory | Reason::ReplaceIrrelevantMemory) => self.search_string,
+                    Some(Reason::Append) => None,
+                    None | Some(Reason::Clarify | Reason::Replace) => self.search_string,
                 };
                 Ok(MemoryChange::Edit { search, text })
             }

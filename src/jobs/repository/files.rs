@@ -14,14 +14,17 @@ const MOST_FILES: usize = 250_000;
 
 /// The files of the commits that were looked at last, by repository and commit, the newest last.
 #[derive(Debug, Default)]
-pub(super) struct Kept(Mutex<VecDeque<((i64, String), Arc<Files>)>>);
+pub(super) struct Kept(Mutex<VecDeque<(Key, Arc<Files>)>>);
+
+/// A repository's number and a commit.
+type Key = (i64, String);
 
 impl Kept {
-    fn get(&self, key: &(i64, String)) -> Option<Arc<Files>> {
+    fn get(&self, key: &Key) -> Option<Arc<Files>> {
         lock(&self.0).iter().find(|(known, _)| known == key).map(|(_, files)| Arc::clone(files))
     }
 
-    fn put(&self, key: (i64, String), files: &Arc<Files>) {
+    fn put(&self, key: Key, files: &Arc<Files>) {
         let mut kept = lock(&self.0);
         kept.retain(|(known, _)| *known != key);
         kept.push_back((key, Arc::clone(files)));
