@@ -9,9 +9,10 @@ use crate::agent::sandboxes::ThreadSandboxes;
 use crate::agent::store::Taken;
 use crate::agent::tools::{Hands, Lander, Reader, Reviewer};
 use crate::agent::{Powers, Task};
+use crate::memory::Options;
 
-/// The hands of a run.
-pub(super) fn of(services: &Services, taken: &Taken, sandboxes: &ThreadSandboxes) -> Hands {
+/// The hands of a run; `options` is what its repository decides about memory.
+pub(super) fn of(services: &Services, taken: &Taken, sandboxes: &ThreadSandboxes, options: &Options) -> Hands {
     let lander = lands(&taken.task).then(|| GithubLander::of(services, taken, sandboxes)).flatten();
     let reviewer = reviews(taken)
         .then(|| review::reviewer(services, taken, sandboxes))
@@ -22,8 +23,8 @@ pub(super) fn of(services: &Services, taken: &Taken, sandboxes: &ThreadSandboxes
         reader,
         lander: lander.map(|lander| Arc::new(lander) as Arc<dyn Lander>),
         reviewer,
-        recaller: memory::recaller(services, taken),
-        notebook: memory::notebook(services, taken),
+        recaller: memory::recaller(services, taken, options),
+        notebook: memory::notebook(services, taken, options),
     }
 }
 

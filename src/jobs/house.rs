@@ -9,6 +9,7 @@ use crate::agent::Kit;
 use crate::agent::store::Taken;
 use crate::github::{FileProblem, GithubError, RepoRef, RepositoryFile};
 use crate::intake::Place;
+use crate::memory;
 use crate::model::ModelName;
 use crate::settings::{Limits, Network, Settings};
 
@@ -91,6 +92,11 @@ impl House {
             kit.model = model;
         }
         kit
+    }
+
+    /// What the repository decides about memory.
+    pub fn memory(&self) -> &memory::Options {
+        &self.facts.file.memory
     }
 
     /// What sandboxes of its runs reach, in words.

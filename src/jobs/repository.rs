@@ -1,5 +1,7 @@
 //! What a repository says about itself on its default branch: the repository file and its guide for agents, remembered by commit.
 
+mod files;
+
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -43,6 +45,8 @@ pub struct Repositories {
     known: Mutex<Known>,
     /// The heads of default branches, and when they were looked up.
     heads: Mutex<Heads>,
+    /// The files of commits.
+    files: files::Kept,
 }
 
 type Heads = HashMap<i64, (Option<String>, DateTime<Utc>)>;
@@ -51,7 +55,7 @@ type Known = VecDeque<((i64, String), Arc<RepositoryFacts>)>;
 impl Repositories {
     /// Nothing is looked up yet.
     pub fn new(github: Arc<Github>, clock: Arc<dyn Clock>) -> Self {
-        Self { github, clock, known: Mutex::default(), heads: Mutex::default() }
+        Self { github, clock, known: Mutex::default(), heads: Mutex::default(), files: files::Kept::default() }
     }
 
     /// What the repository says, as of half a minute ago at most.

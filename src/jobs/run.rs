@@ -160,7 +160,7 @@ async fn execute(services: &Services, taken: &Taken) -> Result<Outcome, Failure>
         Some(snapshot) => snapshot,
         None => {
             let mut snapshot = begin(services, taken, &sandboxes).await;
-            memory::remind(services, taken, &mut snapshot).await;
+            memory::remind(services, taken, house.memory(), &mut snapshot).await;
             snapshot
         }
     };
@@ -173,7 +173,7 @@ async fn execute(services: &Services, taken: &Taken) -> Result<Outcome, Failure>
         }
     };
     let system = prompt::system(services.instructions.as_deref(), &facts(services, &taken.request.place, &house, &kit));
-    let hands = hands::of(services, taken, &sandboxes);
+    let hands = hands::of(services, taken, &sandboxes, house.memory());
     let run = Run::resume(&kit, taken, snapshot, system, history, &sandboxes, hands, view, stop.token.clone());
     if taken.attempt > MAX_ATTEMPTS {
         return Ok(run.give_up(MAX_ATTEMPTS).await?);

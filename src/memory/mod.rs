@@ -1,11 +1,12 @@
 //! Memory: what a thread knows beside the run at work.
 //!
-//! [`history`] is what was said last, [`recall`] finds what was said before or elsewhere, working memory is what the agent and people
-//! keep in mind, and [`title`] names the thread. Every search has a [`Scope`], and no search reaches over the border of an owner.
+//! [`history`] is what was said last, [`recall`] finds what was said before or elsewhere, [`working`] memory is what the agent and people
+//! keep in mind, and [`title`] names the thread. What a repository decides about all of it is [`Options`]. Every search has a [`Scope`], and no search reaches over the border of an owner.
 //! What is shown of it carries a [`receipt`].
 
 pub mod history;
 pub mod index;
+mod options;
 pub mod pieces;
 pub mod recall;
 pub mod receipt;
@@ -13,6 +14,9 @@ mod stem;
 pub mod terms;
 pub mod title;
 pub mod vectors;
+pub mod working;
+
+pub use self::options::{Options, Working};
 
 use crate::id::ThreadId;
 

@@ -25,7 +25,9 @@ mod store;
 mod view;
 
 pub use answer::answer;
-pub use cards::{Activity, ApprovalNote, Card, Needed, Scope, approval_body, card, outsider, plan};
+pub use cards::{
+    Activity, ApprovalNote, Card, Listing, MemoryCard, Needed, Scope, ShownLine, approval_body, card, outsider, plan,
+};
 pub use house::HouseCard;
 pub use live::live;
 pub use live_comment::{LiveComment, answer_key};

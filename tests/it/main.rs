@@ -51,4 +51,5 @@ mod tools;
 mod triggers;
 mod webhook;
 mod words;
+mod working_memory;
 mod workspace;

@@ -133,6 +133,8 @@ pub trait Recaller: Send + Sync {
 /// A change of working memory.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MemoryUpdate {
+    /// Names the call, the same after a restart: what was done under it is done once.
+    pub key: String,
     /// Of this conversation, or of all conversations of the owner.
     pub reach: Reach,
     /// What to change.
@@ -158,6 +160,9 @@ pub enum MemoryChange {
 /// Keeps things in mind.
 #[async_trait]
 pub trait Notebook: Send + Sync {
+    /// The headings that are to be filled in and what belongs under each, as Markdown; the same for the whole run.
+    fn template(&self) -> String;
+
     /// Changes working memory. Updates of the same memory happen one after the other, in whichever process.
     async fn update(&self, update: MemoryUpdate) -> Result<ToolOutput, HandError>;
 }

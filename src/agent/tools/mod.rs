@@ -40,6 +40,7 @@ mod stop_process;
 mod suggest_changes;
 mod text;
 mod tool;
+mod update_working_memory;
 mod watch_directory;
 mod write_file;
 mod write_files;
@@ -296,6 +297,7 @@ impl Toolbox {
             tool::<read_pull_request::ReadPullRequest>(),
             tool::<read_check_logs::ReadCheckLogs>(),
             tool::<recall::Recall>(),
+            tool::<update_working_memory::UpdateWorkingMemory>(),
         ];
         Self { tools }
     }
@@ -311,7 +313,11 @@ impl Toolbox {
     /// What a model is told in a run with these powers and hands, in a stable order.
     pub fn specs(&self, powers: Powers, hands: &Hands) -> Vec<ToolSpec> {
         let offered = self.tools.iter().filter(|tool| tool.kind().is_offered(powers, hands));
-        offered.map(|tool| tool.spec().clone()).collect()
+        let mut specs: Vec<ToolSpec> = offered.map(|tool| tool.spec().clone()).collect();
+        if let Some(notebook) = &hands.notebook {
+            update_working_memory::tell_template(&mut specs, &notebook.template());
+        }
+        specs
     }
 
     /// Whether this call changes anything. Calls that cannot be carried out read: they only produce an error.

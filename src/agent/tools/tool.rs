@@ -58,6 +58,9 @@ pub trait Typed: Send + Sync + 'static {
     /// True when a call that is made again after a restart finds what it did.
     const REPEATS: bool = false;
 
+    /// Text fields in which an object or a list may stand, too: it is read as its JSON.
+    const JSON_FIELDS: &'static [&'static str] = &[];
+
     /// Whether a call changes anything.
     fn access(arguments: &Self::Arguments) -> Access;
 
@@ -83,6 +86,21 @@ struct Adapter<T> {
     tool: PhantomData<fn() -> T>,
 }
 
+impl<T: Typed> Adapter<T> {
+    fn read(&self, given: &Map<String, Value>) -> Result<T::Arguments, arguments::Problems> {
+        if T::JSON_FIELDS.is_empty() {
+            return arguments::read(&self.spec, given);
+        }
+        let mut given = given.clone();
+        for field in T::JSON_FIELDS {
+            if let Some(value) = given.get_mut(*field).filter(|value| value.is_object() || value.is_array()) {
+                *value = Value::String(value.to_string());
+            }
+        }
+        arguments::read(&self.spec, &given)
+    }
+}
+
 #[async_trait]
 impl<T: Typed> Tool for Adapter<T> {
     fn spec(&self) -> &ToolSpec {
@@ -91,7 +109,7 @@ impl<T: Typed> Tool for Adapter<T> {
 
     fn access(&self, given: &Map<String, Value>) -> Access {
         // What cannot be read is only answered with an error.
-        arguments::read::<T::Arguments>(&self.spec, given).map_or(Access::Reads, |arguments| T::access(&arguments))
+        self.read(given).map_or(Access::Reads, |arguments| T::access(&arguments))
     }
 
     fn is_one_command(&self) -> bool {
@@ -107,12 +125,11 @@ impl<T: Typed> Tool for Adapter<T> {
     }
 
     fn label(&self, given: &Map<String, Value>) -> String {
-        arguments::read::<T::Arguments>(&self.spec, given)
-            .map_or_else(|_| format!("Calling {}", T::NAME), |arguments| T::label(&arguments))
+        self.read(given).map_or_else(|_| format!("Calling {}", T::NAME), |arguments| T::label(&arguments))
     }
 
     async fn call(&self, ctx: &ToolContext<'_>, given: &Map<String, Value>) -> ToolOutput {
-        let arguments = match arguments::read::<T::Arguments>(&self.spec, given) {
+        let arguments = match self.read(given) {
             Ok(arguments) => arguments,
             Err(problems) => return problems.output(&self.spec),
         };

@@ -1,15 +1,21 @@
 //! Values of single entries: each refusal is half a sentence that says what is wrong and what would be right. Pure.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use toml::de::DeValue;
 
 use super::PullRequestMode;
+use crate::memory::working::Template;
+use crate::memory::{Reach, Working};
 use crate::model::ModelName;
+use crate::reply::clean;
 use crate::settings::{self, Network, Permission};
 
 /// Nobody writes a longer one.
 const LONGEST_TEXT: usize = 16 << 10;
+/// Every run is told of it.
+const LONGEST_TEMPLATE: usize = 4_000;
 const LONGEST_LABEL: usize = 50;
 const LONGEST_PREFIX: usize = 60;
 const LONGEST_LOGIN: usize = 60;
@@ -202,6 +208,43 @@ pub(super) fn whole(value: &DeValue<'_>, most: u32) -> Read<u32> {
     let DeValue::Integer(number) = value else { return Err(format!("{}, not {}", remedy(), described(value))) };
     let number = u32::from_str_radix(number.as_str(), number.radix()).map_err(|_| remedy())?;
     if (1..=most).contains(&number) { Ok(number) } else { Err(remedy()) }
+}
+
+/// A whole number within bounds, which may begin with 0.
+pub(super) fn within(value: &DeValue<'_>, bounds: RangeInclusive<usize>) -> Read<usize> {
+    let remedy = || format!("must be a whole number from {} to {}", bounds.start(), bounds.end());
+    let DeValue::Integer(number) = value else { return Err(format!("{}, not {}", remedy(), described(value))) };
+    let number = usize::from_str_radix(number.as_str(), number.radix()).map_err(|_| remedy())?;
+    if bounds.contains(&number) { Ok(number) } else { Err(remedy()) }
+}
+
+/// A number from 0 to 1.
+pub(super) fn share(value: &DeValue<'_>) -> Read<f64> {
+    let remedy = || "must be a number from 0 to 1, for example 0.6".to_owned();
+    let number: f64 = match value {
+        DeValue::Integer(number) if number.radix() == 10 => number.as_str().parse().map_err(|_| remedy())?,
+        DeValue::Float(number) => number.as_str().parse().map_err(|_| remedy())?,
+        other => return Err(format!("{}, not {}", remedy(), described(other))),
+    };
+    if (0.0..=1.0).contains(&number) { Ok(number) } else { Err(remedy()) }
+}
+
+pub(super) fn reach(value: &DeValue<'_>) -> Read<Reach> {
+    word(value, &[("thread", Reach::Thread), ("owner", Reach::Owner)])
+}
+
+pub(super) fn working_memory(value: &DeValue<'_>) -> Read<Working> {
+    word(value, &[("on", Working::On), ("read-only", Working::ReadOnly), ("off", Working::Off)])
+}
+
+/// Headings with what belongs under them; empty means unset.
+pub(super) fn template(value: &DeValue<'_>) -> Read<Option<String>> {
+    let Some(text) = text(value)? else { return Ok(None) };
+    if text.len() > LONGEST_TEMPLATE {
+        return Err(format!("is longer than {LONGEST_TEMPLATE} bytes"));
+    }
+    let text = clean::clean(&text);
+    Template::parse(&text).map(|_| Some(text))
 }
 
 /// US dollars above zero.

@@ -8,6 +8,7 @@ mod tests;
 
 use std::time::Duration;
 
+use crate::memory;
 use crate::model::ModelName;
 use crate::settings::{Network, Permission};
 
@@ -29,6 +30,8 @@ pub struct RepositoryFile {
     pub pull_request: PullRequestSection,
     /// `[limits]`.
     pub limits: LimitsSection,
+    /// `[memory]`.
+    pub memory: memory::Options,
     /// What is wrong with it, in the order of the lines.
     pub problems: Vec<FileProblem>,
     /// The line of each entry that was understood, such as `limits.run_budget_usd`.

@@ -4,6 +4,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::entry::{self, Read};
 use super::{FileProblem, RepositoryFile};
+use crate::memory;
 
 /// Nobody writes a longer one.
 const LARGEST: usize = 64 << 10;
@@ -11,14 +12,20 @@ const LARGEST: usize = 64 << 10;
 const MOST_PROBLEMS: usize = 50;
 const MOST_STEPS: u32 = 1000;
 const MOST_RUNS: u32 = 100_000;
+const MOST_PASSAGES: usize = 20;
+const MOST_NEIGHBOURS: usize = 10;
+/// Tokens of earlier conversation: less is no conversation, and more no model reads with profit.
+const HISTORY: std::ops::RangeInclusive<usize> = 1_000..=200_000;
 
-const SECTIONS: [&str; 6] = ["agent", "triggers", "allow", "sandbox", "pull_request", "limits"];
+const SECTIONS: [&str; 7] = ["agent", "triggers", "allow", "sandbox", "pull_request", "limits", "memory"];
 const AGENT: &[&str] = &["model", "instructions", "max_steps"];
 const TRIGGERS: &[&str] = &["mention", "label", "on_pull_request", "on_check_failure"];
 const ALLOW: &[&str] = &["users", "teams", "permission"];
 const SANDBOX: &[&str] = &["snapshot", "setup", "test", "format", "network"];
 const PULL_REQUEST: &[&str] = &["mode", "branch_prefix"];
 const LIMITS: &[&str] = &["run_budget_usd", "daily_budget_usd", "user_daily_budget_usd", "run_timeout", "user_runs_per_hour"];
+const MEMORY: &[&str] =
+    &["recall", "scope", "top_k", "before", "after", "threshold", "working_memory", "template", "titles", "history_tokens"];
 
 pub(super) fn read(content: &[u8]) -> RepositoryFile {
     let text = match std::str::from_utf8(content) {
@@ -66,6 +73,7 @@ fn entries_of(section: &str) -> &'static [&'static str] {
         "allow" => ALLOW,
         "sandbox" => SANDBOX,
         "pull_request" => PULL_REQUEST,
+        "memory" => MEMORY,
         _ => LIMITS,
     }
 }
@@ -125,6 +133,7 @@ impl Reader<'_> {
             ("limits", "user_daily_budget_usd") => file.limits.user_daily_budget_usd = Some(entry::dollars(value)?),
             ("limits", "run_timeout") => file.limits.run_timeout = Some(entry::duration(value)?),
             ("limits", "user_runs_per_hour") => file.limits.user_runs_per_hour = Some(entry::whole(value, MOST_RUNS)?),
+            ("memory", _) => return memory(&mut file.memory, name, value),
             _ => return Err("has no meaning here".to_owned()),
         }
         Ok(())
@@ -133,6 +142,24 @@ impl Reader<'_> {
     fn problem(&mut self, line: usize, reason: String) {
         self.file.problems.push(FileProblem { line, reason });
     }
+}
+
+/// One known entry of `[memory]` takes effect.
+fn memory(memory: &mut memory::Options, name: &str, value: &DeValue<'_>) -> Read<()> {
+    match name {
+        "recall" => memory.recall = entry::boolean(value)?,
+        "scope" => memory.scope = entry::reach(value)?,
+        "top_k" => memory.top_k = entry::within(value, 1..=MOST_PASSAGES)?,
+        "before" => memory.before = entry::within(value, 0..=MOST_NEIGHBOURS)?,
+        "after" => memory.after = entry::within(value, 0..=MOST_NEIGHBOURS)?,
+        "threshold" => memory.threshold = Some(entry::share(value)?),
+        "working_memory" => memory.working = entry::working_memory(value)?,
+        "template" => memory.template = entry::template(value)?,
+        "titles" => memory.titles = entry::boolean(value)?,
+        "history_tokens" => memory.history_tokens = entry::within(value, HISTORY)?,
+        _ => return Err("has no meaning here".to_owned()),
+    }
+    Ok(())
 }
 
 fn unknown_name(what: &str, name: &str, known: &[&str]) -> String {

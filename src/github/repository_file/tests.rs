@@ -47,6 +47,18 @@ daily_budget_usd = 7.5
 user_daily_budget_usd = 2.0
 run_timeout = "10m"
 user_runs_per_hour = 0x0A
+
+[memory]
+recall = false
+scope = "thread"
+top_k = 6
+before = 0
+after = 2
+threshold = 0.5
+working_memory = "read-only"
+template = '# Rules'
+titles = false
+history_tokens = 8_000
 "#;
 
 #[test]
@@ -85,11 +97,23 @@ fn every_entry_is_read() {
             run_timeout: Some(Duration::from_secs(600)),
             user_runs_per_hour: Some(10),
         },
+        memory: memory::Options {
+            recall: false,
+            scope: memory::Reach::Thread,
+            top_k: 6,
+            before: 0,
+            after: 2,
+            threshold: Some(0.5),
+            working: memory::Working::ReadOnly,
+            template: Some("# Rules".into()),
+            titles: false,
+            history_tokens: 8_000,
+        },
         problems: Vec::new(),
         lines: file.lines.clone(),
     };
     assert_eq!(file, expected);
-    assert_eq!(file.note("limits.run_timeout", "x".into()).line, WHOLE.lines().count() - 1);
+    assert_eq!(file.note("memory.titles", "x".into()).line, WHOLE.lines().count() - 1);
     assert_eq!(RepositoryFile::parse(b""), RepositoryFile::default());
     assert_eq!(RepositoryFile::parse("\u{feff}[agent]\nmax_steps = 3\n".as_bytes()).agent.max_steps, Some(3));
 }
@@ -108,7 +132,7 @@ fn what_is_wrong_is_named_with_its_line() {
     1: `sandbox` must be a section, `[sandbox]`
     2: `max_steps` belongs under `[agent]`
     3: unknown section `sandbx`; did you mean `sandbox`?
-    4: unknown section `zzz`; there are agent, triggers, allow, sandbox, pull_request, limits
+    4: unknown section `zzz`; there are agent, triggers, allow, sandbox, pull_request, limits, memory
     ");
     insta::assert_snapshot!(
         problems("[sandbox]\nsetup = 3\nsetpu = 'x'\ntset = 1\nnetwork = 'allow:a b'\nusers = []\n"), @r"
@@ -135,6 +159,30 @@ fn what_is_wrong_is_named_with_its_line() {
     "#);
     assert!(problems("[sandbox]\nsetup = 'x'\n[sandbox").starts_with("3: "));
     assert_eq!(problems("[allow]\nusers = ['*']"), "2: `users` has `*`; name people one by one");
+}
+
+#[test]
+fn memory_has_the_defaults_people_expect_and_says_what_is_wrong_with_others() {
+    let defaults = RepositoryFile::default().memory;
+    assert_eq!((defaults.recall, defaults.scope, defaults.titles), (true, memory::Reach::Owner, true));
+    assert_eq!((defaults.top_k, defaults.before, defaults.after, defaults.threshold), (4, 1, 1, None));
+    assert_eq!((defaults.working, defaults.template), (memory::Working::On, None));
+    insta::assert_snapshot!(
+        problems("[memory]\nrecall = 'no'\nscope = 'resource'\ntop_k = 0\nbefore = -1\nafter = 99\nthreshold = 2\nworking_memory = 'readonly'\ntemplate = 'no heading'\ntitles = 1\nhistory_tokens = 10\ntopk = 3\n"), @r"
+    2: `recall` must be true or false without quotes, not a text
+    3: `scope` cannot be `resource`; it is one of thread, owner
+    4: `top_k` must be a whole number from 1 to 20
+    5: `before` must be a whole number from 0 to 10
+    6: `after` must be a whole number from 0 to 10
+    7: `threshold` must be a number from 0 to 1, for example 0.6
+    8: `working_memory` cannot be `readonly`; did you mean `read-only`?
+    9: `template` has no heading, such as `## Decisions`
+    10: `titles` must be true or false without quotes, not a number
+    11: `history_tokens` must be a whole number from 1000 to 200000
+    12: unknown entry of `[memory]` `topk`; did you mean `top_k`?
+    ");
+    let wrong = RepositoryFile::parse(b"[memory]\ntop_k = 0\nscope = 'thread'\n").memory;
+    assert_eq!((wrong.top_k, wrong.scope), (4, memory::Reach::Thread), "what is right beside a mistake counts");
 }
 
 #[test]
@@ -213,6 +261,14 @@ fn entries() -> impl Strategy<Value = String> {
         "daily_budget_usd",
         "run_timeout",
         "user_runs_per_hour",
+        "memory",
+        "recall",
+        "scope",
+        "top_k",
+        "threshold",
+        "working_memory",
+        "template",
+        "history_tokens",
         "nonsense",
     ]);
     let values = prop_oneof![
@@ -250,6 +306,10 @@ proptest! {
         let limits = [file.limits.run_budget_usd, file.limits.daily_budget_usd, file.limits.user_daily_budget_usd];
         prop_assert!(limits.into_iter().flatten().all(|usd| usd.is_finite() && usd > 0.0));
         prop_assert!(file.agent.max_steps.is_none_or(|steps| (1..=1000).contains(&steps)));
+        let memory = &file.memory;
+        prop_assert!((1..=20).contains(&memory.top_k) && memory.before <= 10 && memory.after <= 10);
+        prop_assert!(memory.threshold.is_none_or(|threshold| (0.0..=1.0).contains(&threshold)));
+        prop_assert!((1_000..=200_000).contains(&memory.history_tokens));
         prop_assert!(file.triggers.label.as_deref().is_none_or(|label| !label.is_empty()));
         prop_assert!(file.allow.users.iter().all(|user| !user.contains('*') && !user.is_empty()));
     }

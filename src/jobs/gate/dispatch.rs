@@ -4,7 +4,7 @@ use chrono::{DateTime, NaiveTime, TimeDelta, Utc};
 
 use super::asked::{self, Asked};
 use super::store::{self, Claimed, NewRun, Standing, Verdict};
-use super::{approve, ceilings, link, notice, outsider, repository, say, status::status, words};
+use super::{approve, ceilings, link, notice, outsider, remember, repository, say, status::status, words};
 use crate::agent::{Powers, Task};
 use crate::approval;
 use crate::github::Reaction;
@@ -89,9 +89,9 @@ pub(super) async fn dispatch(services: &Services, claimed: &Claimed) -> Result<V
         Command::Undo => start(services, claimed, &standing, request, Task::Undo).await,
         Command::Plan { text } => start(services, claimed, &standing, request, Task::Plan { text }).await,
         Command::Approve { digest } => Box::pin(approve::by_words(services, claimed, &standing, digest.as_deref())).await,
-        Command::Remember { .. } => tell(services, claimed, &not_yet(request, Word::Remember)).await,
-        Command::Forget { .. } => tell(services, claimed, &not_yet(request, Word::Forget)).await,
-        Command::Memory => tell(services, claimed, &not_yet(request, Word::Memory)).await,
+        Command::Remember { text } => Box::pin(remember::remember(services, claimed, &house, &text)).await,
+        Command::Forget { text } => Box::pin(remember::forget(services, claimed, &house, &text)).await,
+        Command::Memory => Box::pin(remember::memory(services, claimed, &house)).await,
         Command::Model { name } => ceilings::model(services, claimed, &name).await,
         Command::Budget { usd } => match ceilings::budget(services, claimed, usd).await? {
             Ok(verdict) => Ok(verdict),
@@ -99,10 +99,6 @@ pub(super) async fn dispatch(services: &Services, claimed: &Claimed) -> Result<V
         },
         Command::Link { url } => Box::pin(link::link(services, claimed, &url)).await,
     }
-}
-
-fn not_yet(request: &Request, word: Word) -> Card {
-    Card::NotYet { word, available: words::available(&request.place) }
 }
 
 pub(super) fn done(what: &'static str) -> Verdict {

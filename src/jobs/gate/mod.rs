@@ -10,6 +10,7 @@ mod ceilings;
 mod dispatch;
 mod link;
 mod outsider;
+mod remember;
 mod repository;
 mod status;
 mod store;

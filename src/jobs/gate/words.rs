@@ -27,8 +27,10 @@ pub(super) fn available(place: &Place) -> Vec<Word> {
         | Word::Help
         | Word::Model
         | Word::Budget
+        | Word::Remember
+        | Word::Forget
+        | Word::Memory
         | Word::Link => true,
-        Word::Remember | Word::Forget | Word::Memory => false,
     };
     Word::ALL.iter().copied().filter(works).collect()
 }

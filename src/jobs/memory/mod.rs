@@ -9,6 +9,7 @@ pub(super) mod embed;
 pub(super) mod index;
 mod recall;
 pub(super) mod receipts;
+pub(super) mod working;
 
 use std::sync::Arc;
 
@@ -16,18 +17,20 @@ use super::Services;
 use crate::agent::Snapshot;
 use crate::agent::store::Taken;
 use crate::agent::tools::{Notebook, Recaller};
+use crate::memory::Options;
 
 /// Adds what memory has to say to the beginning of a run, as data behind the request, with the receipts of it.
-pub(super) async fn remind(services: &Services, taken: &Taken, snapshot: &mut Snapshot) {
-    recall::remind(services, taken, snapshot).await;
+pub(super) async fn remind(services: &Services, taken: &Taken, options: &Options, snapshot: &mut Snapshot) {
+    working::remind(services, taken, options, snapshot).await;
+    recall::remind(services, taken, options, snapshot).await;
 }
 
 /// What finds things for a run.
-pub(super) fn recaller(services: &Services, taken: &Taken) -> Option<Arc<dyn Recaller>> {
-    Some(Arc::new(recall::Hand::of(services, taken)))
+pub(super) fn recaller(services: &Services, taken: &Taken, options: &Options) -> Option<Arc<dyn Recaller>> {
+    Some(Arc::new(recall::Hand::of(services, taken, options)?))
 }
 
 /// What keeps things in mind for a run.
-pub(super) fn notebook(_services: &Services, _taken: &Taken) -> Option<Arc<dyn Notebook>> {
-    None
+pub(super) fn notebook(services: &Services, taken: &Taken, options: &Options) -> Option<Arc<dyn Notebook>> {
+    working::notebook(services, taken, options)
 }

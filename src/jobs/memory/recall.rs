@@ -10,8 +10,8 @@ use crate::agent::store::Taken;
 use crate::agent::tools::{HandError, RecallQuery, Recaller, ToolOutput};
 use crate::agent::{RunEvent, Snapshot, Task};
 use crate::jobs::Services;
-use crate::memory::recall::{Ask, Neighbour, Passage, Recall, Seen, TOP_K, show};
-use crate::memory::{Reach, Scope, receipt};
+use crate::memory::recall::{Ask, Neighbour, Passage, Recall, Seen, show};
+use crate::memory::{Options, Reach, Scope, receipt};
 use crate::model::Part;
 use crate::reply::{Redactor, clean};
 
@@ -24,9 +24,8 @@ const BESIDE: usize = 600;
 const QUERY: usize = 8_000;
 
 /// Adds what was said before about the words of the request, as data behind it. A failure is logged, and the run goes on without.
-pub(super) async fn remind(services: &Services, taken: &Taken, snapshot: &mut Snapshot) {
-    let Some(words) = words(taken) else { return };
-    let hand = Hand::of(services, taken);
+pub(super) async fn remind(services: &Services, taken: &Taken, options: &Options, snapshot: &mut Snapshot) {
+    let (Some(words), Some(hand)) = (words(taken), Hand::of(services, taken, options)) else { return };
     let found = tokio::time::timeout(PATIENCE, hand.find(words, None, None)).await;
     let passages = match found {
         Ok(Ok(passages)) => passages,
@@ -64,27 +63,39 @@ pub(super) struct Hand {
     scope: Scope,
     own_name: String,
     redactor: Arc<Redactor>,
+    options: Options,
 }
 
 impl Hand {
-    pub(super) fn of(services: &Services, taken: &Taken) -> Self {
-        let scope = Scope { owner: taken.request.place.owner(), thread: taken.thread, reach: Reach::default() };
-        Self {
+    /// None where the repository does not want it.
+    pub(super) fn of(services: &Services, taken: &Taken, options: &Options) -> Option<Self> {
+        if !options.recall {
+            return None;
+        }
+        let scope = Scope { owner: taken.request.place.owner(), thread: taken.thread, reach: options.scope };
+        Some(Self {
             recall: services.recall.clone(),
             scope,
             own_name: services.settings.name.clone(),
             redactor: services.kit.redactor.clone(),
-        }
+            options: options.clone(),
+        })
     }
 
     async fn find(&self, words: &str, reach: Option<Reach>, top_k: Option<usize>) -> Result<Vec<Passage>, sqlx::Error> {
-        let scope = Scope { reach: reach.unwrap_or(self.scope.reach), ..self.scope.clone() };
+        // A repository that keeps its conversations apart is asked by nobody for more.
+        let reach = reach.filter(|_| self.options.scope == Reach::Owner).unwrap_or(self.scope.reach);
+        let scope = Scope { reach, ..self.scope.clone() };
         // It goes to whoever embeds it.
         let query = clean::clean(&words[..words.floor_char_boundary(QUERY)]);
         let query = self.redactor.redact(&query).into_owned();
         // What the conversation still has in front of it is not said twice.
         let seen = Seen::After(self.recall.horizon(scope.thread).await?);
-        self.recall.recall(&Ask { top_k: top_k.unwrap_or(TOP_K), seen, ..Ask::new(scope, query) }).await
+        let options = &self.options;
+        let around = (options.before, options.after);
+        let threshold = options.threshold.map(|threshold| threshold as f32);
+        let ask = Ask { scope, query, top_k: top_k.unwrap_or(options.top_k), around, threshold, seen };
+        self.recall.recall(&ask).await
     }
 
     fn result(&self, passage: &Passage) -> Value {

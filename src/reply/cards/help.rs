@@ -36,9 +36,11 @@ fn describe(word: Word) -> (&'static str, &'static str) {
         Word::Undo => ("`undo`", "the changes of the last run are taken back"),
         Word::Status => ("`status`", "where it stands"),
         Word::Help => ("`help`", "this"),
-        Word::Remember => ("`remember …`", "I keep it in mind"),
-        Word::Forget => ("`forget …`", "I drop it from memory"),
-        Word::Memory => ("`memory`", "what I keep in mind"),
+        Word::Remember => {
+            ("`remember …`", "I keep it in mind for all conversations of this repository; `remember here: …` for this one alone")
+        }
+        Word::Forget => ("`forget …`", "I drop it: the number of a line, or words that stand in it"),
+        Word::Memory => ("`memory`", "what I keep in mind, who said it, and whether it still holds"),
         Word::Model => ("`model provider/name`", "this thread uses that model"),
         Word::Budget => ("`budget 5`", "a run in this thread may cost 5 dollars"),
         Word::Link => ("`link <address>`", "that issue or channel joins this thread"),

@@ -2,8 +2,10 @@
 
 mod approval;
 mod help;
+mod memory;
 
 pub use self::approval::{ApprovalNote, approval_body, outsider, plan};
+pub use self::memory::{Listing, MemoryCard, ShownLine};
 
 use std::time::Duration;
 
@@ -35,13 +37,6 @@ pub enum Card {
         /// When it is free again.
         free_at: DateTime<Utc>,
     },
-    /// A command of the grammar that this version cannot carry out.
-    NotYet {
-        /// Which.
-        word: Word,
-        /// What works here.
-        available: Vec<Word>,
-    },
     /// What can be said.
     Help {
         /// Our name, without `@`.
@@ -68,6 +63,11 @@ pub enum Card {
     House {
         /// Which of them.
         what: HouseCard,
+    },
+    /// What is kept in mind, and what became of it.
+    Memory {
+        /// Which of them.
+        what: MemoryCard,
     },
     /// Nearly a command.
     DidYouMean {
@@ -208,11 +208,6 @@ fn text(card: &Card) -> String {
         Card::NoPermission { login, needed } => no_permission(login, needed),
         Card::Bot => "I do not take requests from bots and apps, so that no two of us talk for ever. Nothing was run. A person can repeat the request.".to_owned(),
         Card::RateLimited { scope, free_at } => rate_limited(*scope, *free_at),
-        Card::NotYet { word, available } => format!(
-            "`{}` is a command I know, but this version cannot carry it out yet. Nothing was run. What works here: {}, or simply say what you want.",
-            word.as_str(),
-            listed(available),
-        ),
         Card::Help { handle, available } => help(handle, available),
         Card::Status { activity, waiting, approvals, model, spent_today, run_url } => {
             let now = status(activity, *waiting);
@@ -220,6 +215,7 @@ fn text(card: &Card) -> String {
             format!("{now}{more}{}", run_link(run_url.as_deref()))
         }
         Card::House { what } => house::text(what),
+        Card::Memory { what } => memory::text(what),
         Card::DidYouMean { handle, word, suggestion } => did_you_mean(handle, word, *suggestion),
         Card::Invalid { handle, problem } => invalid(handle, problem),
         Card::Stopping => "Stopping. What was reached so far follows.".to_owned(),
@@ -293,10 +289,6 @@ fn rate_limited(scope: Scope, free_at: DateTime<Utc>) -> String {
             "The budget for today is used up. Nothing was run. It starts afresh at {at}; whoever runs this service can raise it with `DAILY_BUDGET_USD`."
         ),
     }
-}
-
-fn listed(words: &[Word]) -> String {
-    words.iter().map(|word| format!("`{}`", word.as_str())).collect::<Vec<_>>().join(" · ")
 }
 
 fn status(activity: &Activity, waiting: u32) -> String {

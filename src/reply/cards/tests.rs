@@ -15,7 +15,6 @@ fn everything_we_say_in_short() {
         Card::RateLimited { scope: Scope::Person { per_hour: 30 }, free_at },
         Card::RateLimited { scope: Scope::Everyone, free_at },
         Card::RateLimited { scope: Scope::Budget, free_at },
-        Card::NotYet { word: Word::Review, available: vec![Word::Run, Word::Stop, Word::Help] },
         Card::Status {
             activity: Activity::Idle,
             waiting: 0,
@@ -91,10 +90,6 @@ fn everything_we_say_in_short() {
     ---
 
     The budget for today is used up. Nothing was run. It starts afresh at 14:05 UTC on 22 November; whoever runs this service can raise it with `DAILY_BUDGET_USD`.
-
-    ---
-
-    `review` is a command I know, but this version cannot carry it out yet. Nothing was run. What works here: `run` · `stop` · `help`, or simply say what you want.
 
     ---
 
