@@ -153,6 +153,8 @@ impl App {
             webhook_secrets: secrets.into(),
             surfaces: settings.github.iter().map(|_| "github").collect(),
             intake,
+            admin: Arc::new(http::api::Admin::new(settings.admin_token.as_ref())),
+            clock: parts.clock.clone(),
         };
         let stop = self.shutdown.clone();
         self.server = Some(tokio::spawn(async move {

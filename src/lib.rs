@@ -33,6 +33,7 @@ pub mod attachment;
 pub mod cli;
 pub mod clock;
 pub mod db;
+pub mod diffing;
 pub mod github;
 pub mod http;
 pub mod id;

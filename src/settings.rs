@@ -48,7 +48,7 @@ pub struct Settings {
     pub data_dir: PathBuf,
     /// Where the database is.
     pub database: DatabaseSettings,
-    /// For console and API, which do not exist yet; kept so that it is never posted.
+    /// `THREADBOX_ADMIN_TOKEN`: for the API; unset means one that is made at the first start.
     pub admin_token: Option<SecretString>,
     /// Models and their keys.
     pub models: ModelSettings,
@@ -62,6 +62,8 @@ pub struct Settings {
     pub allow: Allow,
     /// Replaces the agent's role text.
     pub instructions: Option<PathBuf>,
+    /// `THREADBOX_MEMORY_DAYS`: after how many days what was said is forgotten; none for never.
+    pub memory_days: Option<u32>,
     /// How logs look.
     pub log: LogSettings,
 }
@@ -120,6 +122,7 @@ fn read(reader: &mut Reader<'_>) -> Settings {
         limits: limits(reader),
         allow: allow(reader),
         instructions: reader.parse("THREADBOX_INSTRUCTIONS", value::readable_file),
+        memory_days: reader.parse("THREADBOX_MEMORY_DAYS", |text| value::small_number(text, 1..=36_500)),
         log: LogSettings {
             filter: reader.parse("RUST_LOG", value::log_filter).unwrap_or_else(|| DEFAULT_LOG_FILTER.into()),
             json: reader.parse("LOG_FORMAT", value::log_format).unwrap_or(false),

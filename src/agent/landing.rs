@@ -19,7 +19,9 @@ impl Run<'_> {
         let landed = lander.land(proposal).await;
         match landed {
             Ok(output) => drop(self.take_output("openPullRequest", output)),
-            Err(error) => self.note(&format!("Nothing landed: {error}")),
+            Err(HandError::Refused(why)) => self.note(&format!("Nothing landed: {why}")),
+            // It may have got as far as the branch.
+            Err(HandError::Unavailable(why)) => self.note(&format!("Landing is not done yet: {why}")),
         }
         self.keep().await
     }

@@ -14,7 +14,7 @@ pub mod prompt;
 mod run;
 pub(crate) mod sandboxes;
 pub mod snapshot;
-mod spending;
+pub mod spending;
 pub(crate) mod store;
 pub mod tools;
 

@@ -244,6 +244,7 @@ mod tests {
             head: None,
             review_thread: None,
             from_fork: false,
+            opened_by: None,
         }
     }
 

@@ -90,8 +90,10 @@ pub struct Run<'a> {
     resumed: bool,
     /// How it ends when the model has nothing left to do.
     good_end: Outcome,
-    /// What the workspace holds is to land when the model is done.
+    /// What the workspace holds is to land whenever the model is done.
     lands: bool,
+    /// It has landed since the model answered last.
+    landed: bool,
     /// Cancelled when somebody asks the run to stop.
     stop: CancellationToken,
     view: watch::Sender<LiveView>,
@@ -155,6 +157,7 @@ impl<'a> Run<'a> {
                 | Task::Undo => Outcome::Answered,
             },
             lands: false,
+            landed: false,
             stop,
             view,
         };
@@ -343,6 +346,9 @@ impl<'a> Run<'a> {
         let text = answer.message.plain_text();
         self.tell(RunEvent::Answered { step: self.snapshot.steps, model: answer.model.to_string(), text });
         self.snapshot.say(answer.message);
+        // What it asks for now, nobody has begun before; and what it does, nobody has landed.
+        self.resumed = false;
+        self.landed = false;
         if self.snapshot.next() == Next::Done && !self.lands {
             return self.finish(&self.good_end.clone(), Some(self.signals.arrivals), Some(&spent)).await;
         }
@@ -475,7 +481,7 @@ impl<'a> Run<'a> {
 
     /// The model is done. A message that came in meanwhile keeps the run going.
     async fn answered(&mut self) -> Result<Option<Outcome>, Halt> {
-        if std::mem::take(&mut self.lands) {
+        if self.lands && !std::mem::replace(&mut self.landed, true) {
             self.land_what_is_left().await?;
         }
         self.finish(&self.good_end.clone(), Some(self.signals.arrivals), None).await

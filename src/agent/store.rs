@@ -17,9 +17,13 @@ use crate::attachment::NewAttachment;
 use crate::id::{LeaseEpoch, MessageId, RunId, ThreadId};
 use crate::intake::Request;
 use crate::intake::policy;
+use crate::memory::history;
 use crate::model::{Role, Usage};
 use crate::reply::{Execution, Outcome};
 use crate::storable;
+
+/// Runs of a thread after which a title is looked for; a model that has none to offer by then has none.
+const TITLE_TRIES: i32 = 4;
 
 /// A run that is ours as long as the lease is.
 #[derive(Debug)]
@@ -323,10 +327,16 @@ pub async fn end(pool: &PgPool, save: Save<'_>, outcome: &Outcome, arrivals: Opt
     let events = EventColumns::of(&save);
     let spent = SpentColumns::of(save.spent);
     let messages = MessageColumns::of(save.snapshot);
+    let said = save.snapshot.conversation.iter().filter(|spoken| spoken.heard.is_none()).map(|spoken| &spoken.message);
+    let measure = history::measure(said);
     let ended = sqlx::query_scalar!(
         r#"
         with run as (
-            update runs set state = 'ended', outcome = $19, snapshot = $3, steps = $4, cost_usd = $5, ended_at = $6, next_try_at = $6
+            update runs set state = 'ended', outcome = $19, snapshot = $3, steps = $4, cost_usd = $5, ended_at = $6, next_try_at = $6,
+                -- What it takes up in the history of its thread from now on.
+                reduced = asked.size + $27 > $29,
+                size = case when asked.size + $27 > $29 then least(asked.size + $28, $29) else asked.size + $27 end
+            from (select coalesce(sum(least(length(parts::text), $29)), 0) as size from messages where id = any($25)) asked
             where id = $1 and lease_epoch = $2 and state = 'running' and ($20::int is null or arrivals = $20)
             returning id, thread_id
         ), event as (
@@ -338,7 +348,7 @@ pub async fn end(pool: &PgPool, save: Save<'_>, outcome: &Outcome, arrivals: Opt
             insert into ledger (run_id, step, requester, repository, model, input, cached, output, estimated, cost_usd, written, saved_usd, at)
             select run.id, l.step, $10, $11, l.model, l.input, l.cached, l.output, l.estimated, l.cost_usd, l.written, l.saved_usd, $6
             from run, unnest($12::int[], $13::text[], $14::bigint[], $15::bigint[], $16::bigint[], $17::bool[], $18::float8[],
-                             $27::bigint[], $28::float8[])
+                             $30::bigint[], $31::float8[])
                 as l (step, model, input, cached, output, estimated, cost_usd, written, saved_usd)
             on conflict do nothing
         ), said as (
@@ -379,6 +389,9 @@ pub async fn end(pool: &PgPool, save: Save<'_>, outcome: &Outcome, arrivals: Opt
         &messages.said_parts,
         &messages.heard_ids as &[MessageId],
         &messages.heard_places,
+        i64::try_from(measure.whole).unwrap_or(i64::MAX),
+        i64::try_from(measure.spoken).unwrap_or(i64::MAX),
+        i32::try_from(history::LARGEST_RUN).unwrap_or(i32::MAX),
         &spent.written,
         &spent.saved as &[Option<f64>],
     )
@@ -388,27 +401,38 @@ pub async fn end(pool: &PgPool, save: Save<'_>, outcome: &Outcome, arrivals: Opt
 }
 
 /// Marks a run's end as visible and gives the lease back, in one statement. False when the lease was lost.
-/// A thread without a title gets a job to find one.
+/// A thread without a title gets a job to find one, after its first few runs. What is due to be condensed is kept count of.
 pub async fn posted(pool: &PgPool, run: RunId, epoch: LeaseEpoch) -> Result<bool, sqlx::Error> {
     let done = sqlx::query_scalar!(
         r#"
         with run as (
             update runs set state = 'posted' where id = $1 and lease_epoch = $2 and state = 'ended'
-            returning thread_id, steps
+            returning id, thread_id, steps, snapshot->'cites' as cites
+        ), shown as (
+            -- Snapshots go; which runs were shown something is still to be known when it is forgotten.
+            insert into run_events (run_id, sequence, kind, data, at)
+            select id, -1, 'remembered', jsonb_build_object('kind', 'remembered', 'cites', cites), now()
+            from run where jsonb_array_length(cites) > 0
+            on conflict (run_id, sequence) do update set data = excluded.data
         ), lease as (
-            update threads set lease_until = null, lease_holder = null
+            update threads set lease_until = null, lease_holder = null,
+                title_tries = title_tries + (title is null and (select steps from run) > 0)::int,
+                -- Added up anew, so that it is right whatever happened before. Condensing keeps these runs few.
+                uncondensed = (select coalesce(sum(r.size), 0) from runs r
+                               where r.thread_id = threads.id and (condensed_until is null or r.id > condensed_until))
             where id = (select thread_id from run) and lease_epoch = $2
-            returning id, title
+            returning id, title, title_tries
         ), name as (
             select job.id from run, lease, lateral jobs.add_job(
                 'title_thread', json_build_object('thread_id', lease.id), job_key := 'title:' || lease.id, max_attempts := 3
             ) as job
-            where lease.title is null and run.steps > 0
+            where lease.title is null and run.steps > 0 and lease.title_tries <= $3
         )
         select count(*) + 0 * (select count(*) from name) as "count!" from lease
         "#,
         run as RunId,
         epoch as LeaseEpoch,
+        TITLE_TRIES,
     )
     .fetch_one(pool)
     .await?;
@@ -498,6 +522,33 @@ pub async fn spent_since(
     .fetch_one(pool)
     .await?;
     Ok(policy::Spent { everybody: row.everybody, person: row.person, repository: row.repository, running: row.running })
+}
+
+/// Dollars since some time, for people who look after the service.
+#[derive(Clone, Copy, Debug)]
+pub struct Overview {
+    /// Spent, for whatever.
+    pub everything: f64,
+    /// The part of it that vectors of memory cost.
+    pub embedding: f64,
+    /// What prompts would have cost more without the caches of the providers.
+    pub saved: f64,
+}
+
+/// What was spent since `day`, and what caches saved. Prices that are not known count nothing.
+pub async fn spent_with_caches(pool: &PgPool, day: DateTime<Utc>) -> Result<Overview, sqlx::Error> {
+    sqlx::query_as!(
+        Overview,
+        r#"
+        select coalesce(sum(cost_usd), 0) as "everything!",
+               coalesce(sum(cost_usd) filter (where purpose = 'embedding'), 0) as "embedding!",
+               coalesce(sum(saved_usd), 0) as "saved!"
+        from ledger where at >= $1
+        "#,
+        day,
+    )
+    .fetch_one(pool)
+    .await
 }
 
 struct EventColumns {

@@ -15,6 +15,7 @@ use sha2::{Digest as _, Sha256};
 use crate::agent::{Powers, Task};
 use crate::id::ThreadId;
 use crate::intake::Request;
+use crate::settings::Permission;
 
 /// How long an approval may be given.
 pub const OPEN_FOR: TimeDelta = TimeDelta::days(7);
@@ -28,10 +29,8 @@ pub enum Kind {
     Plan,
     /// A request of somebody without permission.
     Outsider,
-    /// Work that changes workflow files and would land.
+    /// Changes of files that decide what runs with secrets, or who must agree.
     Workflows,
-    /// Money beyond a line.
-    Budget,
 }
 
 impl Kind {
@@ -41,23 +40,23 @@ impl Kind {
             Self::Plan => "plan",
             Self::Outsider => "outsider",
             Self::Workflows => "workflows",
-            Self::Budget => "budget",
         }
     }
 
     /// True when a newer one in the thread takes the place of one that waits.
     pub fn is_one_at_a_time(self) -> bool {
         match self {
-            Self::Plan | Self::Workflows | Self::Budget => true,
+            Self::Plan | Self::Workflows => true,
             Self::Outsider => false,
         }
     }
 
-    /// True when it takes permission to write on the repository, whoever else may ask for runs.
-    pub fn needs_write(self) -> bool {
+    /// The permission on the repository that it takes, whoever else may ask for runs; none where asking is enough.
+    pub fn needs(self) -> Option<Permission> {
         match self {
-            Self::Plan => false,
-            Self::Outsider | Self::Workflows | Self::Budget => true,
+            Self::Plan => None,
+            Self::Outsider => Some(Permission::Write),
+            Self::Workflows => Some(Permission::Maintain),
         }
     }
 }
@@ -155,7 +154,7 @@ mod tests {
         let base = Digest::of(Kind::Plan, thread, &covers("ab", "c", None));
         assert_eq!(base, Digest::of(Kind::Plan, thread, &covers("ab", "c", None)));
         for other in [
-            Digest::of(Kind::Budget, thread, &covers("ab", "c", None)),
+            Digest::of(Kind::Outsider, thread, &covers("ab", "c", None)),
             Digest::of(Kind::Plan, ThreadId::new(), &covers("ab", "c", None)),
             Digest::of(Kind::Plan, thread, &covers("a", "bc", None)),
             Digest::of(Kind::Plan, thread, &covers("ab", "c", Some("d"))),

@@ -477,6 +477,32 @@ pub async fn void(pool: &PgPool, id: ApprovalId, why: &str, now: DateTime<Utc>) 
     Ok(done.rows_affected() == 1)
 }
 
+/// What waits of a kind in a thread gives way, because there is nothing to approve any more.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn give_way(pool: &PgPool, thread: ThreadId, kind: Kind, now: DateTime<Utc>) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "update approvals set state = 'replaced', decided_at = $3 where thread_id = $1 and kind = $2 and state = 'waiting'",
+        thread as ThreadId,
+        kind as Kind,
+        now,
+    )
+    .execute(pool)
+    .await?;
+    Ok(())
+}
+
+/// What a run asked for and nobody was shown yet.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn unshown(pool: &PgPool, thread: ThreadId, run: RunId, kind: Kind) -> Result<Vec<Approval>, sqlx::Error> {
+    let mut all = read(pool, Which { thread: Some(thread), waiting: true, ..Which::default() }).await?;
+    all.retain(|approval| approval.run == Some(run) && approval.kind == kind && approval.shown.is_none());
+    Ok(all)
+}
+
 /// Ends those that nobody decided in time.
 ///
 /// # Errors

@@ -5,15 +5,18 @@ mod daytona;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use chrono::{DateTime, NaiveTime, Utc};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use super::output::Progress;
 use super::{DoctorArgs, Outcome};
+use crate::agent;
 use crate::app::{self, Parts};
-use crate::clock::SystemClock;
+use crate::clock::{Clock as _, SystemClock};
 use crate::db;
 use crate::github::Github;
+use crate::memory::vectors;
 use crate::model::{self, Message, Patience, Request, Role};
 use crate::sandbox::toolchains::{self, Toolchain};
 use crate::sandbox::{Command, Exec, Language, Provider, SandboxSpec};
@@ -69,9 +72,10 @@ pub async fn main(args: DoctorArgs, settings: Settings, warnings: Vec<Warning>) 
             findings.push(Finding::off("settings", finding.to_string(), finding.remedy.clone()));
         }
     }
-    findings.push(database(&settings).await);
+    findings.extend(database(&settings).await);
     progress.say("asking the models");
     findings.extend(models(&settings).await);
+    findings.push(embedding(&settings).await);
     progress.say("asking GitHub");
     findings.extend(github(&settings).await);
     progress.say("running code in a sandbox");
@@ -103,23 +107,54 @@ fn print(findings: &[Finding]) {
     }
 }
 
-async fn database(settings: &Settings) -> Finding {
+async fn database(settings: &Settings) -> Vec<Finding> {
     let options = db::Options { connections: 2, patience: Duration::from_secs(5), ..db::Options::default() };
-    match db::open(&settings.database, &settings.data_dir, &options, &db::Quiet).await {
-        Ok(database) => {
-            let migrated = app::migrate(&database.pool).await;
-            let version = db::version(&database.pool).await;
-            let kind = if settings.database.url.is_some() { "DATABASE_URL" } else { "its own, in the data directory" };
-            if let Err(error) = database.close().await {
-                tracing::warn!(%error, "the database was not closed in order");
-            }
-            match (migrated, version) {
-                (Ok(()), Ok(version)) => Finding::fine("database", format!("Postgres {version} ({kind}), migrated")),
-                (Err(error), _) => no_database(format!("{error:#}")),
-                (_, Err(error)) => no_database(error),
-            }
+    let database = match db::open(&settings.database, &settings.data_dir, &options, &db::Quiet).await {
+        Ok(database) => database,
+        Err(error) => return vec![no_database(error)],
+    };
+    let migrated = app::migrate(&database.pool).await;
+    let version = db::version(&database.pool).await;
+    let (vectors, spent) = (vectors::state(&database.pool).await, agent::store::spent_with_caches(&database.pool, today()).await);
+    let kind = if settings.database.url.is_some() { "DATABASE_URL" } else { "its own, in the data directory" };
+    if let Err(error) = database.close().await {
+        tracing::warn!(%error, "the database was not closed in order");
+    }
+    let mut findings = vec![match (migrated, version) {
+        (Ok(()), Ok(version)) => Finding::fine("database", format!("Postgres {version} ({kind}), migrated")),
+        (Err(error), _) => no_database(format!("{error:#}")),
+        (_, Err(error)) => no_database(error),
+    }];
+    if let Ok(Some(state)) = vectors
+        && settings.models.embedding.is_some()
+    {
+        findings.push(memories(&state));
+    }
+    if let Ok(spent) = spent {
+        let (all, embedding, saved) = (spent.everything, spent.embedding, spent.saved);
+        let ceiling = settings.limits.daily_budget_usd;
+        let found = format!("${all:.2} of ${ceiling:.2}, of which embedding ${embedding:.4}; prompt caches saved ${saved:.2}");
+        findings.push(Finding::fine("spent today", found));
+    }
+    findings
+}
+
+fn today() -> DateTime<Utc> {
+    let now = SystemClock.now();
+    now.with_time(NaiveTime::MIN).earliest().unwrap_or(now)
+}
+
+/// How far the vectors of memory are.
+fn memories(state: &vectors::State) -> Finding {
+    let refused = if state.refused == 0 { String::new() } else { format!(", {} refused", state.refused) };
+    let found = format!("{}: {} done, {} due{refused}", state.model, state.done, state.due);
+    match &state.failing {
+        None => Finding::fine("vectors of memory", found),
+        Some(failing) => {
+            let since = failing.since.format("%Y-%m-%d %H:%M UTC");
+            let means = "Recall goes by words and by the vectors there are. It is tried again by itself.";
+            Finding::wrong("vectors of memory", format!("{found}; failing since {since}"), means, failing.reason.clone())
         }
-        Err(error) => no_database(error),
     }
 }
 
@@ -158,6 +193,35 @@ async fn models(settings: &Settings) -> Vec<Finding> {
         });
     }
     findings
+}
+
+/// A real call: what it makes is as long as what is stored.
+async fn embedding(settings: &Settings) -> Finding {
+    let Some(name) = &settings.models.embedding else {
+        return Finding::off(
+            "embedding",
+            "off: recall goes by words alone",
+            "Set EMBEDDING_MODEL to find things by their meaning, too.",
+        );
+    };
+    let check = format!("embedding {name}");
+    let means = "Memory is searched by words alone; nothing else is affected.";
+    let mut patience = Patience::default();
+    patience.retry.tries = 1;
+    let built = model::Http::new().and_then(|http| model::embedding::build(&settings.models, name, &http, &patience));
+    let embedder = match built {
+        Ok(embedder) => embedder,
+        Err(error) => {
+            return Finding::wrong(check, error, means, "Set the variable named above, or choose another EMBEDDING_MODEL.");
+        }
+    };
+    match embedder.embed_counted(&["What was decided?".to_owned()], model::Input::Query).await {
+        Ok(embedded) => {
+            let dims = embedded.vectors.first().map_or(0, Vec::len);
+            Finding::fine(check, format!("{dims} dimensions ({} tokens)", embedded.tokens))
+        }
+        Err(error) => Finding::wrong(check, error, means, "Check the key, the model's name and the base URL."),
+    }
 }
 
 async fn github(settings: &Settings) -> Vec<Finding> {

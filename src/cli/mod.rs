@@ -10,6 +10,7 @@ pub mod replay;
 pub mod run;
 pub mod serve;
 pub mod standin;
+pub mod threads;
 
 use std::process::ExitCode;
 
@@ -40,6 +41,8 @@ enum Command {
     Migrate,
     /// Run one file or standard input in a sandbox, without a model
     Run(run::RunArgs),
+    /// Look at what is kept in memory, take it along, forget it
+    Threads(threads::ThreadsArgs),
     /// Deliver a stored webhook payload, signed, to a running service
     Replay(replay::ReplayArgs),
     /// Run the Daytona stand-in until it is ended, for checks with other clients
@@ -121,6 +124,7 @@ fn dispatch(command: Command) -> Outcome {
         }
         Command::Migrate => block_on(migrate::main(settings()?)),
         Command::Run(args) => block_on(run::main(args, settings()?)),
+        Command::Threads(args) => block_on(threads::main(args, settings()?)),
         Command::Replay(args) => block_on(replay::main(args)),
         Command::StandinDaytona => block_on(standin::daytona(settings()?)),
     }
@@ -183,6 +187,9 @@ mod tests {
         assert!(matches!(parse("threadbox migrate"), Ok(Command::Migrate)));
         assert!(parse("threadbox run a.py --language python --timeout 5s --json").is_ok());
         assert!(parse("threadbox run -").is_ok());
+        for line in ["list --owner acme/rocket --json", "export --person github:maya", "forget --owner github:7 --yes"] {
+            assert!(parse(&format!("threadbox threads {line}")).is_ok(), "{line}");
+        }
         assert!(parse("threadbox replay p.json --event issue_comment --url http://127.0.0.1:1 --secret s").is_ok());
     }
 
@@ -209,6 +216,7 @@ mod tests {
           doctor   Check every dependency and permission with a real call
           migrate  Apply database migrations and exit
           run      Run one file or standard input in a sandbox, without a model
+          threads  Look at what is kept in memory, take it along, forget it
           replay   Deliver a stored webhook payload, signed, to a running service
           help     Print this message or the help of the given subcommand(s)
 

@@ -9,6 +9,8 @@ use super::output::{Failure, Progress};
 use super::{Outcome, Role, ServeArgs};
 use crate::app::{self, App, Parts};
 use crate::db;
+use crate::http::api;
+use crate::secret::ExposeSecret;
 use crate::settings::{Settings, Warning};
 
 /// Serves until SIGINT or SIGTERM, then hands work back and ends.
@@ -30,6 +32,9 @@ pub async fn main(args: ServeArgs, settings: Settings, warnings: Vec<Warning>) -
     progress.say("applying migrations");
     app::migrate(&database.pool).await?;
     drop(progress);
+    if role != app::Role::Worker && settings.admin_token.is_none() {
+        show_first_token(&database.pool).await?;
+    }
     let app = App::start(settings, role, database.pool.clone(), Parts::real()?).await?;
     // Before it says that it is ready, so that whoever waits for that may also end it.
     let mut signals = Signals::listen().context("Cannot listen for signals")?;
@@ -59,6 +64,16 @@ pub async fn main(args: ServeArgs, settings: Settings, warnings: Vec<Warning>) -
         return Err(Failure::new("A part of the service ended by itself.", "The log says why; a supervisor may start it again."));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The admin token is shown at the first start, and never again: only its digest is kept.
+async fn show_first_token(pool: &sqlx::PgPool) -> Result<(), Failure> {
+    let made = api::first_token(pool).await.context("Cannot keep the admin token")?;
+    if let Some(token) = made {
+        println!("The admin token, which is shown only now: {}", token.expose_secret());
+        println!("Keep it for the API, or set another one as THREADBOX_ADMIN_TOKEN.");
+    }
+    Ok(())
 }
 
 /// SIGINT and SIGTERM.

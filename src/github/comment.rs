@@ -8,6 +8,7 @@ use super::auth::{As, Needs};
 use super::client::{Answer, Call, Effect, Github};
 use super::error::GithubError;
 use super::identity::Identity;
+use super::person::WireUser;
 use super::{RepoRef, paging};
 use crate::intake::Author;
 
@@ -48,14 +49,6 @@ pub(super) struct Wire {
 }
 
 #[derive(Deserialize)]
-struct WireUser {
-    id: i64,
-    login: String,
-    #[serde(rename = "type")]
-    kind: Option<String>,
-}
-
-#[derive(Deserialize)]
 struct WireApp {
     id: Option<i64>,
 }
@@ -63,11 +56,7 @@ struct WireApp {
 impl Wire {
     pub(super) fn into_comment(self, us: &Identity) -> Comment {
         let by_our_app = self.performed_via_github_app.as_ref().is_some_and(|app| app.id.is_some() && app.id == us.app_id);
-        let author = self.user.map(|user| Author {
-            is_bot: user.kind.as_deref() == Some("Bot") || user.login.ends_with("[bot]"),
-            id: user.id,
-            login: user.login,
-        });
+        let author = self.user.map(Author::from);
         // A person's comment made through our App's sign-in carries the App, too, but not its account.
         let is_ours = author.as_ref().is_some_and(|author| us.is(author) || (by_our_app && author.is_bot));
         Comment {

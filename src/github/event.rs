@@ -9,7 +9,7 @@ mod tests;
 mod written;
 
 use super::payload::{Account, Envelope, Payload};
-use crate::intake::{Author, Delivery, Event, Inbound, ObjectVersion, Place, Surface};
+use crate::intake::{Author, Delivery, Event, Inbound, ObjectVersion, Place, Renamed, Surface};
 
 /// Why a body is not a webhook of ours. Answered 400.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -83,6 +83,16 @@ struct Meaning {
 impl From<Event> for Meaning {
     fn from(event: Event) -> Self {
         Self { event, object: None }
+    }
+}
+
+impl Meaning {
+    /// The new title of the conversation, where the edit means nothing else.
+    fn or_renamed(self, renamed: Option<Renamed>) -> Self {
+        match (&self.event, renamed) {
+            (Event::Nothing(_), Some(renamed)) => Event::Renamed(renamed).into(),
+            (_, _) => self,
+        }
     }
 }
 

@@ -67,7 +67,7 @@ struct WireIssue {
     state_reason: Option<String>,
     #[serde(default)]
     labels: Vec<WireLabel>,
-    user: Option<super::pull_read::WireUser>,
+    user: Option<super::person::WireUser>,
     pull_request: Option<serde::de::IgnoredAny>,
     created_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,

@@ -23,6 +23,7 @@ mod issue;
 mod paging;
 mod payload;
 mod permission;
+mod person;
 mod picture;
 mod pull;
 mod pull_read;
@@ -59,7 +60,7 @@ pub use repository_file::{
     AgentSection, AllowSection, FileProblem, LimitsSection, PATH as REPOSITORY_FILE, PullRequestMode, PullRequestSection,
     RepositoryFile, SandboxSection, TriggersSection,
 };
-pub use review::{Comparison, NewRemark, NewReview, ReviewRemark, ReviewedFile, ReviewedPull};
+pub use review::{Comparison, NewRemark, NewReview, ReviewRemark, ReviewedFile};
 pub use thread_state::ThreadState;
 pub use verify::{Check, Problem};
 pub use watch::{Elsewhere, Given};

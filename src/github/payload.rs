@@ -33,6 +33,7 @@ pub(super) struct Payload {
     pub installation: Option<Installation>,
     pub sender: Option<Account>,
     pub changes: Option<Changes>,
+    pub repositories_removed: Option<Vec<Repository>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -163,6 +164,7 @@ pub(super) struct Account {
 #[derive(Debug, Deserialize)]
 pub(super) struct Changes {
     pub body: Option<Was>,
+    pub title: Option<Was>,
     pub old_issue: Option<IgnoredAny>,
     pub new_issue: Option<Numbered>,
     pub new_repository: Option<Repository>,

@@ -25,6 +25,8 @@ pub struct Pull {
     pub body: String,
     /// The branch it goes into.
     pub base_branch: String,
+    /// The newest commit of that branch.
+    pub base: String,
     /// The branch it comes from.
     pub head_branch: String,
     /// The commit that stands at.
@@ -35,6 +37,13 @@ pub struct Pull {
     pub is_same_repository: bool,
     /// True when people with power over the repository may push to the branch of a fork.
     pub maintainers_may_push: bool,
+}
+
+impl Pull {
+    /// The repository's page, such as `https://github.com/acme/tools`; empty when its address is not known.
+    pub fn repository_page(&self) -> &str {
+        self.url.rsplit_once("/pull/").map_or("", |(page, _)| page)
+    }
 }
 
 /// A pull request that is to be opened.
@@ -108,6 +117,7 @@ impl Wire {
             is_draft: self.draft,
             body: self.body.unwrap_or_default(),
             base_branch: self.base.name,
+            base: self.base.sha.unwrap_or_default(),
             head_branch: self.head.name,
             head: self.head.sha.unwrap_or_default(),
             head_repository,

@@ -5,12 +5,12 @@ use std::collections::HashMap;
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde_json::json;
 
 use super::client::{Call, Effect, Github};
 use super::error::GithubError;
 use super::issue::Reads;
 use super::paging;
+use super::person::WireUser;
 use crate::intake::Author;
 
 /// Things on a page.
@@ -136,20 +136,6 @@ pub struct LineComment {
     pub created_at: DateTime<Utc>,
     /// When it was last edited.
     pub updated_at: DateTime<Utc>,
-}
-
-#[derive(Deserialize)]
-pub(super) struct WireUser {
-    id: i64,
-    login: String,
-    #[serde(rename = "type")]
-    kind: Option<String>,
-}
-
-impl From<WireUser> for Author {
-    fn from(user: WireUser) -> Self {
-        Self { is_bot: user.kind.as_deref() == Some("Bot") || user.login.ends_with("[bot]"), id: user.id, login: user.login }
-    }
 }
 
 #[derive(Deserialize)]
@@ -347,22 +333,13 @@ impl Github {
         Ok(comments.into_iter().map(read).collect())
     }
 
-    /// Which threads of a pull request are resolved, by the number of their first comment; REST does not say. The first hundred.
+    /// Which threads of a pull request are resolved, by the number of their first comment; REST does not say. At most 2,000.
     ///
     /// # Errors
-    /// As the call.
+    /// As the calls.
     pub async fn resolved_threads(&self, reader: Reads<'_>, number: i64) -> Result<HashMap<i64, bool>, GithubError> {
-        const QUERY: &str = "query($owner: String!, $name: String!, $number: Int!) { repository(owner: $owner, name: $name) { \
-             pullRequest(number: $number) { reviewThreads(first: 100) { nodes { isResolved comments(first: 1) { nodes { databaseId } } } } } } }";
-        let (owner, name) = reader.repo.full_name.split_once('/').unwrap_or_default();
-        let variables = json!({"owner": owner, "name": name, "number": number});
-        let data: serde_json::Value = self.graphql(reader.contents(), QUERY, variables, Effect::None).await?;
-        let nodes = data.pointer("/repository/pullRequest/reviewThreads/nodes").and_then(|nodes| nodes.as_array());
-        let state = |node: &serde_json::Value| {
-            let root = node.pointer("/comments/nodes/0/databaseId")?.as_i64()?;
-            Some((root, node.get("isResolved")?.as_bool()?))
-        };
-        Ok(nodes.into_iter().flatten().filter_map(state).collect())
+        let threads = self.threads_as(reader.contents(), reader.repo, number).await?;
+        Ok(threads.into_iter().map(|thread| (thread.root, thread.resolved_by.is_some())).collect())
     }
 
     /// All pages of a list below the repository, up to ten.

@@ -88,6 +88,12 @@ impl WirePull {
 }
 
 #[derive(Deserialize)]
+struct WireComparison {
+    status: String,
+    commits: Vec<WireCommit>,
+}
+
+#[derive(Deserialize)]
 struct WireFile {
     content: Option<String>,
     size: u64,
@@ -96,6 +102,8 @@ struct WireFile {
 }
 
 const PER_PAGE: u32 = 100;
+/// Commits GitHub lists of a pull request.
+const MOST_LISTED: u32 = 250;
 
 impl Github {
     /// The newest commit of the default branch; none when the repository is empty.
@@ -113,8 +121,8 @@ impl Github {
         }
     }
 
-    /// The head of a pull request as it stood at `moment`, as far as the dates of its commits tell: when none of its last hundred
-    /// commits is that old, it is the head as it stands now.
+    /// The head of a pull request as it stood at `moment`, as far as the dates of its commits tell: when none of its last hundred or
+    /// more commits is that old, it is the head as it stands now.
     ///
     /// # Errors
     /// As the calls.
@@ -123,9 +131,7 @@ impl Github {
             let who = As::Repository(repo, Needs::Contents);
             let path = format!("{}/pulls/{number}", repo.path()?);
             let pull: WirePull = self.call(who, &Call::get(&path).remembered()).await?.json(Effect::None)?;
-            let page = pull.commits.unwrap_or(1).clamp(1, 250).div_ceil(PER_PAGE);
-            let call = Call::get(format!("{path}/commits?per_page={PER_PAGE}&page={page}"));
-            let commits: Vec<WireCommit> = self.call(who, &call).await?.json(Effect::None)?;
+            let commits = self.last_commits(repo, &path, &pull).await?;
             let from_fork = pull.is_from_fork();
             let head = pull.head.sha;
             match commits.into_iter().rev().find(|commit| commit.is_before(moment)) {
@@ -136,8 +142,31 @@ impl Github {
         self.within(Effect::None, operation).await
     }
 
-    /// What became of `commit`, which was the head of a pull request once. Of more than a hundred newer commits the oldest are not
-    /// looked at, and it counts as replaced.
+    /// The last commits of a pull request, oldest first: a hundred or more where it has as many. GitHub lists the first 250 of a pull
+    /// request and no more; what is beyond is found by comparing.
+    async fn last_commits(&self, repo: &RepoRef, path: &str, pull: &WirePull) -> Result<Vec<WireCommit>, GithubError> {
+        let who = As::Repository(repo, Needs::Contents);
+        let count = pull.commits.unwrap_or(1).max(1);
+        let base = pull.base.as_ref().filter(|_| count > MOST_LISTED);
+        let list = match base {
+            Some(base) => format!("{}/compare/{}...{}?", repo.path()?, paging::encode(&base.sha), paging::encode(&pull.head.sha)),
+            None => format!("{path}/commits?"),
+        };
+        let last = count.div_ceil(PER_PAGE);
+        let mut commits = Vec::new();
+        // The last page may hold one commit only.
+        for page in last.saturating_sub(1).max(1)..=last {
+            let answer = self.call(who, &Call::get(format!("{list}per_page={PER_PAGE}&page={page}"))).await?;
+            let more: Vec<WireCommit> = match base {
+                Some(_) => answer.json::<WireComparison>(Effect::None)?.commits,
+                None => answer.json(Effect::None)?,
+            };
+            commits.extend(more);
+        }
+        Ok(commits)
+    }
+
+    /// What became of `commit`, which was the head of a pull request once.
     ///
     /// # Errors
     /// As the calls.
@@ -150,10 +179,13 @@ impl Github {
             if head == commit {
                 return Ok(Since::Unmoved);
             }
-            let page = pull.commits.unwrap_or(1).clamp(1, 250).div_ceil(PER_PAGE);
-            let call = Call::get(format!("{path}/commits?per_page={PER_PAGE}&page={page}"));
-            let commits: Vec<WireCommit> = self.call(who, &call).await?.json(Effect::None)?;
-            let there = commits.iter().any(|known| known.sha == commit);
+            let commits = format!("{}...{}", paging::encode(commit), paging::encode(&head));
+            let call = Call::get(format!("{}/compare/{commits}?per_page=1", repo.path()?));
+            let there = match self.call(who, &call).await {
+                Ok(answer) => answer.json::<WireComparison>(Effect::None)?.status == "ahead",
+                Err(GithubError::NotFound) => false,
+                Err(error) => return Err(error),
+            };
             Ok(if there { Since::Continued { head } } else { Since::Replaced { head } })
         };
         self.within(Effect::None, operation).await

@@ -6,26 +6,13 @@ use serde_json::{Value, json};
 use super::auth::{As, Needs};
 use super::client::{Answer, Call, Effect, Github};
 use super::error::GithubError;
+use super::person::WireUser;
 use super::{RepoRef, paging};
-use crate::intake::Author;
 
 const PER_PAGE: usize = 100;
 /// GitHub lists no more than 3,000 files of a pull request.
 const MOST_FILE_PAGES: u32 = 30;
 const MOST_PAGES: usize = 30;
-
-/// A pull request, as a review sees it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ReviewedPull {
-    /// Its head now.
-    pub head: String,
-    /// The newest commit of the branch it goes to.
-    pub base: String,
-    /// The repository's page, such as `https://github.com/acme/tools`.
-    pub page: String,
-    /// False once it is closed or merged.
-    pub is_open: bool,
-}
 
 /// A changed file of a pull request.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -46,6 +33,8 @@ pub struct ReviewedFile {
     pub sha: Option<String>,
     /// The diff; none for binary and large files.
     pub patch: Option<String>,
+    /// Where its content is read; names the commit the list is of.
+    pub contents_url: Option<String>,
 }
 
 /// Two commits against each other.
@@ -99,14 +88,6 @@ pub struct ReviewRemark {
 }
 
 #[derive(Deserialize)]
-struct WirePull {
-    head: WireTip,
-    base: WireTip,
-    html_url: Option<String>,
-    state: Option<String>,
-}
-
-#[derive(Deserialize)]
 struct WireTip {
     sha: String,
 }
@@ -142,18 +123,6 @@ struct WireReactions {
 }
 
 #[derive(Deserialize)]
-struct WireUser {
-    id: i64,
-    login: String,
-}
-
-impl From<WireUser> for Author {
-    fn from(user: WireUser) -> Self {
-        Self { id: user.id, is_bot: user.login.ends_with("[bot]"), login: user.login }
-    }
-}
-
-#[derive(Deserialize)]
 struct Created {
     id: i64,
 }
@@ -170,23 +139,6 @@ impl NewRemark {
 }
 
 impl Github {
-    /// A pull request as it stands now.
-    ///
-    /// # Errors
-    /// As the call; `NotFound` when it is none.
-    pub async fn reviewed_pull(&self, repo: &RepoRef, number: i64) -> Result<ReviewedPull, GithubError> {
-        let call = Call::get(format!("{}/pulls/{number}", repo.path()?));
-        let answer = self.within(Effect::None, self.call(As::Repository(repo, Needs::Reviews), &call)).await?;
-        let pull: WirePull = answer.json(Effect::None)?;
-        let page = pull.html_url.as_deref().and_then(|url| url.rsplit_once("/pull/")).map(|(page, _)| page.to_owned());
-        Ok(ReviewedPull {
-            head: pull.head.sha,
-            base: pull.base.sha,
-            page: page.unwrap_or_else(|| format!("https://github.com/{}", repo.full_name)),
-            is_open: pull.state.as_deref() != Some("closed"),
-        })
-    }
-
     /// The files a pull request changes, as of its head: at most 3,000, as GitHub lists no more. Each page is a call of its own.
     ///
     /// # Errors
@@ -246,30 +198,26 @@ impl Github {
     /// # Errors
     /// As the calls. When more than 3,000 reviews would have to be read it fails instead of claiming there is none.
     pub async fn find_review(&self, repo: &RepoRef, number: i64, marker: &str) -> Result<Option<i64>, GithubError> {
-        let operation = async {
-            let us = self.known_identity().await?;
-            let first = format!("{}/pulls/{number}/reviews?per_page={PER_PAGE}", repo.path()?);
-            let mut next = Some(first);
-            for _ in 0..MOST_PAGES {
-                let Some(path) = next else { return Ok(None) };
-                let answer = self.reviews_page(repo, path).await?;
-                let reviews: Vec<WireReview> = answer.json(Effect::None)?;
-                let is_it = |review: WireReview| {
-                    let ends = review.body.is_some_and(|body| body.trim_end().ends_with(marker));
-                    let ours = review.user.is_some_and(|user| us.is(&user.into()));
-                    (ends && ours).then_some(review.id)
-                };
-                if let Some(id) = reviews.into_iter().find_map(is_it) {
-                    return Ok(Some(id));
-                }
-                next = self.link(&answer, "next");
+        let us = self.identity().await?;
+        let mut next = Some(format!("{}/pulls/{number}/reviews?per_page={PER_PAGE}", repo.path()?));
+        for _ in 0..MOST_PAGES {
+            let Some(path) = next else { return Ok(None) };
+            let answer = self.within(Effect::None, self.reviews_page(repo, path)).await?;
+            let reviews: Vec<WireReview> = answer.json(Effect::None)?;
+            let is_it = |review: WireReview| {
+                let ends = review.body.is_some_and(|body| body.trim_end().ends_with(marker));
+                let ours = review.user.is_some_and(|user| us.is(&user.into()));
+                (ends && ours).then_some(review.id)
+            };
+            if let Some(id) = reviews.into_iter().find_map(is_it) {
+                return Ok(Some(id));
             }
-            match next {
-                None => Ok(None),
-                Some(_) => Err(GithubError::Invalid(format!("more than {} reviews to search", MOST_PAGES * PER_PAGE))),
-            }
-        };
-        self.within(Effect::None, operation).await
+            next = self.link(&answer, "next");
+        }
+        match next {
+            None => Ok(None),
+            Some(_) => Err(GithubError::Invalid(format!("more than {} reviews to search", MOST_PAGES * PER_PAGE))),
+        }
     }
 
     /// The comments of one review.
@@ -277,18 +225,19 @@ impl Github {
     /// # Errors
     /// As the calls.
     pub async fn remarks_of(&self, repo: &RepoRef, number: i64, review: i64) -> Result<Vec<ReviewRemark>, GithubError> {
-        self.remarks(repo, format!("{}/pulls/{number}/reviews/{review}/comments?per_page={PER_PAGE}", repo.path()?)).await
+        let path = format!("{}/pulls/{number}/reviews/{review}/comments?per_page={PER_PAGE}", repo.path()?);
+        Ok(self.remarks(repo, path).await?.0)
     }
 
-    /// The comments of all reviews of a pull request, oldest first; at most 3,000.
+    /// The comments of all reviews of a pull request, oldest first, at most 3,000; false when there are more.
     ///
     /// # Errors
     /// As the calls.
-    pub async fn all_remarks(&self, repo: &RepoRef, number: i64) -> Result<Vec<ReviewRemark>, GithubError> {
+    pub async fn all_remarks(&self, repo: &RepoRef, number: i64) -> Result<(Vec<ReviewRemark>, bool), GithubError> {
         self.remarks(repo, format!("{}/pulls/{number}/comments?per_page={PER_PAGE}", repo.path()?)).await
     }
 
-    async fn remarks(&self, repo: &RepoRef, first: String) -> Result<Vec<ReviewRemark>, GithubError> {
+    async fn remarks(&self, repo: &RepoRef, first: String) -> Result<(Vec<ReviewRemark>, bool), GithubError> {
         let us = self.identity().await?;
         let mut next = Some(first);
         let mut found = Vec::new();
@@ -305,7 +254,7 @@ impl Github {
             }));
             next = self.link(&answer, "next");
         }
-        Ok(found)
+        Ok((found, next.is_none()))
     }
 
     async fn reviews_page(&self, repo: &RepoRef, path: String) -> Result<Answer, GithubError> {

@@ -64,15 +64,12 @@ impl Github {
         since: DateTime<Utc>,
     ) -> Result<Option<CommentId>, GithubError> {
         let found = |comment: &Comment| comment.is_ours && comment.body.trim_end().ends_with(marker);
-        let operation = async {
-            let (comments, whole) = self.review_comments(repo, number, Some(since)).await?;
-            match comments.into_iter().map(|(_, comment)| comment).find(found) {
-                Some(comment) => Ok(Some(comment.id)),
-                None if whole => Ok(None),
-                None => Err(GithubError::Invalid("there are too many review comments to look through".into())),
-            }
-        };
-        self.within(Effect::None, operation).await
+        let (comments, whole) = self.review_comments(repo, number, Some(since)).await?;
+        match comments.into_iter().map(|(_, comment)| comment).find(found) {
+            Some(comment) => Ok(Some(comment.id)),
+            None if whole => Ok(None),
+            None => Err(GithubError::Invalid("there are too many review comments to look through".into())),
+        }
     }
 
     /// The comments of one review thread that were there before `horizon` and were not edited since, the last `limit` of them.
@@ -87,33 +84,31 @@ impl Github {
         horizon: DateTime<Utc>,
         limit: usize,
     ) -> Result<Vec<Comment>, GithubError> {
-        let operation = async {
-            let (comments, _) = self.review_comments(repo, number, None).await?;
-            let of_thread = comments.into_iter().filter(|(parent, comment)| comment.id.0 == root || *parent == Some(root));
-            let stood = |comment: &Comment| comment.created_at < horizon && comment.updated_at < horizon;
-            let mut thread: Vec<Comment> = of_thread.map(|(_, comment)| comment).filter(stood).collect();
-            Ok(thread.split_off(thread.len().saturating_sub(limit)))
-        };
-        self.within(Effect::None, operation).await
+        let (comments, _) = self.review_comments(repo, number, None).await?;
+        let of_thread = comments.into_iter().filter(|(parent, comment)| comment.id.0 == root || *parent == Some(root));
+        let stood = |comment: &Comment| comment.created_at < horizon && comment.updated_at < horizon;
+        let mut thread: Vec<Comment> = of_thread.map(|(_, comment)| comment).filter(stood).collect();
+        Ok(thread.split_off(thread.len().saturating_sub(limit)))
     }
 
-    /// The comments of all review threads with what each answers to, oldest first; false when there are more.
+    /// The comments of all review threads with what each answers to, oldest first; false when there are more. Each page is a call of its own.
     async fn review_comments(
         &self,
         repo: &RepoRef,
         number: i64,
         since: Option<DateTime<Utc>>,
     ) -> Result<(Vec<(Option<i64>, Comment)>, bool), GithubError> {
-        let us = self.known_identity().await?;
+        let us = self.identity().await?;
         let since = since.map(|since| paging::encode(&since.to_rfc3339_opts(SecondsFormat::Secs, true)));
         let since = since.map(|since| format!("&since={since}")).unwrap_or_default();
         let mut next = Some(format!("{}/pulls/{number}/comments?per_page=100{since}", repo.path()?));
         let mut all = Vec::new();
         for _ in 0..MOST_PAGES {
             let Some(path) = next else { return Ok((all, true)) };
-            let answer = self.call(As::Repository(repo, Needs::Conversation), &Call::get(path)).await?;
+            let call = Call::get(path);
+            let answer = self.within(Effect::None, self.call(As::Repository(repo, Needs::Conversation), &call)).await?;
             let page: Vec<WireReply> = answer.json(Effect::None)?;
-            all.extend(page.into_iter().map(|reply| (reply.in_reply_to_id, reply.comment.into_comment(us))));
+            all.extend(page.into_iter().map(|reply| (reply.in_reply_to_id, reply.comment.into_comment(&us))));
             next = self.link(&answer, "next");
         }
         Ok((all, next.is_none()))

@@ -100,12 +100,16 @@ impl Github {
     /// # Errors
     /// As the calls.
     pub async fn review_threads(&self, repo: &RepoRef, number: i64) -> Result<Vec<ThreadState>, GithubError> {
+        self.threads_as(As::Repository(repo, Needs::Reviews), repo, number).await
+    }
+
+    pub(super) async fn threads_as(&self, who: As<'_>, repo: &RepoRef, number: i64) -> Result<Vec<ThreadState>, GithubError> {
         let (owner, name) = repo.full_name.split_once('/').unwrap_or_default();
         let mut after: Option<String> = None;
         let mut found = Vec::new();
         for _ in 0..MOST_PAGES {
             let variables = json!({"owner": owner, "name": name, "number": number, "after": after});
-            let asked: Asked = self.graphql(As::Repository(repo, Needs::Reviews), THREADS, variables, Effect::None).await?;
+            let asked: Asked = self.graphql(who, THREADS, variables, Effect::None).await?;
             let Some(pull) = asked.repository.and_then(|repository| repository.pull_request) else {
                 return Err(GithubError::NotFound);
             };

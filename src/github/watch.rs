@@ -7,6 +7,7 @@ use super::auth::{As, Needs};
 use super::client::{Call, Effect, Github};
 use super::comment::Comment;
 use super::error::GithubError;
+use super::person::WireUser;
 use super::{RepoRef, paging};
 use crate::intake::{Author, Trigger};
 
@@ -32,14 +33,6 @@ struct Wire {
 }
 
 #[derive(Deserialize)]
-struct WireUser {
-    id: i64,
-    login: String,
-    #[serde(rename = "type")]
-    kind: Option<String>,
-}
-
-#[derive(Deserialize)]
 struct WireText {
     body: Option<String>,
 }
@@ -49,16 +42,6 @@ struct WireRepository {
     id: i64,
     full_name: String,
     private: bool,
-}
-
-#[derive(Deserialize)]
-struct WirePull {
-    head: WireHead,
-}
-
-#[derive(Deserialize)]
-struct WireHead {
-    sha: String,
 }
 
 #[derive(Deserialize)]
@@ -141,16 +124,6 @@ impl Github {
         }
     }
 
-    /// The commit a pull request's branch is at now.
-    ///
-    /// # Errors
-    /// As the call.
-    pub async fn head_now(&self, repo: &RepoRef, number: i64) -> Result<String, GithubError> {
-        let call = Call::get(format!("{}/pulls/{number}", repo.path()?));
-        let answer = self.within(Effect::None, self.call(As::Repository(repo, Needs::Contents), &call)).await?;
-        Ok(answer.json::<WirePull>(Effect::None)?.head.sha)
-    }
-
     /// The issue or pull request of this number in the repository of this name; none when there is none, or none that everybody who is
     /// `here` may know of: what is private elsewhere is not asked for.
     ///
@@ -189,11 +162,6 @@ fn comment_path(repo: &RepoRef, comment: Trigger) -> Result<Option<String>, Gith
 
 impl From<Wire> for Given {
     fn from(wire: Wire) -> Self {
-        let author = wire.user.map(|user| Author {
-            is_bot: user.kind.as_deref() == Some("Bot") || user.login.ends_with("[bot]"),
-            id: user.id,
-            login: user.login,
-        });
-        Self { id: wire.id, author, content: wire.content, at: wire.created_at }
+        Self { id: wire.id, author: wire.user.map(Author::from), content: wire.content, at: wire.created_at }
     }
 }

@@ -1,5 +1,6 @@
-//! HTTP: signed webhooks in, the files of answers out, and the questions a supervisor asks.
+//! HTTP: signed webhooks in, the files of answers out, the API, and the questions a supervisor asks.
 
+pub mod api;
 mod attachment;
 mod health;
 pub mod signature;
@@ -11,6 +12,7 @@ use axum::Router;
 use axum::routing::{get, post};
 use sqlx::PgPool;
 
+use crate::clock::Clock;
 use crate::intake::Intake;
 use crate::secret::SecretString;
 
@@ -27,6 +29,10 @@ pub struct Http {
     pub surfaces: Arc<[&'static str]>,
     /// Makes deliveries ours.
     pub intake: Intake,
+    /// Who may use the API.
+    pub admin: Arc<api::Admin>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
 }
 
 /// All routes.
@@ -34,6 +40,7 @@ pub fn router(http: Http) -> Router {
     Router::new()
         .route("/webhooks/github", post(webhook::receive_github))
         .route("/attachments/{token}/{name}", get(attachment::fetch))
+        .nest("/api", api::router(&http))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .with_state(http)

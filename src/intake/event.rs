@@ -65,6 +65,8 @@ pub enum Event {
     Changed(Changed),
     /// A conversation ended on its surface.
     Closed(Closed),
+    /// A person gave a conversation another title.
+    Renamed(Renamed),
     /// The app was installed, removed, suspended or given other repositories.
     Installation(Installation),
     /// A repository was renamed, moved or deleted.
@@ -110,8 +112,13 @@ impl Place {
     /// Whose memory may be shared across threads: the repository.
     pub fn owner(&self) -> String {
         match self {
-            Self::Github { repository_id, .. } => format!("github:{repository_id}"),
+            Self::Github { repository_id, .. } => Self::owner_of(*repository_id),
         }
+    }
+
+    /// The owner that a repository on GitHub is, by its number.
+    pub fn owner_of(repository: i64) -> String {
+        format!("github:{repository}")
     }
 }
 
@@ -248,6 +255,9 @@ pub struct Request {
     /// True when it is about a pull request whose commits are in somebody else's fork.
     #[serde(default, skip_serializing_if = "is_default")]
     pub from_fork: bool,
+    /// Who opened the conversation, by the surface's number, where the notification says it: title and body are their words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub opened_by: Option<i64>,
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
@@ -285,8 +295,8 @@ pub enum Change {
 
 /// Something that mentions us, or did, is no longer what it was.
 ///
-/// A request holds the words it was made with, so this takes nothing back that has begun: a run that works goes on and answers. A
-/// deleted message that has not begun is not begun; an approval of the words before is void.
+/// A request holds the words it was made with, so an edit takes nothing back that has begun: a run that works goes on and answers. The run
+/// of a deleted message is not begun, or stopped; an approval of the words before is void. The earlier words are forgotten.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Changed {
     /// Where it stands, or stood.
@@ -299,6 +309,8 @@ pub struct Changed {
     pub by: String,
     /// When, as the surface says; for a deletion the last time it was known to be there.
     pub at: DateTime<Utc>,
+    /// What it says now; nothing where it is gone.
+    pub text: String,
 }
 
 /// Why a conversation ended.
@@ -326,6 +338,19 @@ pub struct Closed {
     pub by: String,
 }
 
+/// A person gave a conversation another title. Our thread has it from then on, whatever a model proposes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Renamed {
+    /// Which.
+    pub place: Place,
+    /// As written.
+    pub title: String,
+    /// Login of who did that.
+    pub by: String,
+    /// When, as the surface says: of two, the later one holds.
+    pub at: DateTime<Utc>,
+}
+
 /// A change of the App's installation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Installation {
@@ -335,6 +360,10 @@ pub struct Installation {
     pub account: String,
     /// True when it can no longer be used (deleted or suspended).
     pub gone: bool,
+    /// True when it is deleted: it never comes back, and nothing of it is kept.
+    pub deleted: bool,
+    /// Numbers of repositories that were taken from it: nothing of them is kept.
+    pub removed: Vec<i64>,
     /// When it became so, where GitHub says it: what was said earlier and arrives later changes nothing.
     pub at: Option<DateTime<Utc>>,
 }

@@ -86,7 +86,22 @@ pub(super) async fn accept(pool: &PgPool, rows: &[Row], now: DateTime<Utc>) -> R
         ), fresh as (
             select input.*, row_number() over same_thread as nth, count(*) over (partition by surface, key) as together
             from input join delivery on delivery.id = input.delivery_id
-            where was_also is null or external_id || ':first' in (select external_id from first_version)
+            where (was_also is null or external_id || ':first' in (select external_id from first_version))
+              -- What is gone, or was forgotten since it was written, does not come back with a late delivery.
+              and not exists (
+                select 1 from changes c where c.surface = input.surface and c.deleted_at is not null
+                  and c.object in (input.object, 'conversation:' || input.key)
+              )
+              and not exists (
+                select 1 from forgettings f
+                where (f.what, f.key) in (
+                    ('owner', input.owner), ('person', input.surface || ':' || input.author_id),
+                    ('thread', (select s.thread_id::text from surfaces s where s.surface = input.surface and s.key = input.key))
+                  )
+                  -- The clocks of the surface and ours differ: what is only wanted must not swallow what is said next.
+                  and (input.request->>'written_at')::timestamptz
+                      <= f.asked_at + case when f.gone then interval '1 minute' else - interval '1 minute' end
+              )
             window same_thread as (partition by surface, key order by number)
         ), surface as (
             insert into surfaces (surface, key, thread_id, place)

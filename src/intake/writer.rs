@@ -21,6 +21,7 @@ const BATCH: usize = 64;
 pub struct Intake {
     pool: PgPool,
     clock: Arc<dyn Clock>,
+    waker: Waker,
     writer: mpsc::Sender<Waiting>,
 }
 
@@ -45,8 +46,8 @@ impl Intake {
     /// Starts the writer. The task ends when the last `Intake` is gone and everything handed over is answered.
     pub fn start(pool: PgPool, clock: Arc<dyn Clock>, waker: Waker) -> (Self, JoinHandle<()>) {
         let (writer, waiting) = mpsc::channel(WAITING);
-        let task = tokio::spawn(write(pool.clone(), clock.clone(), waker, waiting));
-        (Self { pool, clock, writer }, task)
+        let task = tokio::spawn(write(pool.clone(), clock.clone(), waker.clone(), waiting));
+        (Self { pool, clock, waker, writer }, task)
     }
 
     /// Commits a delivery. Idempotent by delivery id and by object and edit time. An error means that nothing is known to be
@@ -60,8 +61,19 @@ impl Intake {
                 self.writer.send(Waiting { row, told }).await.map_err(|_| AcceptError::Ending)?;
                 answer.await.map_err(|_| AcceptError::Ending)?
             }
-            event => Ok(noted::note(&self.pool, &inbound.delivery, event, now).await.map_err(Arc::new)?),
+            event => {
+                let accepted = noted::note(&self.pool, &inbound.delivery, event, now).await.map_err(Arc::new)?;
+                if matches!(accepted, Accepted::Noted(_)) {
+                    self.waker.wake().await;
+                }
+                Ok(accepted)
+            }
         }
+    }
+
+    /// Tells the workers that there is something to do beside what was accepted.
+    pub async fn wake(&self) {
+        self.waker.wake().await;
     }
 
     /// Remembers that a delivery was looked at, whatever it meant, so that nobody looks again. Idempotent.

@@ -58,6 +58,18 @@ pub(super) async fn show_plan(
     show(services, &approval, post, &shown).await
 }
 
+/// Posts what a run would land and may not, each in a comment of its own, and lets it be approved from then on. Idempotent, as the posts
+/// are.
+pub(super) async fn show_landing(services: &Services, taken: &Taken) -> Result<(), PostError> {
+    for approval in store::unshown(&services.pool, taken.thread, taken.id, Kind::Workflows).await? {
+        let key = format!("waits-{}", approval.id);
+        let (place, spot) = (&taken.request.place, Spot::of(&taken.request));
+        let post = CommentPost { key: &key, thread: taken.thread, run: Some(taken.id), kind: "card", about: None, place, spot };
+        show(services, &approval, &post, &approval.covers.text).await?;
+    }
+    Ok(())
+}
+
 /// Posts a comment about an approval. `shown` must be safe Markdown; what secrets it holds are taken out.
 pub(super) async fn show(
     services: &Services,
@@ -89,8 +101,8 @@ fn body(services: &Services, approval: &Approval, shown: &str, key: &str) -> Str
 pub(super) async fn head(services: &Services, place: &Place) -> Result<Option<String>, PostError> {
     let Place::Github { is_pull_request: true, .. } = place else { return Ok(None) };
     let (github, (repo, number)) = target(services, place)?;
-    match github.head_now(&repo, number).await {
-        Ok(head) => Ok(Some(head)),
+    match github.pull(&repo, number).await {
+        Ok(pull) => Ok(Some(pull.head)),
         Err(GithubError::NotFound) => Ok(None),
         Err(error) => Err(error.into()),
     }
@@ -229,8 +241,7 @@ pub(super) fn describe(approval: &Approval) -> String {
     let what = match approval.kind {
         Kind::Plan => "the plan".to_owned(),
         Kind::Outsider => format!("what {asker} asks"),
-        Kind::Workflows => "changes to workflow files".to_owned(),
-        Kind::Budget => "more money".to_owned(),
+        Kind::Workflows => "changes that need maintain permission".to_owned(),
     };
     format!("{what} ({})", approval.digest.short())
 }

@@ -83,8 +83,11 @@ impl Engine {
         tasks.extend(pool::start(1, &services.bells.condensing, &shutdown, move || {
             memory::condense::work(condense.clone()).boxed()
         }));
+        let forget = services.clone();
+        tasks.extend(pool::start(1, &services.bells.forgetting, &shutdown, move || memory::forget::work(forget.clone()).boxed()));
         tasks.push(tokio::spawn(sweep::keep_sweeping(services.clone())));
         tasks.push(tokio::spawn(sweep::keep_sandboxes(services.clone())));
+        tasks.push(tokio::spawn(landing::keep_settling(services.clone())));
         tasks.push(tokio::spawn(reconcile::keep_looking(services.clone())));
         tasks.push(tokio::spawn(services::listen(services)));
         Ok(Self { shutdown, tasks })

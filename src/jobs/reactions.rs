@@ -90,6 +90,7 @@ fn pressed(due: &Due, button: Button, given: &Given, author: intake::Author) -> 
         place: due.place.clone(),
         trigger: Trigger::Event,
         from_fork: false,
+        opened_by: None,
         author,
         text: text.to_owned(),
         title: String::new(),

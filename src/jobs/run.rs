@@ -23,7 +23,6 @@ use crate::reply::{
     allowed_mentions, answer, answer_key,
 };
 use crate::sandbox::SandboxId;
-use crate::thread;
 
 /// How long a lease holds without renewal. Longer than any single call to a surface takes (10 s), so that what a worker began
 /// is over before another one begins.
@@ -129,6 +128,8 @@ async fn carry(services: &Services, taken: &Taken) -> Result<(), Failure> {
     published?;
     store::posted(&services.pool, taken.id, taken.epoch).await?;
     services.bells.indexing.ring();
+    services.bells.condensing.ring();
+    services.bells.forgetting.ring();
     Ok(())
 }
 
@@ -169,7 +170,7 @@ async fn execute(services: &Services, taken: &Taken) -> Result<Outcome, Failure>
     let history = match &taken.task {
         Task::Code { .. } | Task::Undo | Task::LandApproved { .. } => Vec::new(),
         Task::Ask { .. } | Task::Review { .. } | Task::Land { .. } | Task::Plan { .. } | Task::CarryOut { .. } => {
-            history::fit(thread::history(&services.pool, taken.thread, taken.id).await?, history::TOKENS)
+            history::load(&services.pool, taken.thread, taken.id).await?.messages()
         }
     };
     let system = prompt::system(services.instructions.as_deref(), &facts(services, &taken.request.place, &house, &kit));
@@ -364,6 +365,7 @@ async fn publish(services: &Services, taken: &Taken, record: &Record) -> Result<
         }
         posted => drop(posted?),
     }
+    approvals::show_landing(services, taken).await?;
     let reaction = match record.outcome {
         Outcome::Answered | Outcome::NeedsApproval => Reaction::Rocket,
         Outcome::NeedsAnswer { .. }

@@ -86,6 +86,8 @@ pub struct Bells {
     pub embedding: Bell,
     /// For long threads to be condensed.
     pub condensing: Bell,
+    /// For what is to be forgotten.
+    pub forgetting: Bell,
 }
 
 /// Tells a worker that something is stored for it. A wake-up that gets lost is made up for by the next sweep, within seconds: the
@@ -99,11 +101,12 @@ pub enum Waker {
 }
 
 impl Waker {
-    /// Wakes one, who wakes others when there is more to do.
+    /// Wakes those who let in and those who forget; each wakes others when there is more to do.
     pub async fn wake(&self) {
         match self {
             Self::Here(bells) => {
                 bells.gate.ring();
+                bells.forgetting.ring();
             }
             Self::Elsewhere(pool) => {
                 if let Err(error) = store::tell_others(pool, GATE_CHANNEL).await {
@@ -193,6 +196,7 @@ async fn listen_once(services: &Services) -> Result<(), sqlx::Error> {
             services.bells.runs.ring();
         } else if notification.channel() == GATE_CHANNEL {
             services.bells.gate.ring();
+            services.bells.forgetting.ring();
         } else if let Ok(run) = notification.payload().parse::<Uuid>() {
             services.stops.stop(RunId(run));
         }

@@ -37,6 +37,7 @@ pub(super) async fn keep_sweeping(services: Services) {
         services.bells.indexing.ring();
         services.bells.embedding.ring();
         services.bells.condensing.ring();
+        services.bells.forgetting.ring();
         if cleaned.is_due() {
             clean(&services).await;
         }
@@ -104,6 +105,9 @@ async fn clean(services: &Services) {
     }
     if let Err(error) = attachment::store::forget(&services.pool, now - ATTACHMENTS_KEPT).await {
         tracing::warn!(%error, "cannot forget old attachments");
+    }
+    if let Err(error) = super::memory::forget::age(services).await {
+        tracing::warn!(%error, "cannot forget what memory has kept for long enough");
     }
 }
 

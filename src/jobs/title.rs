@@ -6,7 +6,10 @@ use graphile_worker::{IntoTaskHandlerResult, TaskHandler, WorkerContext};
 use serde::{Deserialize, Serialize};
 
 use super::Services;
+use super::house::House;
+use crate::agent::spending::{self, Charge, Purpose};
 use crate::id::ThreadId;
+use crate::intake::policy;
 use crate::memory::title;
 use crate::thread;
 
@@ -33,9 +36,33 @@ impl TaskHandler for TitleThread {
 }
 
 async fn find_title(services: &Services, thread: ThreadId) -> anyhow::Result<()> {
-    let Some(opening) = thread::opening_text(&services.pool, thread).await? else { return Ok(()) };
-    let title = tokio::time::timeout(PATIENCE, title::find(services.title_model.as_ref(), opening)).await??;
-    if let Some(title) = title {
+    let Some(opening) = thread::opening(&services.pool, thread).await? else { return Ok(()) };
+    let Some(place) = thread::place(&services.pool, thread).await? else { return Ok(()) };
+    let house = House::of(services, &place).await?;
+    if !house.memory().titles {
+        return Ok(());
+    }
+    let now = services.clock.now();
+    let limits = &house.limits;
+    let spending = &services.kit.spending;
+    let spent = spending.today(&services.pool, limits, &opening.requester, &opening.repository, now).await?;
+    if policy::line_reached(limits, &spent, 0.0).is_some() {
+        // A later run makes up for it.
+        return Ok(());
+    }
+    let redactor = services.poster.redactor();
+    let found = tokio::time::timeout(PATIENCE, title::find(services.title_model.as_ref(), &opening.messages, redactor)).await??;
+    let charge = Charge {
+        run: opening.run,
+        purpose: Purpose::Title,
+        requester: opening.requester,
+        repository: opening.repository,
+        model: found.answer.model,
+        usage: found.answer.usage,
+        at: now,
+    };
+    spending::charge(&services.pool, &charge).await?;
+    if let Some(title) = found.title {
         thread::set_title(&services.pool, thread, &title).await?;
     }
     Ok(())

@@ -1,8 +1,9 @@
 //! Puts changes on a branch that moved: file by file against what both sides began with, and line by line where both changed one file.
 
-use similar::{Algorithm, DiffTag, capture_diff_slices};
+use similar::DiffTag;
 
 use super::object::{Changes, Tree};
+use crate::diffing;
 
 /// How changes and a moved branch stand to each other.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -44,48 +45,45 @@ fn stands_in_the_way(path: &str, changes: &Changes, theirs: &Tree) -> bool {
         || theirs.range(below.clone()..).take_while(|(other, _)| other.starts_with(&below)).any(|(other, _)| stays(other))
 }
 
-/// Both sides' changes of a text in one; none when they touch the same or neighbouring lines. Line ends stay as they are.
+/// Both sides' changes of a text in one; none when they touch the same or neighbouring lines, and when that is not found out in time.
+/// Line ends stay as they are. It may compute for seconds.
 pub fn merge_text(base: &str, ours: &str, theirs: &str) -> Option<String> {
-    let lines = |text: &'_ str| text.split_inclusive('\n').map(str::to_owned).collect::<Vec<_>>();
+    let lines = |text| str::split_inclusive(text, '\n').collect::<Vec<&str>>();
     let (base, ours, theirs) = (lines(base), lines(ours), lines(theirs));
-    let (ours, theirs) = (hunks(&base, &ours), hunks(&base, &theirs));
-    let mut all: Vec<Hunk> = Vec::new();
-    for hunk in ours.into_iter().chain(theirs) {
-        if all.contains(&hunk) {
-            continue;
-        }
-        if all.iter().any(|other| other.start <= hunk.end && hunk.start <= other.end) {
-            return None;
-        }
-        all.push(hunk);
+    let mut all = hunks(&base, &ours)?;
+    all.extend(hunks(&base, &theirs)?);
+    all.sort();
+    // What both did.
+    all.dedup();
+    if all.windows(2).any(|pair| pair[1].start <= pair[0].end) {
+        return None;
     }
-    all.sort_by_key(|hunk| hunk.start);
     let (mut merged, mut at) = (String::new(), 0);
     for hunk in all {
-        merged.extend(base[at..hunk.start].iter().map(String::as_str));
+        merged.extend(base[at..hunk.start].iter().copied());
         merged.push_str(&hunk.text);
         at = hunk.end;
     }
-    merged.extend(base[at..].iter().map(String::as_str));
+    merged.extend(base[at..].iter().copied());
     Some(merged)
 }
 
 /// Lines `start..end` of the base become this.
-#[derive(PartialEq)]
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Hunk {
     start: usize,
     end: usize,
     text: String,
 }
 
-fn hunks(base: &[String], changed: &[String]) -> Vec<Hunk> {
-    let ops = capture_diff_slices(Algorithm::Myers, base, changed);
+fn hunks(base: &[&str], changed: &[&str]) -> Option<Vec<Hunk>> {
+    let ops = diffing::compare(base, changed)?;
     let hunks = ops.iter().filter(|op| op.tag() != DiffTag::Equal).map(|op| Hunk {
         start: op.old_range().start,
         end: op.old_range().end,
         text: changed[op.new_range()].concat(),
     });
-    hunks.collect()
+    Some(hunks.collect())
 }
 
 #[cfg(test)]
@@ -139,6 +137,14 @@ mod tests {
         assert_eq!(merge_text(base, "1\n2\nX\n4\n5\n", "1\n2\nY\n4\n5\n"), None);
         assert_eq!(merge_text(base, "1\nX\n3\n4\n5\n", "1\n2\nY\n4\n5\n"), None, "neighbours");
         assert_eq!(merge_text("a\r\nb\r\nc\r\n", "A\r\nb\r\nc\r\n", "a\r\nb\r\nC\r\n").unwrap(), "A\r\nb\r\nC\r\n");
+    }
+
+    #[test]
+    fn what_takes_too_long_to_compare_does_not_go_together() {
+        let text = |step: usize| (0..60_000_usize).map(|n| format!("{}\n", n * step % 61_001)).collect::<String>();
+        let began = std::time::Instant::now();
+        assert_eq!(merge_text(&text(3), &text(7), &text(13)), None);
+        assert!(began.elapsed() < std::time::Duration::from_secs(30), "{:?}", began.elapsed());
     }
 
     proptest! {

@@ -1,19 +1,28 @@
 //! Changes as a patch that `git apply` takes, for where nothing may be pushed.
 
 use std::fmt::Write;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use similar::TextDiff;
 
 use super::object::{Change, Changes, Mode};
+use crate::diffing;
 
 /// Of the whole patch.
 const MOST: usize = 4 << 20;
 
-/// The patch, and what is not in it: binary files, and what is too much.
+/// How long the whole patch may take.
+const LONGEST: Duration = Duration::from_secs(20);
+
+/// The patch, and what is not in it: binary files, and what is too much. It may compute for seconds.
 pub fn patch(changes: &Changes, before: &Changes) -> (String, Vec<String>) {
     let (mut patch, mut missing) = (String::new(), Vec::new());
+    let began = Instant::now();
     for (path, change) in changes {
+        if began.elapsed() > LONGEST {
+            missing.push(path.clone());
+            continue;
+        }
         match piece(path, before.get(path), change) {
             Some(piece) if patch.len() + piece.len() <= MOST => patch.push_str(&piece),
             Some(_) | None => missing.push(path.clone()),
@@ -48,7 +57,7 @@ fn piece(path: &str, before: Option<&Change>, after: &Change) -> Option<String> 
     }
     let from = if old_mode.is_some() { a } else { "/dev/null".to_owned() };
     let to = if new_mode.is_some() { b } else { "/dev/null".to_owned() };
-    let diff = TextDiff::configure().timeout(Duration::from_secs(1)).diff_lines(old, new);
+    let diff = TextDiff::configure().timeout(diffing::LONGEST).diff_lines(old, new);
     piece.push_str(&diff.unified_diff().context_radius(3).header(&from, &to).to_string());
     Some(piece)
 }

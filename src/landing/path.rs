@@ -30,14 +30,46 @@ fn is_git(part: &str) -> bool {
 
 /// Files that decide what runs with secrets, or who must agree: they land only when somebody with power over the repository says so.
 pub fn needs_approval(path: &str) -> bool {
+    /// Of GitHub and of services that build what is pushed; a file in the place of one counts as well.
+    const DIRECTORIES: [&str; 9] = [
+        ".github/workflows",
+        ".github/actions",
+        ".circleci",
+        ".buildkite",
+        ".woodpecker",
+        ".semaphore",
+        ".teamcity",
+        ".gitlab/ci",
+        ".azure-pipelines",
+    ];
+    const WHOLE: [&str; 5] = ["codeowners", ".github/codeowners", "docs/codeowners", ".github/threadbox.toml", ".github"];
     let path = path.to_ascii_lowercase();
-    let owners = ["codeowners", ".github/codeowners", "docs/codeowners"];
-    is_workflow(&path)
-        || path.starts_with(".github/actions/")
-        || path == ".github/threadbox.toml"
-        || owners.contains(&path.as_str())
-        // One of them put in the place of a directory.
-        || matches!(path.as_str(), ".github" | ".github/workflows" | ".github/actions")
+    let below = |directory: &&str| path.strip_prefix(*directory).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    WHOLE.contains(&path.as_str()) || DIRECTORIES.iter().any(|directory| below(&directory)) || is_pipeline(&path)
+}
+
+/// Files that services which build what is pushed look for, wherever they are told to.
+fn is_pipeline(path: &str) -> bool {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    let (stem, is_yaml) = match name.rsplit_once('.') {
+        Some((stem, "yml" | "yaml")) => (stem, true),
+        Some(_) | None => (name, false),
+    };
+    match stem {
+        "action"
+        | ".gitlab-ci"
+        | ".travis"
+        | "appveyor"
+        | ".appveyor"
+        | "bitbucket-pipelines"
+        | ".drone"
+        | ".woodpecker"
+        | ".cirrus"
+        | "cloudbuild"
+        | "buildspec" => is_yaml || stem == ".drone",
+        stem if stem.starts_with("azure-pipelines") => is_yaml,
+        _ => name == "jenkinsfile" || name.starts_with("jenkinsfile.") || name.starts_with(".drone."),
+    }
 }
 
 /// Files for which GitHub wants a permission of their own.
@@ -103,10 +135,35 @@ mod tests {
             "docs/CODEOWNERS",
             ".github/CODEOWNERS",
             ".github/workflows",
+            ".circleci/config.yml",
+            ".circleci",
+            ".buildkite/pipeline.yml",
+            "azure-pipelines.yml",
+            "ci/azure-pipelines-release.yaml",
+            ".gitlab-ci.yml",
+            "Jenkinsfile",
+            "deploy/Jenkinsfile.release",
+            ".travis.yml",
+            "appveyor.yml",
+            ".drone.yml",
+            ".drone.star",
+            "bitbucket-pipelines.yml",
+            "action.yml",
+            "actions/build/Action.YAML",
         ] {
             assert!(needs_approval(path), "{path}");
         }
-        for path in [".github/ISSUE_TEMPLATE/x.md", "workflows/ci.yml", "src/codeowners", "docs/threadbox.toml"] {
+        for path in [
+            ".github/ISSUE_TEMPLATE/x.md",
+            "workflows/ci.yml",
+            "src/codeowners",
+            "docs/threadbox.toml",
+            "src/action.rs",
+            "action",
+            "jenkins.md",
+            "transaction.yml",
+            ".circleci.md",
+        ] {
             assert!(!needs_approval(path), "{path}");
         }
         assert!(is_workflow(".github/workflows/a/b.yml") && !is_workflow(".github/actions/x"));

@@ -1,4 +1,4 @@
-//! The tables `landings` and `landing_approvals`. What a run writes carries the lease epoch of its thread.
+//! The tables `landings` and `landing_approvals`, which keeps the contents of what waits for an approval. What a run writes carries the lease epoch of its thread.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -220,28 +220,38 @@ impl Writer {
         Ok(done.count == 1)
     }
 
-    /// What waited for an approval gives way to what waits now, if anything does.
-    pub async fn replace_pending(&self, digest: Option<&str>) -> Result<(), sqlx::Error> {
-        sqlx::query!(
-            "delete from landing_approvals p using threads t
-             where p.thread_id = $1 and t.id = $1 and t.lease_epoch = $2 and p.state = 'pending' and p.digest is distinct from $3",
+    /// Counts that the workspace was tried to be brought to a landing; returns how often it was.
+    pub async fn count_follow(&self, id: Uuid) -> Result<i32, sqlx::Error> {
+        let row = sqlx::query!(
+            "update landings set follows = follows + 1 where id = $1 and thread_id = $2 returning follows",
+            id,
             self.thread as ThreadId,
-            self.epoch as LeaseEpoch,
-            digest,
         )
-        .execute(&self.pool)
+        .fetch_optional(&self.pool)
         .await?;
-        Ok(())
+        Ok(row.map_or(i32::MAX, |row| row.follows))
     }
 
-    /// Keeps changes that wait for an approval. May be repeated.
+    /// Keeps the contents of changes that wait for an approval, and forgets those of the thread that neither wait nor are approved any
+    /// more. May be repeated.
     pub async fn keep(&self, pending: &Pending, now: DateTime<Utc>) -> Result<(), sqlx::Error> {
         sqlx::query!(
-            "insert into landing_approvals (thread_id, digest, run_id, base, paths, changes, created_at)
-             select t.id, $3, $4, $5, $6, $7, $8 from threads t where t.id = $1 and t.lease_epoch = $2
-             on conflict (thread_id, digest) do update
-                 set state = 'pending', approved_by = null, run_id = excluded.run_id, created_at = excluded.created_at
-                 where landing_approvals.state <> 'approved'",
+            r#"
+            with held as (
+                select id from threads where id = $1 and lease_epoch = $2
+            ), forgotten as (
+                delete from landing_approvals p using held
+                where p.thread_id = held.id and p.state = 'pending' and p.digest <> $3
+                  and not exists (
+                    select 1 from approvals a
+                    where a.thread_id = p.thread_id and a.kind = 'workflows' and a.state in ('waiting', 'approved')
+                      and a.continues->'task'->>'digest' = p.digest
+                  )
+            )
+            insert into landing_approvals (thread_id, digest, run_id, base, paths, changes, created_at)
+            select held.id, $3, $4, $5, $6, $7, $8 from held
+            on conflict (thread_id, digest) do nothing
+            "#,
             self.thread as ThreadId,
             self.epoch as LeaseEpoch,
             pending.digest,
@@ -259,7 +269,7 @@ impl Writer {
     /// The approved changes landed.
     pub async fn approved_landed(&self, digest: &str) -> Result<(), sqlx::Error> {
         sqlx::query!(
-            "update landing_approvals set state = 'landed' where thread_id = $1 and digest = $2 and state = 'approved'",
+            "update landing_approvals set state = 'landed' where thread_id = $1 and digest = $2 and state in ('pending', 'approved')",
             self.thread as ThreadId,
             digest,
         )
@@ -269,12 +279,82 @@ impl Writer {
     }
 }
 
+/// A landing that was pushed, as far as is known, and whose pull request is not open; nobody works on its thread.
+#[derive(Clone, Debug)]
+pub struct Unsettled {
+    /// It.
+    pub landing: Landing,
+    /// Where it was asked for.
+    pub place: Place,
+    /// Its thread.
+    pub thread: ThreadId,
+    /// The lease its thread had last; whoever takes the thread over has another.
+    pub epoch: LeaseEpoch,
+}
+
+/// Takes some landings whose pull request is to be opened; each is tried later and later, and not for ever. One is taken by one process.
+pub async fn unsettled(pool: &PgPool, now: DateTime<Utc>) -> Result<Vec<Unsettled>, sqlx::Error> {
+    const AT_ONCE: i64 = 5;
+    const MOST_TRIES: i32 = 20;
+    let rows = sqlx::query!(
+        r#"
+        with due as (
+            select l.id, t.lease_epoch, r.request
+            from landings l join threads t on t.id = l.thread_id join runs r on r.id = l.run_id
+            where l.state = 'landing' and l.pull_request is null and l.opens and l.next_try_at <= $1 and l.tries < $3
+              and (t.lease_until is null or t.lease_until < now())
+              and not exists (select 1 from runs o where o.thread_id = t.id and o.state <> 'posted')
+            order by l.next_try_at limit $2
+            for update of l skip locked
+        )
+        update landings l set tries = l.tries + 1, next_try_at = $1 + interval '5 seconds' * power(2, least(l.tries, 10))
+        from due where l.id = due.id
+        returning l.id, l.thread_id as "thread: ThreadId", due.lease_epoch as "epoch: LeaseEpoch",
+            due.request as "request: Json<crate::intake::Request>", l.run_id as "run: RunId", l.repository_id, l.repository, l.branch,
+            l.base_branch, l.opens, l.parent, l.head, l.commits as "commits: Json<Vec<CommitMade>>", l.files,
+            l.left_out as "left_out: Json<Vec<LeftOut>>", l.title, l.body, l.draft, l.pull_request, l.pull_url,
+            l.state as "state: LandingState"
+        "#,
+        now,
+        AT_ONCE,
+        MOST_TRIES,
+    )
+    .fetch_all(pool)
+    .await?;
+    let unsettled = rows.into_iter().map(|row| Unsettled {
+        landing: Landing {
+            id: row.id,
+            run: row.run,
+            repository_id: row.repository_id,
+            repository: row.repository,
+            branch: row.branch,
+            base_branch: row.base_branch,
+            opens: row.opens,
+            parent: row.parent,
+            head: row.head,
+            commits: row.commits.0,
+            files: row.files,
+            left_out: row.left_out.0,
+            title: row.title,
+            body: row.body,
+            draft: row.draft,
+            pull_request: row.pull_request,
+            pull_url: row.pull_url,
+            state: row.state,
+        },
+        place: row.request.0.place,
+        thread: row.thread,
+        epoch: row.epoch,
+    });
+    Ok(unsettled.collect())
+}
+
 /// The key of a landing's pull request; its marker stands in the text.
 pub fn pull_key(landing: Uuid) -> String {
     format!("pull-{landing}")
 }
 
-/// Changes that wait for an approval, or have it.
+/// The contents of changes that wait for an approval, or have it.
 #[derive(Clone, Debug)]
 pub struct Pending {
     /// Names exactly these changes.
@@ -287,40 +367,31 @@ pub struct Pending {
     pub paths: Vec<String>,
     /// As `pack` leaves them.
     pub changes: Vec<u8>,
+    /// True when they were approved before approvals were kept for themselves.
+    pub is_approved: bool,
 }
 
-/// The newest changes of a thread that people were shown and that wait for an approval or, approved, for landing; or these, approved.
-pub async fn pending(pool: &PgPool, thread: ThreadId, approved: Option<&str>) -> Result<Option<Pending>, sqlx::Error> {
+/// What is kept of a thread under a digest.
+pub async fn kept(pool: &PgPool, thread: ThreadId, digest: &str) -> Result<Option<Pending>, sqlx::Error> {
     let row = sqlx::query!(
         r#"
-        select digest, run_id as "run: RunId", base, paths as "paths: Json<Vec<String>>", changes from landing_approvals
-        where thread_id = $1
-          and case when $2::text is null then state in ('pending', 'approved')
-                  and exists (select 1 from runs r where r.id = landing_approvals.run_id and r.state = 'posted')
-              else digest = $2 and state in ('approved', 'landed') end
-        order by created_at desc limit 1
+        select digest, run_id as "run: RunId", base, paths as "paths: Json<Vec<String>>", changes,
+            approved_by is not null and state in ('approved', 'landed') as "is_approved!"
+        from landing_approvals where thread_id = $1 and digest = $2
         "#,
         thread as ThreadId,
-        approved,
+        digest,
     )
     .fetch_optional(pool)
     .await?;
-    let pending =
-        row.map(|row| Pending { digest: row.digest, run: row.run, base: row.base, paths: row.paths.0, changes: row.changes });
-    Ok(pending)
-}
-
-/// Somebody approved exactly these changes. False when they landed or were replaced. Repeated, it finds the approval that was given.
-pub async fn approve(pool: &PgPool, thread: ThreadId, digest: &str, by: &str) -> Result<bool, sqlx::Error> {
-    let done = sqlx::query!(
-        "update landing_approvals set state = 'approved', approved_by = $3 where thread_id = $1 and digest = $2 and state in ('pending', 'approved')",
-        thread as ThreadId,
-        digest,
-        by,
-    )
-    .execute(pool)
-    .await?;
-    Ok(done.rows_affected() == 1)
+    Ok(row.map(|row| Pending {
+        digest: row.digest,
+        run: row.run,
+        base: row.base,
+        paths: row.paths.0,
+        changes: row.changes,
+        is_approved: row.is_approved,
+    }))
 }
 
 /// Largest change set that is kept until somebody approves it, before it is compressed.

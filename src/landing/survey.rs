@@ -25,6 +25,10 @@ const BATCH: u64 = 4 << 20;
 const SCRIPT: &str = include_str!("survey.sh");
 const TIME: Duration = Duration::from_secs(180);
 const PLACE: &str = "/tmp/.threadbox-landing";
+/// Where a review proves its suggestions, in the workspace itself: a copy of all of it, which an interruption may leave there.
+const SCRATCH: &str = ".threadbox-review/";
+/// A checkout of fewer files may go whole.
+const FEW: usize = 10;
 
 /// Something that differs and does not land.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -85,6 +89,9 @@ pub async fn survey(
     read_links(sandbox, &links, checkout, &mut survey, cancel).await?;
     read_files(sandbox, differing, &listed, &mut survey).await?;
     delete(checkout, &listed, &mut survey);
+    if let Some(why) = is_emptied(checkout, &survey.changes) {
+        return Err(SandboxError::Invalid(why));
+    }
     let Survey { changes, present, .. } = &mut survey;
     present.extend(changes.iter().filter_map(|(path, change)| Some((path.clone(), change.node()?))));
     // What was read may turn out to be what it was.
@@ -110,7 +117,34 @@ async fn list(sandbox: &dyn Sandbox, checkout: &Tree, cancel: &CancellationToken
             why.lines().next().unwrap_or("no reason was given")
         )));
     }
-    whole(sandbox, &format!("{PLACE}/stats")).await
+    let listing = whole(sandbox, &format!("{PLACE}/stats")).await?;
+    match records(&listing) {
+        Some(records) => Ok(records.to_vec()),
+        None => Err(SandboxError::Unavailable("the list of the workspace's files is not whole".to_owned())),
+    }
+}
+
+/// The records of a listing, which ends with one that counts them; none where it does not.
+fn records(listing: &[u8]) -> Option<&[u8]> {
+    let rest = listing.strip_suffix(b"\0")?;
+    let start = rest.iter().rposition(|byte| *byte == 0).map_or(0, |at| at + 1);
+    let counted: usize = std::str::from_utf8(rest[start..].strip_prefix(b"end ")?).ok()?.trim().parse().ok()?;
+    let records = &listing[..start];
+    (records.iter().filter(|byte| **byte == 0).count() == counted).then_some(records)
+}
+
+/// Why nothing lands when all but nothing of the checkout is gone, and nothing like as much came in its place.
+fn is_emptied(checkout: &Tree, changes: &Changes) -> Option<String> {
+    let gone = changes.values().filter(|change| **change == Change::Delete).count();
+    let new = changes.iter().filter(|(path, change)| **change != Change::Delete && !checkout.contains_key(*path)).count();
+    let is_emptied = checkout.len() >= FEW && gone * 20 > checkout.len() * 19 && new * 2 < gone;
+    is_emptied.then(|| {
+        format!(
+            "{gone} of the {} files of the checkout are not in the workspace any more: that looks like an accident, so nothing of it \
+             lands. Put them back, or remove them in a commit of your own",
+            checkout.len()
+        )
+    })
 }
 
 /// Reads a file of ours whole.
@@ -170,6 +204,9 @@ fn sort(checkout: &Tree, listed: &BTreeMap<String, Listed>, survey: &mut Survey)
     let kept: BTreeSet<&str> = checkout.keys().filter_map(|path| path::artefacts(path)).collect();
     for (path, state) in listed {
         let known = checkout.get(path);
+        if known.is_none() && path.starts_with(SCRATCH) {
+            continue;
+        }
         if hidden(path, listed) || (known.is_none() && path::artefacts(path).is_some_and(|made| !kept.contains(made))) {
             continue;
         }
@@ -347,6 +384,78 @@ mod tests {
         assert_eq!(sorted.differing.into_iter().collect::<Vec<_>>(), ["run me"]);
         let left: Vec<&str> = survey.left_out.iter().map(|left| left.path.as_str()).collect();
         assert_eq!(left, ["../x", "a\\nb", "nested/", "pipe"]);
+    }
+
+    #[test]
+    fn a_copy_that_a_review_left_does_not_land() {
+        let (listed, _) = listed("81a4 1 .threadbox-review/src/a\x0041ed 9 .threadbox-review/\x0081a4 1 .threadbox-reviews/a\0");
+        let mut survey = Survey::default();
+        let sorted = sort(&Tree::new(), &listed, &mut survey);
+        assert_eq!(sorted.differing.into_iter().collect::<Vec<_>>(), [".threadbox-reviews/a"]);
+        assert_eq!(survey.left_out, []);
+    }
+
+    #[test]
+    fn a_listing_that_ends_early_is_none() {
+        assert_eq!(records(b"81a4 1 a\x0081a4 1 b\0end 2\0"), Some(&b"81a4 1 a\x0081a4 1 b\0"[..]));
+        assert_eq!(records(b"end 0\0"), Some(&b""[..]));
+        for bad in [&b""[..], b"81a4 1 a\0", b"81a4 1 a\0end 2\0", b"81a4 1 a\0end 1", b"81a4 1 end 1\0", b"\0"] {
+            assert_eq!(records(bad), None, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_checkout_that_is_all_but_gone_does_not_land() {
+        let checkout: Tree = (0..100).map(|n| (n.to_string(), node("1"))).collect();
+        let gone = |count: usize| -> Changes { (0..count).map(|n| (n.to_string(), Change::Delete)).collect() };
+        assert!(is_emptied(&checkout, &gone(100)).is_some_and(|why| why.contains("100 of the 100 files")));
+        assert_eq!(is_emptied(&checkout, &gone(95)), None);
+        let mut moved = gone(100);
+        moved.extend((0..60).map(|n| (format!("new/{n}"), Change::Put { mode: Mode::File, content: Bytes::new() })));
+        assert_eq!(is_emptied(&checkout, &moved), None, "moved elsewhere");
+        let few: Tree = (0..3).map(|n| (n.to_string(), node("1"))).collect();
+        assert_eq!(is_emptied(&few, &gone(3)), None);
+    }
+
+    /// What the script says in a directory, where `broken` (a program of that name that does this) stands in for the real one.
+    fn listing(broken: Option<(&str, &str)>) -> Option<Vec<u8>> {
+        use std::os::unix::fs::PermissionsExt;
+        let directory = tempfile::tempdir().unwrap();
+        let (work, place, programs) =
+            (directory.path().join("work"), directory.path().join("place"), directory.path().join("programs"));
+        for made in [&work, &place, &programs] {
+            std::fs::create_dir(made).unwrap();
+        }
+        for name in ["a", "b", "c"] {
+            std::fs::write(work.join(name), "x").unwrap();
+        }
+        std::fs::write(place.join("known"), "a\0b\0gone\0").unwrap();
+        if let Some((name, does)) = broken {
+            std::fs::write(programs.join(name), format!("#!/bin/sh\n{does}\n")).unwrap();
+            std::fs::set_permissions(programs.join(name), std::fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        let script = SCRIPT.replace(PLACE, place.to_str().unwrap());
+        let path = format!("{}:{}", programs.display(), std::env::var("PATH").unwrap());
+        let ran = std::process::Command::new("sh").args(["-c", &script]).current_dir(&work).env("PATH", path).output().unwrap();
+        let said = String::from_utf8(ran.stdout).unwrap();
+        said.lines().any(|line| line == "listed").then(|| std::fs::read(place.join("stats")).unwrap())
+    }
+
+    #[test]
+    fn a_step_that_fails_makes_no_list() {
+        let (listed, _) = listed(&String::from_utf8(records(&listing(None).unwrap()).unwrap().to_vec()).unwrap());
+        assert_eq!(listed.keys().collect::<Vec<_>>(), ["a", "b", "c"]);
+        for broken in [
+            ("sort", "printf 'a\\0'; exit 1"),
+            ("sort", "printf 'a\\0'; kill -9 $$"),
+            ("cat", "exit 1"),
+            ("xargs", "exit 125"),
+            // As on a full disk: the first name comes through.
+            ("stat", "printf '81a4 1 a\\0'; echo \"stat: write error: No space left on device\" >&2; exit 1"),
+            ("stat", "printf '81a4 1 a\\0'; exit 1"),
+        ] {
+            assert_eq!(listing(Some(broken)), None, "{broken:?}");
+        }
     }
 
     #[test]

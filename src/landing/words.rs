@@ -75,9 +75,31 @@ pub fn subject_line(text: &str) -> String {
     if cut.is_empty() { "Change what was asked for".to_owned() } else { cut }
 }
 
-/// Text for a place where everything counts: nobody is pinged, nothing is closed, nothing is hidden.
+/// Text for a place where everything counts: nobody is pinged, nothing is closed, nothing is hidden, no check is skipped, nobody signs.
 fn harmless(text: &str) -> String {
-    safe::no_closing_words(&mention::neutralise_all(&clean::visible(text).replace(MARKER, "")))
+    inactive(&safe::no_closing_words(&mention::neutralise_all(&clean::visible(text).replace(MARKER, ""))))
+}
+
+/// Takes the power from words that services read in the messages of commits, which the texts of pull requests become as well: those that
+/// keep checks from running, and lines that name people as authors or as having agreed.
+fn inactive(text: &str) -> String {
+    static NO_CI: LazyLock<Regex> =
+        LazyLock::new(|| Regex::new(r"(?i)\*+\s*NO_CI\s*\*+").expect("the pattern is constant and valid"));
+    static SKIP: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(r"(?i)\[\s*((?:skip|no)[\s_-]+[\w.-]+|[\w.-]+[\s_-]+skip)\s*\]").expect("the pattern is constant and valid")
+    });
+    static CHECKS: LazyLock<Regex> =
+        LazyLock::new(|| Regex::new(r"(?i)\bskip-checks\s*:").expect("the pattern is constant and valid"));
+    static TRAILER: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(r"(?im)^([^\S\n]*(?:[>*_-][^\S\n]*)*)([a-z][a-z-]*-by)([*_]*)[^\S\n]*:")
+            .expect("the pattern is constant and valid")
+    });
+    let text = NO_CI.replace_all(text, "NO CI");
+    let text = SKIP.replace_all(&text, "($1)");
+    let text = CHECKS.replace_all(&text, "skip checks");
+    TRAILER
+        .replace_all(&text, |found: &Captures<'_>| format!("{}{}{}", &found[1], found[2].replace('-', " "), &found[3]))
+        .into_owned()
 }
 
 /// Whether the person wants the issue to be closed by what lands.
@@ -128,7 +150,7 @@ pub fn body(of: &BodyOf<'_>) -> String {
     let marker = marker::marker(of.key);
     let room = MAX_BODY - evidence.len() - missing.len() - closes.len() - asked.len() - marker.len() - 12;
     // Twice: what is taken away between can bring such words together. What it adds has room.
-    let text = safe::no_closing_words(&of.text.replace(MARKER, ""));
+    let text = inactive(&safe::no_closing_words(&of.text.replace(MARKER, "")));
     let text = safe::no_closing_words(&safe::safe_markdown(&text, room.saturating_sub(2_000), None, &[]));
     let parts = [text, evidence, missing, closes, asked, marker];
     parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n\n")
@@ -214,6 +236,7 @@ mod tests {
             head: None,
             review_thread: None,
             from_fork: false,
+            opened_by: None,
         }
     }
 
@@ -254,6 +277,42 @@ mod tests {
         ");
         assert_eq!(subject_line("  "), "Change what was asked for");
         assert!(subject_line(&"long ".repeat(40)).chars().count() <= 72);
+    }
+
+    #[test]
+    fn a_message_neither_skips_checks_nor_signs_for_others() {
+        let text = "Fix it [skip ci]\n\nWhy [CI  skip] [no ci] [skip\nactions] ***NO_CI*** [skip ***NO_CI***ci]\n\nskip-checks: true\n\
+                    Co-authored-by: eve <e@x>\nsigned-off-by : ada\n  Reviewed-By: ada\n- **Acked-by**: ada\nStand-by the gate";
+        let message = commit_message(text, &request(), &"https://api.github.com".parse().unwrap());
+        insta::assert_snapshot!(message, @r"
+        Fix it (skip ci)
+
+        Why (CI  skip) (no ci) (skip
+        actions) NO CI [skip NO CIci]
+
+        skip checks true
+        Co authored by eve <e@x>
+        signed off by ada
+          Reviewed By ada
+        - **Acked by** ada
+        Stand-by the gate
+
+        Asked for in https://github.com/acme/rocket/issues/7#issuecomment-9
+
+        Co-authored-by: maya <41+maya@users.noreply.github.com>
+        ");
+        assert_eq!(title("Fix [skip\nci]", ""), "Fix (skip ci)");
+        let request = request();
+        let of = BodyOf {
+            text: "Why [skip ci]\n\nCo-authored-by: eve <e@x>",
+            executions: &[],
+            request: &request,
+            closes: None,
+            left_out: &[],
+            key: "pull-1",
+        };
+        let body = body(&of);
+        assert!(body.contains("(skip ci)") && !body.contains("Co-authored-by"), "{body}");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What a repository decides about memory: `[memory]` of its file.
 
-use super::{Reach, history};
+use super::Reach;
 
 /// How memory works in a repository.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,8 +23,6 @@ pub struct Options {
     pub template: Option<String>,
     /// Whether conversations get titles.
     pub titles: bool,
-    /// Tokens of earlier conversation that are given along, by our estimate.
-    pub history_tokens: usize,
 }
 
 /// What runs may do with working memory. People can change it whatever this says, unless it is off.
@@ -51,7 +49,6 @@ impl Default for Options {
             working: Working::On,
             template: None,
             titles: true,
-            history_tokens: history::TOKENS,
         }
     }
 }

@@ -109,6 +109,11 @@ fn harmless(text: &str) -> String {
     text.split('\n').map(cut).collect::<Vec<_>>().join("\n")
 }
 
+/// True for what a person does not see: control characters, marks that turn the direction of writing, and what takes no room.
+pub(super) fn is_hidden(c: char) -> bool {
+    is_control(c) || is_bidi(c) || is_invisible(c)
+}
+
 fn is_control(c: char) -> bool {
     c.is_control() && !matches!(c, '\n' | '\t')
 }

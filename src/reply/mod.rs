@@ -26,7 +26,7 @@ mod view;
 
 pub use answer::answer;
 pub use cards::{
-    Activity, ApprovalNote, Card, Listing, MemoryCard, Needed, Scope, ShownLine, approval_body, card, outsider, plan,
+    Activity, ApprovalNote, Card, Listing, MemoryCard, Needed, Scope, ShownLine, approval_body, card, landing, outsider, plan,
 };
 pub use house::HouseCard;
 pub use live::live;

@@ -4,9 +4,10 @@ use std::fmt::Write;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use similar::{Algorithm, TextDiff, capture_diff_slices, group_diff_ops};
+use similar::{TextDiff, group_diff_ops};
 
 use super::lines::lines;
+use crate::diffing;
 
 /// Lines git shows around a change.
 const CONTEXT: usize = 3;
@@ -75,10 +76,11 @@ fn new_start(line: &str) -> Option<u32> {
     new.split(',').next()?.parse().ok()
 }
 
-/// The hunks between two contents, as git would make them: for files whose patch GitHub does not show.
+/// The hunks between two contents, as git would make them: for files whose patch GitHub does not show. None of them where too much
+/// differs to be found out soon. Computes for up to [`diffing::LONGEST`].
 pub fn hunks_between(old: &str, new: &str) -> Vec<Hunk> {
     let (old, new) = (lines(old), lines(new));
-    let ops = capture_diff_slices(Algorithm::Myers, &old, &new);
+    let Some(ops) = diffing::compare(&old, &new) else { return Vec::new() };
     let mut hunks = Vec::new();
     for group in group_diff_ops(ops, CONTEXT) {
         let (Some(head), Some(tail)) = (group.first(), group.last()) else { continue };
@@ -118,8 +120,8 @@ pub struct Changed<'a> {
     pub blob: &'a str,
 }
 
-/// A digest of what a pull request changes, the same wherever the changed lines have moved and however they are indented: a rebase
-/// that changes nothing leaves it.
+/// A digest of what a pull request changes, the same wherever its hunks have moved as a whole: a rebase that changes nothing around
+/// them leaves it. How lines are indented and what stands around them belongs to what they mean.
 pub fn digest(files: &[Changed<'_>]) -> String {
     let mut pieces: Vec<String> = files.iter().map(piece).collect();
     pieces.sort_unstable();
@@ -136,9 +138,8 @@ fn piece(file: &Changed<'_>) -> String {
     match file.patch {
         None => piece.push_str(file.blob),
         Some(patch) => {
-            for line in patch.split('\n').filter(|line| line.starts_with(['+', '-'])) {
-                let words: Vec<&str> = line[1..].split_whitespace().collect();
-                let _ = writeln!(piece, "{}{}", &line[..1], words.join(" "));
+            for line in patch.split('\n').filter(|line| line.starts_with(['+', '-', ' '])) {
+                let _ = writeln!(piece, "{}", line.trim_end());
             }
         }
     }
@@ -166,9 +167,12 @@ mod tests {
     }
 
     #[test]
-    fn what_moved_or_was_indented_is_the_same_change() {
+    fn hunks_that_moved_are_the_same_change() {
         let file = |patch| digest(&[Changed { path: "a", previous: None, patch: Some(patch), blob: "1" }]);
-        assert_eq!(file("@@ -1 +1 @@\n x\n-b\n+c d"), file("@@ -40,2 +41,2 @@ fn\n y\n-b\n+  c  d\r"));
+        let change = file("@@ -1,2 +1,2 @@\n x\n-b\n+c d");
+        assert_eq!(change, file("@@ -40,2 +41,2 @@ fn\n x\n-b\n+c d\r"));
+        assert_ne!(change, file("@@ -1,2 +1,2 @@\n x\n-b\n+    c d"));
+        assert_ne!(change, file("@@ -1,2 +1,2 @@\n y\n-b\n+c d"));
         assert_ne!(file("@@ -1 +1 @@\n-b\n+c"), file("@@ -1 +1 @@\n-b\n+d"));
         let blob = |blob| digest(&[Changed { path: "a", previous: None, patch: None, blob }]);
         assert_ne!(blob("1"), blob("2"));

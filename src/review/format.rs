@@ -2,10 +2,11 @@
 
 use std::ops::Range;
 
-use similar::{Algorithm, DiffOp, capture_diff_slices};
+use similar::DiffOp;
 
 use super::apply::{Block, READINGS, apply};
 use super::lines::{content, lines};
+use crate::diffing;
 
 /// What becomes of a block after the formatter.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,13 +20,14 @@ pub enum Formatted {
 }
 
 /// What becomes of each of `blocks` (in the order of their lines, applied to `base` and giving `wanted`) when the formatter makes
-/// `formatted` of it. Changes elsewhere in the file are nobody's: the file was not formatted before.
+/// `formatted` of it. Changes elsewhere in the file are nobody's: the file was not formatted before. Computes for up to
+/// [`diffing::LONGEST`]; where that is not enough, none of them fits.
 pub fn formatted(base: &str, blocks: &[Block], wanted: &str, formatted: &str) -> Vec<Formatted> {
     if wanted == formatted {
         return vec![Formatted::Same; blocks.len()];
     }
     let (old, new) = (lines(wanted), lines(formatted));
-    let ops = capture_diff_slices(Algorithm::Myers, &old, &new);
+    let Some(ops) = diffing::compare(&old, &new) else { return vec![Formatted::Unfit; blocks.len()] };
     let mut shift = 0_i64;
     let region = |block: &Block| {
         let start = usize::try_from(i64::from(block.first) - 1 + shift).unwrap_or_default();

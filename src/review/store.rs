@@ -177,15 +177,15 @@ pub async fn findings(pool: &PgPool, run: RunId) -> Result<Vec<FindingRow>, sqlx
 }
 
 /// What earlier reviews of the pull request said, oldest first.
-pub async fn earlier(pool: &PgPool, run: RunId, repository: i64, number: i64) -> Result<Vec<FindingRow>, sqlx::Error> {
+pub async fn earlier(pool: &PgPool, run: Option<RunId>, repository: i64, number: i64) -> Result<Vec<FindingRow>, sqlx::Error> {
     let rows = sqlx::query!(
         r#"
         select id, path, fingerprint, state as "state: FindingState", data as "data: Json<Kept>", comment_id
         from findings
-        where repository_id = $2 and number = $3 and run_id <> $1 and state in ('posted', 'dismissed')
+        where repository_id = $2 and number = $3 and run_id is distinct from $1 and state in ('posted', 'dismissed')
         order by id desc limit $4
         "#,
-        run as RunId,
+        run as Option<RunId>,
         repository,
         number,
         MOST_EARLIER,

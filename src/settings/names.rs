@@ -3,7 +3,7 @@
 use super::reader::Reader;
 
 /// Every variable with a name of its own. Keys and addresses of providers follow a pattern instead.
-const KNOWN: [&str; 44] = [
+const KNOWN: [&str; 47] = [
     "DAILY_BUDGET_USD",
     "DATABASE_URL",
     "DAYTONA_API_KEY",
@@ -13,6 +13,7 @@ const KNOWN: [&str; 44] = [
     "DAYTONA_ORGANIZATION_ID",
     "DAYTONA_SNAPSHOT",
     "DAYTONA_TARGET",
+    "EMBEDDING_MODEL",
     "GITHUB_API_URL",
     "GITHUB_APP_ID",
     "GITHUB_APP_PRIVATE_KEY",
@@ -34,10 +35,12 @@ const KNOWN: [&str; 44] = [
     "SANDBOX_NETWORK",
     "SANDBOX_WARM",
     "SANDBOX_WARM_HOURS_PER_DAY",
+    "THREADBOX_ADMIN_TOKEN",
     "THREADBOX_ALLOW",
     "THREADBOX_DATA_DIR",
     "THREADBOX_INSTRUCTIONS",
     "THREADBOX_LISTEN",
+    "THREADBOX_MEMORY_DAYS",
     "THREADBOX_NAME",
     "THREADBOX_OFFLINE",
     "THREADBOX_POSTGRES_BIN",
@@ -51,14 +54,7 @@ const KNOWN: [&str; 44] = [
 ];
 
 /// Names that are settled but have no effect yet.
-const LATER: [&str; 6] = [
-    "DISCORD_ALLOW_GUILDS",
-    "DISCORD_ALLOW_ROLES",
-    "DISCORD_API_URL",
-    "DISCORD_TOKEN",
-    "EMBEDDING_MODEL",
-    "THREADBOX_ADMIN_TOKEN",
-];
+const LATER: [&str; 4] = ["DISCORD_ALLOW_GUILDS", "DISCORD_ALLOW_ROLES", "DISCORD_API_URL", "DISCORD_TOKEN"];
 
 const PREFIX: &str = "THREADBOX_";
 

@@ -87,6 +87,7 @@ fn everything_has_a_default() {
                     model: "gpt-4.1",
                 },
             ],
+            embedding: None,
             providers: {
                 "openai": ProviderSettings {
                     key: None,
@@ -122,6 +123,7 @@ fn everything_has_a_default() {
             Write,
         ),
         instructions: None,
+        memory_days: None,
         log: LogSettings {
             filter: "info,graphile_worker=warn,sqlx=warn",
             json: false,

@@ -1,72 +1,65 @@
 //! The tables of threads: `threads`, `surfaces` and `messages` as they are read.
 
+use chrono::{DateTime, Utc};
+use serde::Deserialize;
 use sqlx::PgPool;
 use sqlx::types::Json;
 
-use super::PastRun;
-use crate::agent::prompt;
 use crate::id::{RunId, ThreadId};
 use crate::intake::Place;
 use crate::model::{Message, Part, Role};
-use crate::reply::clean;
 
-/// Newest runs looked at for a history; older ones never fit the budget.
-const RUNS: i64 = 50;
+/// Messages a title is made of.
+const OPENING: i64 = 4;
 
-/// The conversations of the thread's finished runs before `before`, oldest first, at most the last 50.
-pub async fn history(pool: &PgPool, thread: ThreadId, before: RunId) -> Result<Vec<PastRun>, sqlx::Error> {
-    let rows = sqlx::query!(
-        r#"
-        select m.run_id as "run!: RunId", m.role, m.author, m.parts as "parts: Json<Vec<Part>>"
-        from messages m
-        where m.thread_id = $1 and m.place_in_run is not null and m.run_id in (
-            select id from runs where thread_id = $1 and id < $2 order by id desc limit $3
-        )
-        order by m.run_id, m.place_in_run
-        "#,
-        thread as ThreadId,
-        before as RunId,
-        RUNS,
-    )
-    .fetch_all(pool)
-    .await?;
-    let mut runs: Vec<PastRun> = Vec::new();
-    for row in rows {
-        let message = match row.role.as_str() {
-            "assistant" => Message { role: Role::Assistant, parts: row.parts.0 },
-            "tool" => Message { role: Role::Tool, parts: row.parts.0 },
-            // Stored as written; read as any other words of a person.
-            _ => prompt::spoken(
-                row.author.as_deref().unwrap_or_default(),
-                &Message { role: Role::User, parts: row.parts.0 }.plain_text(),
-            ),
-        };
-        match runs.last_mut() {
-            Some(run) if run.id == row.run => run.messages.push(message),
-            _ => runs.push(PastRun { id: row.run, messages: vec![message] }),
-        }
-    }
-    Ok(runs)
+/// What a thread without a title began with: its first words, and the run that makes a title necessary.
+#[derive(Debug)]
+pub struct Opening {
+    /// The newest run that is over; what the title costs is its.
+    pub run: RunId,
+    /// Who asked for that run.
+    pub requester: String,
+    /// The repository it was for.
+    pub repository: String,
+    /// What was said first in runs, by people and by the agent.
+    pub messages: Vec<Message>,
 }
 
-/// What the thread began with and how it was answered first, for finding a title. None once it has one.
-pub async fn opening_text(pool: &PgPool, thread: ThreadId) -> Result<Option<String>, sqlx::Error> {
-    let rows = sqlx::query!(
+#[derive(Debug, Deserialize)]
+struct Said {
+    role: String,
+    parts: Vec<Part>,
+}
+
+/// What the thread began with and how it was answered first, for finding a title. None once it has one, and while no run is over.
+pub async fn opening(pool: &PgPool, thread: ThreadId) -> Result<Option<Opening>, sqlx::Error> {
+    let row = sqlx::query!(
         r#"
-        select m.role, m.parts as "parts: Json<Vec<Part>>" from messages m join threads t on t.id = m.thread_id
-        where m.thread_id = $1 and t.title is null and m.role <> 'tool'
-        order by m.id limit 4
+        select r.id as "run: RunId", r.requester, r.repository,
+               (select coalesce(jsonb_agg(jsonb_build_object('role', m.role, 'parts', m.parts) order by m.run_id, m.place_in_run), '[]')
+                from (select * from messages m where m.thread_id = $1 and m.place_in_run is not null and m.role <> 'tool'
+                      order by m.run_id, m.place_in_run limit $2) m
+               ) as "said!: Json<Vec<Said>>"
+        from threads t join runs r on r.thread_id = t.id
+        where t.id = $1 and t.title is null and r.state = 'posted' order by r.id desc limit 1
         "#,
         thread as ThreadId,
+        OPENING,
     )
-    .fetch_all(pool)
+    .fetch_optional(pool)
     .await?;
-    let lines = rows.into_iter().map(|row| {
-        let text = clean::clean(&Message { role: Role::User, parts: row.parts.0 }.plain_text());
-        let speaker = if row.role == "user" { "User" } else { "Assistant" };
-        format!("{speaker}: {}", text.chars().take(1_000).collect::<String>())
-    });
-    Ok(Some(lines.collect::<Vec<_>>().join("\n")).filter(|text| !text.is_empty()))
+    Ok(row.map(|row| Opening {
+        run: row.run,
+        requester: row.requester,
+        repository: row.repository,
+        messages: row.said.0.into_iter().map(Said::into_message).collect(),
+    }))
+}
+
+impl Said {
+    fn into_message(self) -> Message {
+        Message { role: if self.role == "user" { Role::User } else { Role::Assistant }, parts: self.parts }
+    }
 }
 
 /// Names a thread, once: a title that is there stays.
@@ -75,6 +68,25 @@ pub async fn set_title(pool: &PgPool, thread: ThreadId, title: &str) -> Result<b
         .execute(pool)
         .await?;
     Ok(done.rows_affected() == 1)
+}
+
+/// Gives the thread of a conversation the title a person gave the conversation. It wins over a model's, and over what people said
+/// earlier. False where there is no thread, or a later title.
+pub async fn rename(pool: &PgPool, place: &Place, title: &str, by: &str, at: DateTime<Utc>) -> Result<bool, sqlx::Error> {
+    let done = sqlx::query!(
+        r#"
+        update threads set title = $3, titled_by = $4, titled_at = $5 from surfaces s
+        where s.surface = $1 and s.key = $2 and threads.id = s.thread_id and (threads.titled_at is null or threads.titled_at <= $5)
+        "#,
+        place.surface().as_str(),
+        place.key(),
+        title,
+        by,
+        at,
+    )
+    .execute(pool)
+    .await?;
+    Ok(done.rows_affected() > 0)
 }
 
 /// Where the thread is talked about.

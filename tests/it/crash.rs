@@ -251,6 +251,10 @@ async fn shutdown_hands_work_back_at_once() {
     crash.bot.idle().await;
     assert_eq!(crash.bot.our_comments(&issue).len(), 1);
     assert_eq!(effects(crash.data.path()), 1);
+    // The call was made first by the second worker: nothing of it was interrupted.
+    let requests = crash.bot.model.requests();
+    let told = requests.iter().flat_map(|request| &request.messages).flat_map(|message| &message.results);
+    assert!(told.map(|result| &result.text).all(|text| !text.contains("outcome is unknown")));
     gate.open();
     second.terminate().await;
     crash.bot.finish().await;

@@ -25,6 +25,7 @@ async fn bot(environment: &[(&str, &str)]) -> Bot {
     bot.model.script([say("Noted.")]);
     bot.asks(&issue, "@threadbox please take note of this").await;
     bot.until_count("select count(*) from runs where state <> 'posted'", 0).await;
+    bot.until_count("select count(*) from messages where place_in_run is not null and not indexed", 0).await;
     bot
 }
 

@@ -254,8 +254,8 @@ async fn what_github_refuses_is_left_out_and_the_rest_is_posted_once() {
 async fn a_review_github_does_not_take_at_all_is_told_in_the_answer() {
     let bot = Bot::start().await;
     let pull = pull(&bot, None).await;
-    // With everything, without the one, without the other, without both.
-    bot.github.inject(Fault::status("POST", "/reviews", 422).times(4));
+    // With everything, without the one, without the other, without both, without the commit.
+    bot.github.inject(Fault::status("POST", "/reviews", 422).times(5));
     let answer = review(&bot, &pull, &[add(), sub()]).await;
     assert!(answer.contains("The review could not be posted") && answer.contains("This is about wrong-sum."), "{answer}");
     assert_eq!(bodies(&bot, &pull), Vec::<String>::new());
@@ -332,7 +332,7 @@ async fn a_pull_request_of_three_thousand_files_is_reviewed() {
     let pull = large(&bot, 3_000).await;
     let answer = review(&bot, &pull, &[in_file(2_999)]).await;
     assert_eq!(comments(&bot, &pull).len(), 1, "{answer}");
-    assert!(answer.contains("3,000 changed files") && answer.contains("no more than 3,000 files"), "{answer}");
+    assert!(answer.contains("3,000 changed files") && answer.contains("does not list all files"), "{answer}");
     let opening = bot.asked()[0].messages[0].text.clone();
     assert!(opening.contains("2,700 more files not listed") && opening.len() < 160_000, "{}", opening.len());
     bot.finish().await;

@@ -258,28 +258,29 @@ async fn a_message_that_was_deleted_before_it_began_is_not_begun() {
     let (comment, delivery) = bot.github.prepare_comment(&issue, "maya", "@threadbox delete everything").unwrap();
     bot.run().await;
     assert_eq!(bot.github.delete_comment(comment, "maya").await.unwrap().status, Some(202));
-    assert_eq!(bot.github.redeliver(delivery.id).await.unwrap().status, Some(202));
-    verdict(&bot, "it was deleted before it began").await;
+    assert_eq!(bot.github.redeliver(delivery.id).await.unwrap().status, Some(200));
+    assert_eq!(bot.count("select count(*) from inbox").await, 0, "what is gone is not stored");
     assert!(bot.our_comments(&issue).is_empty());
     assert_eq!(bot.count("select count(*) from runs").await, 0);
     bot.finish().await;
 }
 
 #[tokio::test]
-async fn the_run_of_a_deleted_message_that_waits_is_stopped_and_one_that_works_answers() {
+async fn the_runs_of_deleted_messages_are_stopped() {
     let bot = Bot::start_with(&[("MAX_CONCURRENT_RUNS", "1")]).await;
     let (busy, waits) = (bot.issue("Busy").await, bot.issue("Waits").await);
     let gate = Gate::closed();
-    bot.model.script([gated(&gate, say("Done all the same."))]);
+    bot.model.script([gated(&gate, say("Nobody wants to know."))]);
     let working = bot.says(&busy, "maya", "@threadbox work").await;
     bot.model.arrived(1).await;
     let waiting = bot.says(&waits, "maya", "@threadbox wait").await;
     bot.our_comment_number(&waits, 1).await;
     bot.github.delete_comment(working, "maya").await.unwrap();
     bot.github.delete_comment(waiting, "maya").await.unwrap();
+    bot.until_count("select count(*) from runs where stop_requested_by is not null", 2).await;
     gate.open();
     bot.until_count("select count(*) from runs where state = 'posted'", 2).await;
-    assert!(bot.our_comments(&busy)[0].body().contains("Done all the same."));
+    assert!(bot.our_comments(&busy)[0].body().contains("Stopped by maya"), "{}", bot.our_comments(&busy)[0].body());
     assert!(bot.our_comments(&waits)[0].body().contains("Stopped by maya"), "{}", bot.our_comments(&waits)[0].body());
     bot.finish().await;
 }

@@ -59,7 +59,7 @@ async fn working_memory_of_the_owner_is_shown_in_its_other_conversations_and_now
         note(json!({ "memory": "## Goal\n- Ship it on Friday." })),
         say("Noted."),
     ]);
-    bot.asks(&first, "@threadbox remember our style in your own words").await;
+    bot.asks(&first, "@threadbox what is our style? Note it.").await;
     let said = result(&bot);
     assert_eq!((said["success"].as_bool(), said["memory"].as_str()), (Some(true), Some("## Goal\n- Ship it on Friday.\n")));
     let summary = "select count(*) from run_events where data->>'summary' = 'Noted for this repository: We use tabs.'";
@@ -70,7 +70,9 @@ async fn working_memory_of_the_owner_is_shown_in_its_other_conversations_and_now
     let text = shown(&bot, &second).await;
     assert!(text.contains("- We use tabs. [m:") && text.contains("(noted for maya, "), "{text}");
     assert!(!text.contains("Friday"), "{text}");
-    assert_eq!(bot.count("select jsonb_array_length(snapshot->'cites')::bigint from runs order by id desc limit 1").await, 1);
+    let cited = "select count(*) from runs, jsonb_array_elements(snapshot->'cites') cite
+                 where runs.id = (select id from runs order by id desc limit 1) and cite->>'author' = 'maya'";
+    assert!(bot.count(cited).await >= 1);
 
     bot.github.add_repository("acme/other", Visibility::Public);
     bot.github.set_permission("acme/other", "maya", Permission::Write).unwrap();
@@ -177,15 +179,14 @@ async fn what_arrives_twice_is_remembered_and_forgotten_once() {
     bot.github.redeliver(remembered).await.unwrap();
     bot.github.deliver_again_as_new(remembered).await.unwrap();
     assert_eq!(lines(&bot).await, ["we use tabs"]);
+    told(&bot, &issue, "maya", "@threadbox forget tabs").await;
     told(&bot, &issue, "maya", "@threadbox remember tabs are wide").await;
-    told(&bot, &issue, "maya", "@threadbox forget we use tabs").await;
-    // The worker died after the change and before it was said.
-    bot.sql("update inbox set state = 'new', attempts = 0, next_try_at = now() where sequence = 3; delete from posts where kind = 'notice'")
+    // The worker died after the change and before that was written down.
+    bot.sql("update inbox set state = 'new', attempts = 0, next_try_at = now() where sequence = 2; delete from posts where kind = 'notice'")
         .await;
     bot.hurry().await;
-    let last = bot.our_comment_number(&issue, 4).await;
-    assert!(last.body().contains("That is forgotten."), "{}", last.body());
-    assert_eq!(lines(&bot).await, ["tabs are wide"], "it has these words now, and was not meant");
+    bot.until_count("select count(*) from inbox where state = 'new'", 0).await;
+    assert_eq!(lines(&bot).await, ["tabs are wide"], "it has the word now, and was not meant");
     bot.finish().await;
 }
 
@@ -238,7 +239,7 @@ async fn a_kept_text_forges_no_structure() {
     let block = text.split("<quoted kind=\"working memory\"").nth(1).unwrap();
     let (inside, after) = block.split_once("\n</quoted>").unwrap();
     assert!(!after.contains("obey") && !after.contains("delete it"), "{text}");
-    assert!(!inside.contains("<quoted") && !text.contains("0123456789") && !text.contains("obey eve"), "{text}");
+    assert!(!inside.contains("<quoted") && !inside.contains("0123456789") && !text.contains("obey eve"), "{text}");
     assert!(
         inside.lines().skip(1).all(|line| line.starts_with("## ") || (line.starts_with("- ") && line.contains("[m:"))),
         "{inside}"
@@ -258,11 +259,11 @@ async fn a_repository_decides_what_runs_do_with_working_memory() {
 
     push(&bot, &[(FILE, "[memory]\nworking_memory = 'read-only'\n")]);
     let text = shown(&bot, &issue).await;
-    assert!(text.contains("we use tabs") && !bot.asked().pop().unwrap().offers(TOOL), "read-only: shown, no tool: {text}");
+    assert!(text.contains("- we use tabs [m:") && !bot.asked().pop().unwrap().offers(TOOL), "read-only: shown, no tool: {text}");
 
     push(&bot, &[(FILE, "[memory]\nworking_memory = 'off'\n")]);
     let text = shown(&bot, &issue).await;
-    assert!(!text.contains("we use tabs") && !bot.asked().pop().unwrap().offers(TOOL), "{text}");
+    assert!(!text.contains("we use tabs [m:") && !bot.asked().pop().unwrap().offers(TOOL), "{text}");
     let off = told(&bot, &issue, "maya", "@threadbox remember more").await;
     assert!(off.contains("I keep nothing in mind here"), "{off}");
 
@@ -369,7 +370,7 @@ async fn two_processes_updating_one_working_memory_lose_nothing() {
         issues.push(bot.issue(&format!("Thread {at}")).await);
     }
     let talks = issues.iter().enumerate().map(|(at, issue)| async move {
-        bot.says(issue, "maya", &format!("@threadbox please\n\nkeep {at}")).await;
+        bot.says(issue, "maya", &format!("@threadbox queue keep {at}")).await;
     });
     futures::future::join_all(talks).await;
     bot.until_count("select count(*) from runs where state = 'posted'", 16).await;
@@ -390,13 +391,14 @@ const TRIGGER: &str = "
         perform pg_advisory_xact_lock(4712);
         return null;
     end $$;
-    create trigger note after update on working_memories for each statement execute function test_note();
+    create constraint trigger note after update on working_memories deferrable initially deferred
+        for each row execute function test_note();
 ";
 
 const WAITING_PID: &str = "select pid::bigint from pg_locks where locktype = 'advisory' and objid = 4712 and not granted
                            and database = (select oid from pg_database where datname = current_database())";
 
-/// The worker dies while its note is being stored: `let_through` says whether the note is there then.
+/// The worker dies while its note is being committed: `let_through` says whether the note is there then.
 async fn killed_while_it_notes(let_through: bool) {
     let town = Town::prepare().await;
     let bot = &town.bot;
@@ -405,7 +407,7 @@ async fn killed_while_it_notes(let_through: bool) {
     let first = town.start().await;
     let mut holder = PgConnection::connect(&bot.database.url()).await.unwrap();
     sqlx::query("select pg_advisory_lock($1)").bind(LOCK).execute(&mut holder).await.unwrap();
-    let comment = bot.says(&issue, "maya", "@threadbox please\n\nkeep it").await;
+    let comment = bot.says(&issue, "maya", "@threadbox queue keep it").await;
     let waiting = "select count(*) from pg_locks where locktype = 'advisory' and objid = 4712 and not granted
                    and database = (select oid from pg_database where datname = current_database())";
     bot.until_count(waiting, 1).await;

@@ -87,6 +87,7 @@ mod tests {
             head: None,
             review_thread,
             from_fork: false,
+            opened_by: None,
         }
     }
 

@@ -58,7 +58,8 @@ impl Typed for OpenPullRequest {
             Proposal { title: arguments.title, body: arguments.body, commits: commits.collect(), draft: arguments.draft };
         Ok(match lander.land(proposal).await {
             Ok(output) => output,
-            Err(HandError::Refused(why) | HandError::Unavailable(why)) => ToolOutput::error(why, "Nothing landed"),
+            Err(HandError::Refused(why)) => ToolOutput::error(why, "Nothing landed"),
+            Err(HandError::Unavailable(why)) => ToolOutput::error(why, "It has not landed yet"),
         })
     }
 }

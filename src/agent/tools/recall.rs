@@ -26,9 +26,9 @@ pub(super) struct Arguments {
 #[serde(rename_all = "lowercase")]
 pub(super) enum Where {
     Thread,
-    /// Also called `resource`.
-    #[serde(alias = "resource")]
     Owner,
+    /// The same as `owner`.
+    Resource,
 }
 
 impl Typed for Recall {
@@ -55,7 +55,7 @@ impl Typed for Recall {
         };
         let reach = arguments.scope.map(|scope| match scope {
             Where::Thread => Reach::Thread,
-            Where::Owner => Reach::Owner,
+            Where::Owner | Where::Resource => Reach::Owner,
         });
         let top_k = arguments.top_k.map(|wanted| wanted.clamp(1, MOST));
         let found = recaller.recall(RecallQuery { query: arguments.query, reach, top_k }).await;

@@ -54,7 +54,8 @@ class BurnTime(unittest.TestCase):
 
 /// The answer to a request; none for what is not in the script.
 pub fn follow(request: &RecordedRequest) -> Option<Turn> {
-    let asked = request.last_user_text();
+    // What memory adds behind the request speaks of the other scenes.
+    let asked = request.last_user_text().split("<quoted kind=\"memory\"").next().unwrap_or_default();
     if request.tools.is_empty() {
         return Some(say(title(asked)));
     }

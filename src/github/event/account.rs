@@ -15,12 +15,13 @@ pub(super) fn installation(action: &str, payload: Payload) -> Event {
         "created" | "unsuspend" | "new_permissions_accepted" | "added" | "removed" => false,
         _ => return Event::Nothing("this action of an installation is not handled"),
     };
+    let removed = payload.repositories_removed.unwrap_or_default().into_iter().filter_map(|repository| repository.id).collect();
     let Some((id, installation)) = payload.installation.and_then(|i| Some((i.id?, i))) else {
         return Event::Nothing(INCOMPLETE);
     };
     let at = if action == "deleted" { FOR_EVER } else { installation.updated_at };
     let account = installation.account.and_then(|a| a.login.or(a.slug)).unwrap_or_default();
-    Event::Installation(Installation { id, account, gone, at })
+    Event::Installation(Installation { id, account, gone, deleted: action == "deleted", removed, at })
 }
 
 pub(super) fn repository(action: &str, payload: Payload) -> Event {

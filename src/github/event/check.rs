@@ -58,6 +58,7 @@ fn failed(
         head: Some(head),
         review_thread: None,
         from_fork,
+        opened_by: None,
     };
     let app = check.app.and_then(|app| app.id);
     let mut meaning = written.asks(Asks::CheckFailed { check_run, name: name.unwrap_or_default(), app });

@@ -1,7 +1,7 @@
 //! Issues and the comments of conversations, those of pull requests included.
 
 use super::super::payload::{Comment, Issue, Payload};
-use super::written::{Adds, Written, edit};
+use super::written::{Adds, Written, edit, is_renamed};
 use super::{INCOMPLETE, Meaning, nothing, performer, place};
 use crate::intake::{Asks, Closed, Closing, Event, Trigger};
 
@@ -31,8 +31,9 @@ pub(super) fn commented(action: &str, payload: Payload, handle: &str) -> Meaning
         head: None,
         review_thread: None,
         from_fork: false,
+        opened_by: issue.user.and_then(|user| user.id),
     };
-    if action == "deleted" { written.deleted(handle) } else { written.request(&adds, handle) }
+    if action == "deleted" { written.deleted() } else { written.request(&adds, handle) }
 }
 
 pub(super) fn issue(action: &str, payload: Payload, handle: &str) -> Meaning {
@@ -49,8 +50,10 @@ pub(super) fn issue(action: &str, payload: Payload, handle: &str) -> Meaning {
         _ => return nothing("this action of an issue is not handled"),
     };
     let label = payload.label.as_ref().and_then(|label| label.name.clone());
+    let is_renamed = action == "edited" && is_renamed(&payload.changes);
     let (Some(place), Some(issue)) = (place(&payload), payload.issue) else { return nothing(INCOMPLETE) };
     let Issue { id, title, body, html_url, user, created_at, updated_at, .. } = issue;
+    let opened_by = user.as_ref().and_then(|user| user.id);
     let mut written = Written {
         place,
         trigger: Trigger::Body,
@@ -65,9 +68,11 @@ pub(super) fn issue(action: &str, payload: Payload, handle: &str) -> Meaning {
         head: None,
         review_thread: None,
         from_fork: false,
+        opened_by,
     };
     if action != "labeled" {
-        return written.request(&adds, handle);
+        let renamed = written.renamed().filter(|_| is_renamed);
+        return written.request(&adds, handle).or_renamed(renamed);
     }
     let Some(name) = label else { return nothing(INCOMPLETE) };
     written.trigger = Trigger::Event;

@@ -5,7 +5,7 @@ use sha2::{Digest, Sha256};
 
 use super::super::payload::{Comment, Payload, PullRequest, Review};
 use super::conversation::closed;
-use super::written::{Adds, Written, edit};
+use super::written::{Adds, Written, edit, is_renamed};
 use super::{INCOMPLETE, Meaning, nothing, place};
 use crate::intake::command::mentions;
 use crate::intake::{Asks, Closing, Event, ReviewThread, Trigger};
@@ -25,11 +25,16 @@ pub(super) fn pull_request(action: &str, payload: Payload, handle: &str) -> Mean
     };
     let label = payload.label.as_ref().and_then(|label| label.name.clone());
     let reviewer = payload.requested_reviewer.as_ref().and_then(|account| account.login.clone());
+    let is_renamed = is_renamed(&payload.changes);
     let Some(facts) = Facts::of(payload) else { return nothing(INCOMPLETE) };
     match action {
         // Who mentions us in the text of a new pull request says what is wanted.
         "opened" if mentions(facts.text(), handle) => facts.body(action).request(&adds, handle),
-        "edited" => facts.body(action).request(&adds, handle),
+        "edited" => {
+            let written = facts.body(action);
+            let renamed = written.renamed().filter(|_| is_renamed);
+            written.request(&adds, handle).or_renamed(renamed)
+        }
         "opened" | "synchronize" | "reopened" | "ready_for_review" => pushed(facts),
         "labeled" => match label {
             Some(name) => facts.happened(&format!(":label:{name}")).asks(Asks::Label { name }),
@@ -117,7 +122,7 @@ pub(super) fn commented(action: &str, payload: Payload, handle: &str) -> Meaning
         is_old: comment.side.as_deref() == Some("LEFT"),
         diff_hunk: comment.diff_hunk.unwrap_or_default(),
     });
-    if action == "deleted" { written.deleted(handle) } else { written.request(&adds, handle) }
+    if action == "deleted" { written.deleted() } else { written.request(&adds, handle) }
 }
 
 /// What the payload says about the pull request itself.
@@ -152,7 +157,7 @@ impl Facts {
 
     /// Everything but what was written, when, and by what name it is known.
     fn context(self) -> Written {
-        let head = self.head();
+        let (head, opened_by) = (self.head(), self.pull.user.as_ref().and_then(|user| user.id));
         Written {
             place: self.place,
             trigger: Trigger::Event,
@@ -166,6 +171,7 @@ impl Facts {
             head,
             review_thread: None,
             from_fork: self.from_fork,
+            opened_by,
         }
     }
 

@@ -122,6 +122,7 @@ fn a_new_comment_that_mentions_us_is_a_request() {
         head: None,
         review_thread: None,
         from_fork: false,
+        opened_by: None,
     };
     assert_eq!(*request, expected);
 }
@@ -165,7 +166,7 @@ fn issues_ask_when_opened_or_edited() {
     let mut edited = opened("edited", "@threadbox help");
     edited["changes"] = json!({"body": {"from": null}});
     assert_eq!(requested("issues", &edited).text, "@threadbox help");
-    edited["changes"] = json!({"title": {"from": "old"}});
+    edited["changes"] = json!({});
     assert_eq!(reason("issues", &edited), "the edit did not change the text");
 }
 
@@ -228,7 +229,7 @@ fn a_pull_request_asks_with_its_text_and_never_with_its_title() {
     assert_eq!(requested("pull_request", &pull("opened", "No mention.")).asks, Asks::Pushed);
     let mut edited = pull("edited", "@threadbox look");
     edited["changes"] = json!({"title": {"from": "x"}});
-    assert_eq!(reason("pull_request", &edited), "the edit did not change the text");
+    assert!(matches!(inbound("pull_request", &edited).event, Event::Renamed(_)), "another title is no request");
     edited["changes"] = json!({"body": {"from": "x"}});
     assert_eq!(requested("pull_request", &edited).asks, Asks::Words);
 }
@@ -303,15 +304,16 @@ fn every_edit_of_a_review_is_another_version() {
 }
 
 #[test]
-fn deleting_what_mentions_us_is_told_and_other_deletions_are_not() {
+fn deletions_are_told_whatever_the_text_says_by_then() {
     for (event, payload, expected) in [
         ("issue_comment", comment("deleted", "@threadbox run"), "issue_comment:42"),
+        ("issue_comment", comment("deleted", "never mind"), "issue_comment:42"),
         ("pull_request_review_comment", review_comment("deleted", "@threadbox why?"), "review_comment:61"),
     ] {
         let changed = changed(event, &payload);
         assert_eq!((changed.object.as_str(), changed.change, changed.by.as_str()), (expected, Change::Deleted, "maya"));
+        assert!(changed.text.is_empty());
     }
-    assert_eq!(reason("issue_comment", &comment("deleted", "never mind")), "nobody addressed us");
 }
 
 #[test]
@@ -368,6 +370,11 @@ fn installations_come_and_go() {
         }
     };
     assert_eq!(["created", "deleted", "suspend", "unsuspend"].map(gone), [false, true, true, false]);
+    let payload = json!({"action": "removed", "installation": {"id": 3}, "repositories_removed": [{"id": 5, "full_name": "octo/a"}, {"id": 6}]});
+    let Event::Installation(installation) = inbound("installation_repositories", &payload).event else {
+        panic!("no installation")
+    };
+    assert_eq!((installation.removed, installation.deleted, installation.gone), (vec![5, 6], false, false));
 }
 
 #[test]
@@ -414,4 +421,20 @@ proptest::proptest! {
 fn what_certainly_means_nothing_is_known_by_its_name() {
     assert!(handles("issue_comment", Some("created")) && handles("check_run", Some("completed")));
     assert!(!handles("issue_comment", Some("pinned")) && !handles("check_run", Some("created")) && !handles("star", None));
+}
+
+#[test]
+fn another_title_names_the_conversation_when_a_person_gave_it() {
+    let mut edited = opened("edited", "@threadbox help");
+    edited["changes"] = json!({"title": {"from": "old"}});
+    let inbound_edit = inbound("issues", &edited);
+    let Event::Renamed(renamed) = inbound_edit.event else { panic!("not renamed") };
+    assert_eq!((renamed.title.as_str(), renamed.by.as_str(), renamed.place.key().as_str()), ("It breaks", "maya", "5#7"));
+    assert_eq!(inbound_edit.delivery.object, None);
+    edited["sender"] = json!({"id": 2, "login": "ci[bot]", "type": "Bot"});
+    assert_eq!(reason("issues", &edited), "the edit did not change the text");
+    // Words that ask for something come first.
+    edited["sender"] = json!({"id": 1, "login": "maya"});
+    edited["changes"] = json!({"title": {"from": "old"}, "body": {"from": "nothing"}});
+    assert!(matches!(inbound("issues", &edited).event, Event::Request(_)));
 }

@@ -6,7 +6,8 @@ use super::super::MARKER;
 use super::super::payload::{Account, Changes};
 use super::{INCOMPLETE, Meaning, author, nothing};
 use crate::intake::command::mentions;
-use crate::intake::{Asks, Change, Changed, Event, ObjectVersion, Place, Request, ReviewThread, Trigger};
+use crate::intake::{Asks, Change, Changed, Event, ObjectVersion, Place, Renamed, Request, ReviewThread, Trigger};
+use crate::storable;
 
 /// Which part of the text is new, as far as mentions go.
 pub(super) enum Adds {
@@ -24,6 +25,11 @@ pub(super) fn edit(changes: &Option<Changes>) -> Adds {
     }
 }
 
+/// Whether an edit gave the conversation another title.
+pub(super) fn is_renamed(changes: &Option<Changes>) -> bool {
+    changes.as_ref().is_some_and(|changes| changes.title.is_some())
+}
+
 /// Something a person wrote, before it is known to address us.
 pub(super) struct Written {
     pub place: Place,
@@ -39,6 +45,7 @@ pub(super) struct Written {
     pub head: Option<String>,
     pub review_thread: Option<ReviewThread>,
     pub from_fork: bool,
+    pub opened_by: Option<i64>,
 }
 
 impl Written {
@@ -55,6 +62,14 @@ impl Written {
             (true, Adds::Nothing) => nothing("the edit did not change the text"),
             (true, Adds::Everything | Adds::Since(_)) => self.asks(Asks::Words),
         }
+    }
+
+    /// The new title of the conversation, when a person gave it one; bots do not name threads.
+    pub fn renamed(&self) -> Option<Renamed> {
+        let by = self.by.clone().and_then(author).filter(|by| !by.is_bot)?;
+        let mut title = self.title.clone();
+        storable::text(&mut title);
+        Some(Renamed { place: self.place.clone(), title, by: by.login, at: self.at? })
     }
 
     /// The same without a look at its words: nobody wrote them to us.
@@ -74,20 +89,24 @@ impl Written {
             head: self.head,
             review_thread: self.review_thread,
             from_fork: self.from_fork,
+            opened_by: self.opened_by,
         };
         request.make_storable();
         let object = ObjectVersion { object, edited_at: written_at };
         Meaning { event: Event::Request(Box::new(request)), object: Some(object) }
     }
 
-    /// It is gone. Only what mentions us can have been a request.
-    pub fn deleted(self, handle: &str) -> Meaning {
-        if mentions(&self.text, handle) { self.changed(Change::Deleted) } else { nothing("nobody addressed us") }
+    /// It is gone. It may have been a request before it was edited, so this is told of whatever it says.
+    pub fn deleted(mut self) -> Meaning {
+        self.text.clear();
+        self.changed(Change::Deleted)
     }
 
     fn changed(self, change: Change) -> Meaning {
         let (Some(at), Some(object)) = (self.at, self.object) else { return nothing(INCOMPLETE) };
         let by = self.by.and_then(|by| by.login).unwrap_or_else(|| "somebody".to_owned());
-        Event::Changed(Changed { place: self.place, object, change, by, at }).into()
+        let mut text = self.text;
+        crate::storable::text(&mut text);
+        Event::Changed(Changed { place: self.place, object, change, by, at, text }).into()
     }
 }

@@ -15,7 +15,6 @@ const MOST_RUNS: u32 = 100_000;
 const MOST_PASSAGES: usize = 20;
 const MOST_NEIGHBOURS: usize = 10;
 /// Tokens of earlier conversation: less is no conversation, and more no model reads with profit.
-const HISTORY: std::ops::RangeInclusive<usize> = 1_000..=200_000;
 
 const SECTIONS: [&str; 7] = ["agent", "triggers", "allow", "sandbox", "pull_request", "limits", "memory"];
 const AGENT: &[&str] = &["model", "instructions", "max_steps"];
@@ -24,8 +23,7 @@ const ALLOW: &[&str] = &["users", "teams", "permission"];
 const SANDBOX: &[&str] = &["snapshot", "setup", "test", "format", "network"];
 const PULL_REQUEST: &[&str] = &["mode", "branch_prefix"];
 const LIMITS: &[&str] = &["run_budget_usd", "daily_budget_usd", "user_daily_budget_usd", "run_timeout", "user_runs_per_hour"];
-const MEMORY: &[&str] =
-    &["recall", "scope", "top_k", "before", "after", "threshold", "working_memory", "template", "titles", "history_tokens"];
+const MEMORY: &[&str] = &["recall", "scope", "top_k", "before", "after", "threshold", "working_memory", "template", "titles"];
 
 pub(super) fn read(content: &[u8]) -> RepositoryFile {
     let text = match std::str::from_utf8(content) {
@@ -156,7 +154,6 @@ fn memory(memory: &mut memory::Options, name: &str, value: &DeValue<'_>) -> Read
         "working_memory" => memory.working = entry::working_memory(value)?,
         "template" => memory.template = entry::template(value)?,
         "titles" => memory.titles = entry::boolean(value)?,
-        "history_tokens" => memory.history_tokens = entry::within(value, HISTORY)?,
         _ => return Err("has no meaning here".to_owned()),
     }
     Ok(())

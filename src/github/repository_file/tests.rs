@@ -58,7 +58,6 @@ threshold = 0.5
 working_memory = "read-only"
 template = '# Rules'
 titles = false
-history_tokens = 8_000
 "#;
 
 #[test]
@@ -107,13 +106,12 @@ fn every_entry_is_read() {
             working: memory::Working::ReadOnly,
             template: Some("# Rules".into()),
             titles: false,
-            history_tokens: 8_000,
         },
         problems: Vec::new(),
         lines: file.lines.clone(),
     };
     assert_eq!(file, expected);
-    assert_eq!(file.note("memory.titles", "x".into()).line, WHOLE.lines().count() - 1);
+    assert_eq!(file.note("memory.titles", "x".into()).line, WHOLE.lines().count());
     assert_eq!(RepositoryFile::parse(b""), RepositoryFile::default());
     assert_eq!(RepositoryFile::parse("\u{feff}[agent]\nmax_steps = 3\n".as_bytes()).agent.max_steps, Some(3));
 }
@@ -168,7 +166,7 @@ fn memory_has_the_defaults_people_expect_and_says_what_is_wrong_with_others() {
     assert_eq!((defaults.top_k, defaults.before, defaults.after, defaults.threshold), (4, 1, 1, None));
     assert_eq!((defaults.working, defaults.template), (memory::Working::On, None));
     insta::assert_snapshot!(
-        problems("[memory]\nrecall = 'no'\nscope = 'resource'\ntop_k = 0\nbefore = -1\nafter = 99\nthreshold = 2\nworking_memory = 'readonly'\ntemplate = 'no heading'\ntitles = 1\nhistory_tokens = 10\ntopk = 3\n"), @r"
+        problems("[memory]\nrecall = 'no'\nscope = 'resource'\ntop_k = 0\nbefore = -1\nafter = 99\nthreshold = 2\nworking_memory = 'readonly'\ntemplate = 'no heading'\ntitles = 1\ntopk = 3\n"), @r"
     2: `recall` must be true or false without quotes, not a text
     3: `scope` cannot be `resource`; it is one of thread, owner
     4: `top_k` must be a whole number from 1 to 20
@@ -178,8 +176,7 @@ fn memory_has_the_defaults_people_expect_and_says_what_is_wrong_with_others() {
     8: `working_memory` cannot be `readonly`; did you mean `read-only`?
     9: `template` has no heading, such as `## Decisions`
     10: `titles` must be true or false without quotes, not a number
-    11: `history_tokens` must be a whole number from 1000 to 200000
-    12: unknown entry of `[memory]` `topk`; did you mean `top_k`?
+    11: unknown entry of `[memory]` `topk`; did you mean `top_k`?
     ");
     let wrong = RepositoryFile::parse(b"[memory]\ntop_k = 0\nscope = 'thread'\n").memory;
     assert_eq!((wrong.top_k, wrong.scope), (4, memory::Reach::Thread), "what is right beside a mistake counts");
@@ -268,7 +265,7 @@ fn entries() -> impl Strategy<Value = String> {
         "threshold",
         "working_memory",
         "template",
-        "history_tokens",
+        "titles",
         "nonsense",
     ]);
     let values = prop_oneof![
@@ -309,7 +306,6 @@ proptest! {
         let memory = &file.memory;
         prop_assert!((1..=20).contains(&memory.top_k) && memory.before <= 10 && memory.after <= 10);
         prop_assert!(memory.threshold.is_none_or(|threshold| (0.0..=1.0).contains(&threshold)));
-        prop_assert!((1_000..=200_000).contains(&memory.history_tokens));
         prop_assert!(file.triggers.label.as_deref().is_none_or(|label| !label.is_empty()));
         prop_assert!(file.allow.users.iter().all(|user| !user.contains('*') && !user.is_empty()));
     }

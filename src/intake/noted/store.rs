@@ -2,9 +2,11 @@
 
 use chrono::{DateTime, Utc};
 use sqlx::PgPool;
+use sqlx::types::Json;
 
 use crate::id::DeliveryId;
 use crate::intake::{Change, Changed, Delivery, Installation, Place};
+use crate::model::{Message, Role};
 
 /// Whether a delivery was accepted under this id before.
 pub async fn is_known(pool: &PgPool, delivery: &Delivery) -> Result<bool, sqlx::Error> {
@@ -33,7 +35,7 @@ pub async fn record(pool: &PgPool, delivery: &Delivery, now: DateTime<Utc>) -> R
 }
 
 /// Records a change. The run of a deleted message that waits is asked to stop; a deleted message without a run is left out by the
-/// gate.
+/// gate. An edited message has its new words at once, unless a later edit was known before.
 pub async fn change(pool: &PgPool, changed: &Changed, now: DateTime<Utc>) -> Result<(), sqlx::Error> {
     let (edited_at, deleted_at) = match changed.change {
         Change::Edited => (Some(changed.at), None),
@@ -47,6 +49,11 @@ pub async fn change(pool: &PgPool, changed: &Changed, now: DateTime<Utc>) -> Res
                 edited_at = greatest(c.edited_at, excluded.edited_at),
                 deleted_at = coalesce(c.deleted_at, excluded.deleted_at),
                 changed_by = excluded.changed_by, seen_at = excluded.seen_at
+            where excluded.deleted_at is not null or c.edited_at is null or excluded.edited_at >= c.edited_at
+            returning 1
+        ), reworded as (
+            update messages m set parts = $7, indexed = false from inbox i, change
+            where $3::timestamptz is not null and i.object = $2 and m.id = i.message_id and m.forgotten_at is null
         ), waiting as (
             update runs set stop_requested_by = coalesce(stop_requested_by, $5)
             from inbox i
@@ -61,6 +68,7 @@ pub async fn change(pool: &PgPool, changed: &Changed, now: DateTime<Utc>) -> Res
         deleted_at,
         changed.by,
         now,
+        Json(Message::text(Role::User, changed.text.as_str()).parts) as _,
     )
     .fetch_one(pool)
     .await?;

@@ -1,13 +1,13 @@
 //! A yes or a no, by words or by a reaction: who may is looked up, what is approved is compared with what is there, and then it counts once.
 
-use super::dispatch::{acknowledge, done, eyes, may_trigger, refuse, start, tell, within_limits};
+use super::dispatch::{acknowledge, done, eyes, may_trigger, refuse, tell, within_limits};
 use super::store::{self, Claimed, NewRun, Standing, Verdict};
 use crate::approval::store::{self as approvals_store, Approval, By};
 use crate::approval::{Continues, Decided, Kind, State};
 use crate::github::RepoRef;
 use crate::intake::{Button, Request, Trigger};
 use crate::jobs::approvals::{self, Seen};
-use crate::jobs::{Services, landing, run};
+use crate::jobs::{Services, run};
 use crate::reply::{Card, PostError};
 use crate::settings::Permission;
 
@@ -20,33 +20,19 @@ pub(super) async fn by_words(
 ) -> Result<Verdict, PostError> {
     let approval = match choose(services, claimed, digest).await? {
         Chosen::This(approval) => *approval,
-        Chosen::Landing(digest) => return land(services, claimed, standing, &digest).await,
         Chosen::None(card) => return tell(services, claimed, &card).await,
     };
     if approval.state == State::Waiting && !may_decide(services, claimed, approval.kind).await? {
-        let why = "That takes write permission on this repository.".to_owned();
+        let why = match approval.kind.needs() {
+            Some(Permission::Maintain | Permission::Admin) => "That takes maintain or admin permission on this repository.",
+            Some(_) | None => "That takes write permission on this repository.",
+        };
+        let why = why.to_owned();
         return tell(services, claimed, &Card::NotApproved { why }).await;
     }
     match carry(services, claimed, standing, &approval).await? {
         Carried::Done(verdict) => Ok(verdict),
         Carried::Not(why) => tell(services, claimed, &Card::NotApproved { why }).await,
-    }
-}
-
-/// Changes with power over the repository, as they were shown, take more than a request does.
-pub(super) async fn land(
-    services: &Services,
-    claimed: &Claimed,
-    standing: &Standing,
-    digest: &str,
-) -> Result<Verdict, PostError> {
-    match landing::approval(services, claimed.thread, &claimed.request, digest).await? {
-        landing::Approval::Lands(task) => start(services, claimed, standing, &claimed.request, task).await,
-        landing::Approval::NotAllowed => {
-            let why = "That takes maintain or admin permission on this repository.".to_owned();
-            tell(services, claimed, &Card::NotApproved { why }).await
-        }
-        landing::Approval::Nothing => tell(services, claimed, &Card::NothingToApprove { last: None }).await,
     }
 }
 
@@ -109,8 +95,6 @@ async fn stop(services: &Services, claimed: &Claimed, comment: i64) -> Result<Ve
 /// What `approve` is about.
 enum Chosen {
     This(Box<Approval>),
-    /// Changes that wait to land, by their digest.
-    Landing(String),
     None(Card),
 }
 
@@ -122,14 +106,10 @@ async fn choose(services: &Services, claimed: &Claimed, digest: Option<&str>) ->
     }
     let mut waiting = approvals_store::waiting(pool, claimed.thread, services.clock.now()).await?;
     waiting.retain(|approval| approval.shown.is_some());
-    let pending = crate::landing::store::pending(pool, claimed.thread, None).await?;
-    let mut lands: Vec<String> = pending.into_iter().map(|pending| pending.digest).collect();
     if let Some(digest) = digest {
         waiting.retain(|approval| approval.digest.0.starts_with(digest));
-        lands.retain(|waits| waits.starts_with(digest));
     }
-    match waiting.len() + lands.len() {
-        1 if waiting.is_empty() => Ok(Chosen::Landing(lands.remove(0))),
+    match waiting.len() {
         1 => Ok(Chosen::This(Box::new(waiting.remove(0)))),
         0 => {
             let newest = approvals_store::newest(pool, claimed.thread).await?;
@@ -139,26 +119,22 @@ async fn choose(services: &Services, claimed: &Claimed, digest: Option<&str>) ->
         _ => {
             let named = |approval: &Approval| (approval.digest.short().to_owned(), approvals::describe(approval));
             let handle = services.settings.name.clone();
-            let landing =
-                |digest: &String| (digest.chars().take(12).collect(), "changes that need maintain permission".to_owned());
-            let waiting = waiting.iter().map(named).chain(lands.iter().map(landing)).collect();
+            let waiting = waiting.iter().map(named).collect();
             Ok(Chosen::None(Card::WhichApproval { handle, waiting }))
         }
     }
 }
 
-/// Whoever may ask for runs may approve a plan; the rest takes write permission, too.
+/// Whoever may ask for runs may approve a plan; the rest takes a permission of its own, too.
 pub(super) async fn may_decide(services: &Services, claimed: &Claimed, kind: Kind) -> Result<bool, PostError> {
     let request = &claimed.request;
     if request.author.is_bot || may_trigger(services, request).await?.is_err() {
         return Ok(false);
     }
-    if !kind.needs_write() {
-        return Ok(true);
-    }
+    let Some(needed) = kind.needs() else { return Ok(true) };
     let github = services.github.as_ref().ok_or(PostError::Off)?;
     let (repo, _) = RepoRef::of(&request.place).ok_or(PostError::Off)?;
-    Ok(github.permission(&repo, &request.author.login).await? >= Permission::Write)
+    Ok(github.permission(&repo, &request.author.login).await? >= needed)
 }
 
 fn by(claimed: &Claimed) -> By<'_> {

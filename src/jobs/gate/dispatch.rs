@@ -294,9 +294,9 @@ async fn retry(services: &Services, claimed: &Claimed, standing: &Standing) -> R
     let Some(last) = store::last_run(&services.pool, claimed.thread, claimed.id).await? else {
         return tell(services, claimed, &Card::NothingToRetry).await;
     };
-    if let Task::LandApproved { digest } = &last.task {
-        // It takes the permission again, and what landed does not land twice.
-        return approve::land(services, claimed, standing, digest).await;
+    if matches!(last.task, Task::LandApproved { .. }) && last.approval.is_none() {
+        let why = "What was approved then has to be shown anew: ask for it with `pr`.".to_owned();
+        return tell(services, claimed, &Card::NotApproved { why }).await;
     }
     if let Some(id) = last.approval
         && let Some(known) = approval::store::get(&services.pool, id).await?

@@ -268,7 +268,7 @@ pub async fn last_run(pool: &PgPool, thread: ThreadId, before: InboxId) -> Resul
     let row = sqlx::query!(
         r#"select request as "request: Json<Request>", task as "task: Json<Task>", powers as "powers: Powers",
                   approval_id as "approval: ApprovalId"
-           from runs where thread_id = $1 and inbox_id <> $2 order by id desc limit 1"#,
+           from runs where thread_id = $1 and inbox_id <> $2 and forgotten_at is null order by id desc limit 1"#,
         thread as ThreadId,
         before as InboxId,
     )

@@ -3,18 +3,20 @@
 
 use std::collections::BTreeMap;
 
+use super::announce::{Announcer, TURNS};
 use super::trouble::{Trouble, is_closed};
-use super::write::merge_contents;
+use super::write::merge_apart;
 use super::{GithubLander, Looked};
-use crate::github::{CommitTree, GithubError, NewPull, Pull, RepoRef, Writes};
-use crate::intake::Place;
+use crate::github::{CommitTree, GithubError, RepoRef, Writes};
 use crate::landing::object::{Change, Mode, Node, Tree};
-use crate::landing::{Landing, LandingState, manifest, store};
-use crate::reply::marker;
+use crate::landing::{Landing, LandingState, manifest};
 use crate::sandbox::checkpoint::Checkpoint;
 
 /// How often a call is made whose answer is lost.
 const TRIES: u32 = 3;
+/// How often the workspace is tried to be brought to what landed. Something of somebody else's that is too large, or comes too slowly,
+/// must not keep everything after it from landing.
+const MOST_FOLLOWS: i32 = 3;
 
 impl GithubLander {
     /// Finishes what an earlier attempt began: this run's, or one that ended in between.
@@ -24,8 +26,8 @@ impl GithubLander {
                 continue;
             }
             let repo = self.repo_of(&landing);
-            let there = match self.github.branch_head(&repo, &landing.branch).await? {
-                Some(head) => self.github.holds(&repo, &head, &landing.head).await?,
+            let there = match self.in_turn(|| self.github.branch_head(&repo, &landing.branch)).await? {
+                Some(head) => self.in_turn(|| self.github.holds(&repo, &head, &landing.head)).await?,
                 None => false,
             };
             match there {
@@ -39,7 +41,8 @@ impl GithubLander {
 
     /// One that can never be finished is left as it is, so that it does not stand in the way of what comes after it.
     async fn finish(&self, landing: Landing) -> Result<(), Trouble> {
-        let id = landing.id;
+        let (id, branch) = (landing.id, landing.branch.clone());
+        let is_announced = landing.pull_request.is_some();
         match self.carry(landing, None).await {
             Ok(landing) if landing.state == LandingState::Landing => Err(Trouble::Behind),
             Ok(_) => Ok(()),
@@ -48,6 +51,8 @@ impl GithubLander {
                 self.writer.set_state(id, LandingState::Void, None).await?;
                 Ok(())
             }
+            Err(Trouble::Overtaken) => Err(Trouble::Overtaken),
+            Err(trouble) if !is_announced => Err(Trouble::Pushed { branch, why: trouble.to_string() }),
             Err(trouble) => Err(trouble),
         }
     }
@@ -64,16 +69,15 @@ impl GithubLander {
         let repo = self.repo_of(landing);
         let mut last = None;
         for _ in 0..TRIES {
-            let head = self.github.branch_head(&repo, &landing.branch).await?;
-            let moved = match head {
-                Some(head) if self.github.holds(&repo, &head, &landing.head).await? => return Ok(()),
+            let (branch, ours) = (&landing.branch, &landing.head);
+            let moved = match self.in_turn(|| self.github.branch_head(&repo, branch)).await? {
+                Some(head) if self.in_turn(|| self.github.holds(&repo, &head, ours)).await? => return Ok(()),
                 Some(head) if head == landing.parent && !landing.opens => {
-                    self.github.move_branch(&repo, writes, &landing.branch, &landing.head).await
+                    self.in_turn(|| self.github.move_branch(&repo, writes, branch, ours)).await
                 }
-                None if landing.opens => self.github.create_branch(&repo, writes, &landing.branch, &landing.head).await,
-                Some(_) if landing.opens => {
-                    return Err(Trouble::Refused(format!("there is a branch `{}` already that is not mine", landing.branch)));
-                }
+                None if landing.opens => self.in_turn(|| self.github.create_branch(&repo, writes, branch, ours)).await,
+                // Somebody's, or what is left of ours from before.
+                Some(_) if landing.opens => return Err(Trouble::Taken),
                 Some(_) | None => return Err(Trouble::Moved),
             };
             match moved {
@@ -94,6 +98,29 @@ impl GithubLander {
         }
     }
 
+    /// As [`Self::carry`], for what was pushed just now: what is not done yet is said, and that it did not land is not.
+    pub(super) async fn carry_new(
+        &self,
+        landing: Landing,
+        looked: Option<Looked<'_>>,
+    ) -> Result<(Landing, Vec<String>), Trouble> {
+        match self.carry(landing.clone(), looked).await {
+            Ok(landing) => Ok((landing, Vec::new())),
+            Err(Trouble::Overtaken) => Err(Trouble::Overtaken),
+            Err(trouble) => {
+                tracing::warn!(landing.id = %landing.id, %trouble, "what was pushed is not settled yet");
+                let then = match trouble.is_final() {
+                    true => "Open it there, or ask me again with `pr` when that is put right.",
+                    false => "It opens as soon as GitHub lets it; or ask me again with `pr`.",
+                };
+                let notes = landing.pull_request.is_none().then(|| {
+                    format!("The branch `{}` is pushed; its pull request is not open yet: {trouble}. {then}", landing.branch)
+                });
+                Ok((landing, notes.into_iter().collect()))
+            }
+        }
+    }
+
     /// From the moment on when the branch names the commits.
     pub(super) async fn carry(&self, landing: Landing, looked: Option<Looked<'_>>) -> Result<Landing, Trouble> {
         let landing = self.announce(landing).await?;
@@ -105,8 +132,11 @@ impl GithubLander {
             }
             // It has landed, and people are told so. The workspace follows when somebody lands next.
             Err(trouble) => {
-                tracing::warn!(landing.id = %landing.id, %trouble, "the workspace does not follow its landing yet");
-                return Ok(landing);
+                let tried = self.writer.count_follow(landing.id).await?;
+                tracing::warn!(landing.id = %landing.id, %trouble, tried, "the workspace does not follow its landing yet");
+                if tried < MOST_FOLLOWS {
+                    return Ok(landing);
+                }
             }
         }
         self.close(landing, LandingState::Landed).await
@@ -121,48 +151,10 @@ impl GithubLander {
     }
 
     /// The pull request, and that it belongs to this conversation.
-    pub(super) async fn announce(&self, mut landing: Landing) -> Result<Landing, Trouble> {
-        if landing.pull_request.is_none() {
-            let pull = self.pull_for(&landing).await?;
-            landing.draft = pull.is_draft;
-            landing.pull_url = Some(pull.url);
-            landing.pull_request = Some(pull.number);
-        }
-        let number = landing.pull_request.unwrap_or_default();
-        let place = Place::Github {
-            repository: self.repo.full_name.clone(),
-            repository_id: self.repo.id,
-            number,
-            installation: self.repo.installation,
-            is_pull_request: true,
-        };
-        let url = landing.pull_url.clone().unwrap_or_default();
-        if !self.writer.set_pull(&landing, number, &url, &place, self.services.clock.now()).await? {
-            return Err(Trouble::Overtaken);
-        }
-        Ok(landing)
-    }
-
-    /// Finds the pull request of a landing by its branch and marker, or opens it.
-    async fn pull_for(&self, landing: &Landing) -> Result<Pull, Trouble> {
-        let marker = marker::marker(&store::pull_key(landing.id));
-        let mut draft = landing.draft;
-        let mut last = None;
-        for _ in 0..TRIES {
-            if let Some(pull) = self.github.pull_of_branch(&self.repo, &landing.branch, &marker).await? {
-                return Ok(pull);
-            }
-            let new =
-                NewPull { title: &landing.title, body: &landing.body, head: &landing.branch, base: &landing.base_branch, draft };
-            match self.github.open_pull(&self.repo, &new).await {
-                Ok(pull) => return Ok(pull),
-                // Private repositories of free plans have none.
-                Err(GithubError::Invalid(why)) if draft && why.to_lowercase().contains("draft") => draft = false,
-                Err(error @ (GithubError::Invalid(_) | GithubError::Unavailable { .. })) => last = Some(error),
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Err(last.map_or(Trouble::Moved, Trouble::Github))
+    pub(super) async fn announce(&self, landing: Landing) -> Result<Landing, Trouble> {
+        let announcer =
+            Announcer { services: &self.services, github: &self.github, writer: &self.writer, repo: &self.repo, turns: TURNS };
+        announcer.announce(landing).await
     }
 
     /// The workspace goes on from the landed commit. What others changed on the branch is brought into it, so that nothing of theirs is
@@ -181,7 +173,8 @@ impl GithubLander {
         };
         let Some(base) = looked_place.checkout.commit.clone().filter(|base| *base != landing.head) else { return Ok(()) };
         let repo = self.repo_of(landing);
-        let (from, to) = (self.github.commit_tree(&repo, &base).await?, self.github.commit_tree(&repo, &landing.head).await?);
+        let from = self.in_turn(|| self.github.commit_tree(&repo, &base)).await?;
+        let to = self.in_turn(|| self.github.commit_tree(&repo, &landing.head)).await?;
         let checkout = match looked {
             Some((_, checkout, _)) => checkout.clone(),
             None => self.checkout_of(&base).await?,
@@ -198,7 +191,12 @@ impl GithubLander {
 
     /// What the checkout of the landed commit would be: that of the one before, with what differs between the two.
     async fn next_checkout(&self, checkout: &Tree, from: &CommitTree, to: &CommitTree, commit: &str) -> Result<Tree, Trouble> {
-        if !from.is_complete || !to.is_complete {
+        // What attributes convert is in no tree as it is here.
+        let is_converted = |path: &String| {
+            let stored = from.tree.get(path).filter(|node| node.mode != Mode::Submodule);
+            stored != to.tree.get(path) && stored.is_some_and(|stored| checkout.get(path).is_some_and(|here| here != stored))
+        };
+        if !from.is_complete || !to.is_complete || from.tree.keys().any(is_converted) {
             let archive = self.sandboxes.archive(commit).await?;
             let read = manifest::of_archive(archive).await;
             return read.map_err(|error| Trouble::Refused(format!("the landed commit cannot be read: {error}")));
@@ -233,7 +231,9 @@ impl GithubLander {
             let change = match (before, after, here) {
                 // Nobody changed it here.
                 (_, after, here) if here == before => match after {
-                    Some(node) => Some(Change::Put { mode: node.mode, content: self.github.blob(repo, &node.sha).await? }),
+                    Some(node) => {
+                        Some(Change::Put { mode: node.mode, content: self.in_turn(|| self.github.blob(repo, &node.sha)).await? })
+                    }
                     None => Some(Change::Delete),
                 },
                 // Both did, and what landed is the two in one.
@@ -276,6 +276,7 @@ impl GithubLander {
     ) -> Result<Option<Change>, Trouble> {
         let Some(ours) = self.sandboxes.content(place, path).await? else { return Ok(None) };
         let (was, is) = (self.github.blob(repo, &before.sha).await?, self.github.blob(repo, &after.sha).await?);
-        Ok(merge_contents(after.mode, &was, &ours, &is).map(|content| Change::Put { mode: after.mode, content }))
+        let merged = merge_apart(after.mode, was, ours, is).await;
+        Ok(merged.map(|content| Change::Put { mode: after.mode, content }))
     }
 }

@@ -3,8 +3,10 @@
 //! Two things are seen by others: a branch that moves, and a pull request that opens. Before each, what is meant is recorded; whoever
 //! comes after a crash or a lost answer looks first. Everything else (contents, trees, commits nobody names) may be made twice.
 
+mod announce;
 mod approve;
 mod carry;
+mod may;
 mod offer;
 mod target;
 mod trouble;
@@ -18,9 +20,10 @@ use serde_json::json;
 use tokio::sync::Mutex;
 use uuid::Uuid;
 
-pub(super) use self::approve::{Approval, approval};
+pub(super) use self::announce::keep_settling;
 use self::target::{Place, Target};
 use self::trouble::Trouble;
+use self::write::Both;
 use super::Services;
 use crate::agent::RunEvent;
 use crate::agent::sandboxes::{ThreadSandboxes, Workplace};
@@ -32,7 +35,7 @@ use crate::intake::Request;
 use crate::landing::object::{Changes, Tree};
 use crate::landing::store::Writer;
 use crate::landing::survey::{LeftOut, Survey};
-use crate::landing::{CommitMade, Landing, LandingState, Pending, manifest, path, plan, store, words};
+use crate::landing::{CommitMade, Landing, LandingState, manifest, path, plan, store, words};
 use crate::memory::receipt;
 use crate::reply::{Landed, Redactor, inline};
 
@@ -47,6 +50,8 @@ pub(super) struct GithubLander {
     writer: Writer,
     run: RunId,
     request: Request,
+    /// The login of whoever let the run begin.
+    requester: String,
     repo: RepoRef,
     number: i64,
     /// One at a time.
@@ -62,6 +67,8 @@ struct Work<'a> {
     left_out: Vec<LeftOut>,
     notes: Vec<String>,
     writes: Writes,
+    /// What becomes of files that changed on the branch meanwhile.
+    both: Both,
 }
 
 /// What came of it.
@@ -86,6 +93,7 @@ impl GithubLander {
             writer: Writer { pool: services.pool.clone(), thread: taken.thread, epoch: taken.epoch },
             run: taken.id,
             request: taken.request.clone(),
+            requester: taken.requester.clone(),
             repo,
             number,
             busy: Mutex::default(),
@@ -112,16 +120,28 @@ impl GithubLander {
         let Survey { changes, mut left_out, present } = survey;
         let changes = self.without_secrets(changes, &mut left_out);
         let (changes, waits) = plan::split(changes);
-        let notes = self.ask_approval(&base, waits, &mut left_out).await?;
-        if changes.is_empty() {
-            return self.nothing(left_out, notes).await;
-        }
-        let work = Work { proposal, changes, base, left_out, notes, writes: Writes::Files };
-        let notes = work.notes.clone();
+        let asked = self.ask_approval(&base, waits, &mut left_out).await?;
+        let looked = (&place, &checkout, &present);
+        let mut output = match changes.is_empty() {
+            true => self.nothing(left_out, asked.notes).await?,
+            false => {
+                let both = Both::Merged;
+                let notes = asked.notes;
+                let work = Work { proposal, changes, base, left_out, notes, writes: Writes::Files, both };
+                self.land_looked(work, looked).await?
+            }
+        };
+        output.attachments.extend(asked.attachments);
+        Ok(output)
+    }
+
+    async fn land_looked(&self, work: Work<'_>, looked: Looked<'_>) -> Result<ToolOutput, Trouble> {
+        let mut notes = work.notes.clone();
         match self.land_work(work).await? {
             Outcome::Offered(output) => Ok(*output),
             Outcome::Landed(landing) => {
-                let landing = self.carry(*landing, Some((&place, &checkout, &present))).await?;
+                let (landing, unsettled) = self.carry_new(*landing, Some(looked)).await?;
+                notes.extend(unsettled);
                 Ok(self.landed(&landing, notes))
             }
         }
@@ -143,28 +163,6 @@ impl GithubLander {
         });
         left_out.extend(bad.into_keys().map(|path| LeftOut { path, why: "it holds a secret of this service".to_owned() }));
         good
-    }
-
-    /// Keeps what needs an approval, and says so.
-    async fn ask_approval(&self, base: &str, waits: Changes, left_out: &mut Vec<LeftOut>) -> Result<Vec<String>, Trouble> {
-        let digest = (!waits.is_empty()).then(|| plan::digest(base, &waits));
-        self.writer.replace_pending(digest.as_deref()).await?;
-        let Some(digest) = digest else { return Ok(Vec::new()) };
-        let paths: Vec<String> = waits.keys().cloned().collect();
-        let why = "it decides what runs here or who must agree, so it needs an approval".to_owned();
-        left_out.extend(paths.iter().map(|path| LeftOut { path: path.clone(), why: why.clone() }));
-        let Some(changes) = store::pack(&waits) else {
-            return Ok(vec!["What needs an approval is too large to be kept until somebody gives it.".to_owned()]);
-        };
-        let pending = Pending { digest: digest.clone(), run: self.run, base: base.to_owned(), paths, changes };
-        self.writer.keep(&pending, self.services.clock.now()).await?;
-        Ok(vec![format!(
-            "{} not landed: they need the approval of somebody with admin or maintain permission. `@{} approve` in a comment here lands \
-             exactly these changes (`{}`).",
-            if waits.len() == 1 { "1 file was".to_owned() } else { format!("{} files were", waits.len()) },
-            self.services.settings.name,
-            digest.get(..12).unwrap_or(&digest),
-        )])
     }
 
     /// Nothing differs; what this run landed before is said again.
@@ -193,19 +191,20 @@ impl GithubLander {
 
     /// Makes commits of the work and records them; nobody sees them yet.
     async fn land_work(&self, work: Work<'_>) -> Result<Outcome, Trouble> {
-        let mut last = None;
+        let (mut last, mut taken) = (None, 0);
         for _ in 0..MOST_MOVES {
-            let target = match self.target().await? {
+            let target = match self.target(taken).await? {
                 Place::Here(target) => target,
                 Place::Nowhere(why) => return self.offer(&work, &why).await.map(offered),
             };
-            let base = self.github.commit_tree(&target.objects, &work.base).await?;
-            let landing = match self.commit(&work, &target, &base).await {
+            let base = self.in_turn(|| self.github.commit_tree(&target.objects, &work.base)).await?;
+            let mut left_out = work.left_out.clone();
+            let landing = match self.commit(&work, &target, &base, &mut left_out).await {
                 Ok(landing) => landing,
                 Err(Trouble::Conflicts(paths)) => return self.conflicts(&work, &target, &paths).await.map(offered),
                 Err(trouble) => return Err(trouble),
             };
-            let Some(landing) = landing else { return self.nothing(work.left_out, work.notes).await.map(offered) };
+            let Some(landing) = landing else { return self.nothing(left_out, work.notes).await.map(offered) };
             if !self.writer.begin(&landing, self.services.clock.now()).await? {
                 return Err(Trouble::Overtaken);
             }
@@ -214,6 +213,11 @@ impl GithubLander {
                 Err(Trouble::Moved) => {
                     self.writer.set_state(landing.id, LandingState::Void, None).await?;
                     last = Some(Trouble::Moved);
+                }
+                Err(Trouble::Taken) => {
+                    self.writer.set_state(landing.id, LandingState::Void, None).await?;
+                    taken += 1;
+                    last = Some(Trouble::Taken);
                 }
                 Err(Trouble::Closed(why)) => {
                     self.writer.set_state(landing.id, LandingState::Void, None).await?;
@@ -226,9 +230,15 @@ impl GithubLander {
     }
 
     /// The commits of the work on top of the target.
-    async fn commit(&self, work: &Work<'_>, target: &Target, base: &CommitTree) -> Result<Option<Landing>, Trouble> {
+    async fn commit(
+        &self,
+        work: &Work<'_>,
+        target: &Target,
+        base: &CommitTree,
+        left_out: &mut Vec<LeftOut>,
+    ) -> Result<Option<Landing>, Trouble> {
         let parent = target.onto.clone().unwrap_or_else(|| work.base.clone());
-        let (onto, changes) = self.place_on(work, target, base, &parent).await?;
+        let (onto, changes) = self.place_on(work, target, base, &parent, left_out).await?;
         if changes.is_empty() {
             return Ok(None);
         }
@@ -247,7 +257,8 @@ impl GithubLander {
             let message = words::commit_message(&message, &self.request, &api);
             tree = self.write(&target.objects, work.writes, &tree, &commit.changes).await?;
             let last = commits.last().map_or(parent.as_str(), |commit| commit.sha.as_str());
-            let sha = self.github.create_commit(&target.objects, work.writes, &message, &tree.sha, last).await?;
+            let create = || self.github.create_commit(&target.objects, work.writes, &message, &tree.sha, last);
+            let sha = self.in_turn(create).await?;
             let subject = message.lines().next().unwrap_or_default().to_owned();
             commits.push(CommitMade { sha, subject });
         }
@@ -262,7 +273,7 @@ impl GithubLander {
             executions: &executions,
             request: &self.request,
             closes: closes.then_some(self.number),
-            left_out: &work.left_out,
+            left_out,
             key: &store::pull_key(id),
         });
         let head = commits.last().map(|commit| commit.sha.clone()).unwrap_or_default();
@@ -278,7 +289,7 @@ impl GithubLander {
             head,
             commits,
             files: i32::try_from(changes.len()).unwrap_or(i32::MAX),
-            left_out: work.left_out.clone(),
+            left_out: left_out.clone(),
             title,
             body: self.redactor().redact(&body).into_owned(),
             draft: target.draft || work.proposal.draft == Some(true),
@@ -314,10 +325,11 @@ impl GithubLander {
             notes,
         };
         let counted = inline::counted(landing.commits.len() as u64, "commit");
-        let number = landing.pull_request.unwrap_or_default();
-        let summary = match landing.opens {
-            true => format!("Opened pull request #{number} with {counted}"),
-            false => format!("Pushed {counted} to #{number}"),
+        let number = landing.pull_request;
+        let summary = match (number, landing.opens) {
+            (Some(number), true) => format!("Opened pull request #{number} with {counted}"),
+            (Some(number), false) => format!("Pushed {counted} to #{number}"),
+            (None, _) => format!("Pushed {counted} to the branch {}; its pull request is not open yet", landing.branch),
         };
         let content = json!({
             "landed": true, "pullRequest": number, "url": landing.pull_url, "branch": landing.branch, "commits": landing.commits,

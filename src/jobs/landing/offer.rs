@@ -8,22 +8,19 @@ use super::trouble::Trouble;
 use super::{GithubLander, Work};
 use crate::agent::RunEvent;
 use crate::agent::tools::{Attachment, ToolOutput};
+use crate::diffing;
 use crate::landing::object::{Change, Changes};
 use crate::landing::{manifest, patch};
 use crate::reply::{Landed, fence, inline};
 
-/// Bytes of originals that are read for a patch.
-const MOST_ORIGINALS: usize = 32 << 20;
+/// Bytes of originals that are read to compare with.
+pub(super) const MOST_ORIGINALS: usize = 32 << 20;
 const NAME: &str = "changes.patch";
 
 impl GithubLander {
     /// The changes as an attachment.
     pub(super) async fn offer(&self, work: &Work<'_>, why: &str) -> Result<ToolOutput, Trouble> {
-        let archive = self.sandboxes.archive(&work.base).await?;
-        let originals = manifest::contents(archive, work.changes.keys().cloned().collect(), MOST_ORIGINALS).await;
-        let originals = originals.map_err(|error| Trouble::Refused(format!("the repository cannot be read: {error}")))?;
-        let before: Changes = originals.into_iter().map(|(path, mode, content)| (path, Change::Put { mode, content })).collect();
-        let (patch, missing) = patch::patch(&work.changes, &before);
+        let (patch, missing) = self.patch_of(&work.base, &work.changes).await?;
         let mut said = format!("Nothing was pushed. {why}");
         if !patch.is_empty() {
             said.push_str(&format!(
@@ -39,11 +36,18 @@ impl GithubLander {
         let content = json!({ "landed": false, "said": said, "leftOut": work.left_out });
         let mut output = ToolOutput::success(content, "Made a patch instead of pushing");
         output.events.push(RunEvent::Landed { landed: Landed { left_out: work.left_out.clone(), notes, ..Landed::default() } });
-        if !patch.is_empty() {
-            let content = Bytes::from(patch);
-            output.attachments.push(Attachment { name: NAME.to_owned(), media_type: "text/plain".to_owned(), content });
-        }
+        output.attachments.extend(attachment(NAME, patch));
         Ok(output)
+    }
+
+    /// Changes as a patch of what a commit put into the workspace, and what is not in it.
+    pub(super) async fn patch_of(&self, base: &str, changes: &Changes) -> Result<(String, Vec<String>), Trouble> {
+        let archive = self.sandboxes.archive(base).await?;
+        let originals = manifest::contents(archive, changes.keys().cloned().collect(), MOST_ORIGINALS).await;
+        let originals = originals.map_err(|error| Trouble::Refused(format!("the repository cannot be read: {error}")))?;
+        let before: Changes = originals.into_iter().map(|(path, mode, content)| (path, Change::Put { mode, content })).collect();
+        let changes = changes.clone();
+        Ok(diffing::apart(move || patch::patch(&changes, &before)).await)
     }
 
     /// Both sides changed these files.
@@ -60,6 +64,14 @@ impl GithubLander {
         output.summary = "Conflicts with the branch".to_owned();
         Ok(output)
     }
+}
+
+/// A text as a file of the answer, when there is any.
+pub(super) fn attachment(name: &str, text: String) -> Vec<Attachment> {
+    if text.is_empty() {
+        return Vec::new();
+    }
+    vec![Attachment { name: name.to_owned(), media_type: "text/plain".to_owned(), content: Bytes::from(text) }]
 }
 
 fn short(commit: &str) -> &str {

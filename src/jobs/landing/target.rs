@@ -36,7 +36,11 @@ pub(super) struct Target {
 }
 
 impl GithubLander {
-    pub(super) async fn target(&self) -> Result<Place, Trouble> {
+    /// `again` counts the names that turned out to be taken.
+    pub(super) async fn target(&self, again: usize) -> Result<Place, Trouble> {
+        if let Some(why) = self.may_not_write().await? {
+            return Ok(Place::Nowhere(why));
+        }
         let file = match &self.services.repositories {
             Some(repositories) => repositories.of(&self.repo).await?.file.pull_request.clone(),
             None => crate::github::PullRequestSection::default(),
@@ -56,13 +60,31 @@ impl GithubLander {
         // What was merged is there already; the rest goes on top of it.
         let base_branch = pull.as_ref().map_or(default, |pull| pull.base_branch.clone());
         let onto = match pull {
-            Some(pull) if pull.is_merged => self.github.branch_head(&self.repo, &base_branch).await?,
+            Some(pull) if pull.is_merged => {
+                let head = self.github.branch_head(&self.repo, &base_branch).await?;
+                if head.is_none() {
+                    return Ok(Place::Nowhere(format!("#{} is merged, and the branch it went into is gone.", pull.number)));
+                }
+                head
+            }
+            // The commits of a fork on a branch here would be run by the checks of this repository, with what they may read.
+            Some(pull) if !pull.is_same_repository => {
+                return Ok(Place::Nowhere(format!(
+                    "#{} comes from a fork and is closed: a branch for it here would hold commits of the fork, which the checks of this \
+                     repository would run.",
+                    pull.number
+                )));
+            }
             Some(_) | None => None,
         };
+        let mut branch = words::branch(&file.branch_prefix, self.number, &self.request.title, self.run);
+        if again > 0 {
+            branch.push_str(&format!("-{}", again + 1));
+        }
         Ok(Place::Here(Target {
             repo: self.repo.clone(),
             objects: self.repo.clone(),
-            branch: words::branch(&file.branch_prefix, self.number, &self.request.title, self.run),
+            branch,
             base_branch,
             opens: true,
             draft,

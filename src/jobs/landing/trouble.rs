@@ -17,12 +17,18 @@ pub(super) enum Trouble {
     /// The branch is another one than it was a moment ago.
     #[error("the branch moved each time it was tried; ask again when it is calmer there")]
     Moved,
+    /// There is a branch of that name.
+    #[error("there are branches of every name that was tried; ask again with `pr`")]
+    Taken,
     /// Nothing may be pushed there.
     #[error("{0}")]
     Closed(String),
     /// The workspace does not stand at what landed before.
     #[error("the workspace could not be brought to what landed before")]
     Behind,
+    /// It landed, and nobody can see it as a pull request yet.
+    #[error("the branch `{branch}` is pushed; its pull request is not open yet: {why}")]
+    Pushed { branch: String, why: String },
     /// Another worker has the run.
     #[error("another worker has taken the conversation over")]
     Overtaken,
@@ -44,7 +50,13 @@ impl Trouble {
             Self::Github(error) => !error.is_transient(),
             Self::Sandbox(SandboxError::Unavailable(_) | SandboxError::Gone(_)) => false,
             Self::Sandbox(_) => true,
-            Self::Moved | Self::Behind | Self::Overtaken | Self::Database(_) | Self::Origin(OriginError::Unavailable(_)) => false,
+            Self::Moved
+            | Self::Taken
+            | Self::Behind
+            | Self::Pushed { .. }
+            | Self::Overtaken
+            | Self::Database(_)
+            | Self::Origin(OriginError::Unavailable(_)) => false,
         }
     }
 
@@ -53,9 +65,13 @@ impl Trouble {
         let again = "What was made is kept; ask me again with `pr`.";
         match &self {
             Self::Github(error) if error.is_transient() => HandError::Unavailable(format!("{self}. {again}")),
-            Self::Origin(OriginError::Unavailable(_)) | Self::Database(_) | Self::Overtaken | Self::Moved | Self::Behind => {
-                HandError::Unavailable(format!("{self}. {again}"))
-            }
+            Self::Origin(OriginError::Unavailable(_))
+            | Self::Database(_)
+            | Self::Overtaken
+            | Self::Moved
+            | Self::Taken
+            | Self::Behind
+            | Self::Pushed { .. } => HandError::Unavailable(format!("{self}. {again}")),
             Self::Sandbox(SandboxError::Unavailable(_) | SandboxError::Gone(_)) => {
                 HandError::Unavailable(format!("{self}. {again}"))
             }

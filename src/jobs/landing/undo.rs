@@ -6,15 +6,15 @@ use uuid::Uuid;
 
 use super::GithubLander;
 use super::trouble::Trouble;
-use super::write::merge_contents;
+use super::write::Both;
 use crate::agent::sandboxes::beginning::{Beginning, Restored};
 use crate::agent::tools::ToolOutput;
 use crate::github::{CommitTree, Pull, RepoRef, Writes};
 use crate::id::RunId;
-use crate::landing::merge;
 use crate::landing::object::{Change, Changes, Tree};
-use crate::landing::{CommitMade, Landing, LandingState, path, words};
+use crate::landing::{CommitMade, Landing, LandingState, path, plan, words};
 use crate::reply::inline;
+use crate::settings::Permission;
 
 impl GithubLander {
     pub(super) async fn take_back(&self) -> Result<ToolOutput, Trouble> {
@@ -24,7 +24,13 @@ impl GithubLander {
             let said = "There is nothing I could take back: no run of this conversation changed anything, or its beginning is not kept any more.";
             return Ok(ToolOutput::success(json!({ "said": said }), "Nothing to take back"));
         };
-        let mut said = self.unland(beginning.run).await?;
+        let mut said = match self.unland(beginning.run).await? {
+            Unlanded::Done(said) => said,
+            Unlanded::MayNot(why) => {
+                let said = format!("Nothing was taken back: it landed, and {why}");
+                return Ok(ToolOutput::success(json!({ "said": said }), "Took nothing back"));
+            }
+        };
         let restored = self.sandboxes.restore(&beginning).await?;
         self.return_to(&beginning).await?;
         // Last: one that fails half way is found again by the next.
@@ -47,11 +53,16 @@ impl GithubLander {
     }
 
     /// Takes back what a run landed, newest first. Returns what is to be said.
-    async fn unland(&self, run: RunId) -> Result<Vec<String>, Trouble> {
+    async fn unland(&self, run: RunId) -> Result<Unlanded, Trouble> {
         let landings = self.writer.landings().await?;
         let mine: Vec<Landing> =
             landings.into_iter().filter(|landing| landing.run == run && landing.state == LandingState::Landed).collect();
-        let (Some(first), Some(last)) = (mine.first(), mine.last()) else { return Ok(Vec::new()) };
+        let (Some(first), Some(last)) = (mine.first(), mine.last()) else {
+            return Ok(Unlanded::Done(Vec::new()));
+        };
+        if let Some(why) = self.may_not_write().await? {
+            return Ok(Unlanded::MayNot(why));
+        }
         let repo = self.repo_of(last);
         let pull = match last.pull_request {
             Some(number) => Some(self.github.pull(&self.repo, number).await?),
@@ -59,7 +70,8 @@ impl GithubLander {
         };
         let number = last.pull_request.unwrap_or_default();
         if pull.as_ref().is_some_and(|pull| pull.is_merged) {
-            return Ok(vec![format!("#{number} is merged, so what landed stays: use **Revert** on its page to take that back.")]);
+            let said = format!("#{number} is merged, so what landed stays: use **Revert** on its page to take that back.");
+            return Ok(Unlanded::Done(vec![said]));
         }
         let head = self.github.branch_head(&repo, &last.branch).await?;
         let said = match head {
@@ -70,7 +82,7 @@ impl GithubLander {
         for landing in mine.iter().filter(|_| !said.starts_with("What landed stays")) {
             self.writer.set_state(landing.id, LandingState::Undone, Some(self.run)).await?;
         }
-        Ok(vec![said])
+        Ok(Unlanded::Done(vec![said]))
     }
 
     /// The pull request holds nothing but what the run made.
@@ -94,15 +106,16 @@ impl GithubLander {
             if !(from.is_complete && to.is_complete && tree.is_complete) {
                 return Ok("What landed stays: the repository has more files than can be compared.".to_owned());
             }
-            let changes = match self.inverse(repo, &from.tree, &to.tree, &tree.tree).await? {
+            let changes = match self.inverse(repo, &from.tree, &to.tree, &tree.tree, &all).await {
                 Ok(changes) => changes,
-                Err(paths) => {
+                Err(Trouble::Conflicts(paths)) => {
                     return Ok(format!(
                         "What landed stays on `{}`: others have changed {} since.",
                         landing.branch,
                         paths.iter().take(10).map(|path| crate::reply::fence::code_span(path)).collect::<Vec<_>>().join(", ")
                     ));
                 }
+                Err(trouble) => return Err(trouble),
             };
             tree.tree = crate::landing::object::changed(&tree.tree, &changes);
             all.extend(changes);
@@ -112,7 +125,19 @@ impl GithubLander {
         if all.is_empty() {
             return Ok(format!("What landed on `{}` is taken back there.", last.branch));
         }
-        self.push_revert(repo, mine, last, &before, all, head).await
+        let (all, waits) = plan::split(all);
+        let is_allowed = waits.is_empty() || self.is_at_least(Permission::Maintain).await?;
+        let (all, stays) = if is_allowed { (all.into_iter().chain(waits).collect(), Changes::new()) } else { (all, waits) };
+        let why = "taking it back takes maintain or admin permission";
+        if all.is_empty() {
+            return Ok(format!("What landed stays on `{}`: {why}.", last.branch));
+        }
+        let said = self.push_revert(repo, mine, last, &before, all, head).await?;
+        if stays.is_empty() {
+            return Ok(said);
+        }
+        let names: Vec<String> = stays.keys().take(10).map(|path| crate::reply::fence::code_span(path)).collect();
+        Ok(format!("{said} As it landed stays {}: {why}.", names.join(", ")))
     }
 
     async fn push_revert(
@@ -133,7 +158,7 @@ impl GithubLander {
         let reverted: Vec<String> = commits.iter().map(|commit| format!("This reverts commit {}.", commit.sha)).collect();
         let message = words::commit_message(&format!("{subject}\n\n{}", reverted.join("\n")), &self.request, &self.api_url());
         let made = self.write(repo, writes, before, &all).await?;
-        let sha = self.github.create_commit(repo, writes, &message, &made.sha, &head).await?;
+        let sha = self.in_turn(|| self.github.create_commit(repo, writes, &message, &made.sha, &head)).await?;
         let landing = Landing {
             id: Uuid::now_v7(),
             run: self.run,
@@ -160,43 +185,26 @@ impl GithubLander {
         ))
     }
 
-    /// What takes the change from `to` to `from` back on top of `head`; or the files where that does not go.
-    async fn inverse(
-        &self,
-        repo: &RepoRef,
-        from: &Tree,
-        to: &Tree,
-        head: &Tree,
-    ) -> Result<Result<Changes, Vec<String>>, Trouble> {
+    /// What takes the change from `to` to `from` back on top of `head`, some of which is in `known` and nowhere else.
+    async fn inverse(&self, repo: &RepoRef, from: &Tree, to: &Tree, head: &Tree, known: &Changes) -> Result<Changes, Trouble> {
         let mut changes = Changes::new();
         for path in from.keys().chain(to.keys()).filter(|path| from.get(*path) != to.get(*path)) {
             let change = match to.get(path) {
-                Some(node) => Change::Put { mode: node.mode, content: self.github.blob(repo, &node.sha).await? },
+                Some(node) => Change::Put { mode: node.mode, content: self.in_turn(|| self.github.blob(repo, &node.sha)).await? },
                 None => Change::Delete,
             };
             changes.insert(path.clone(), change);
         }
-        let compared = merge::compare(&changes, from, head);
-        let mut conflicts = compared.conflicts;
-        for path in &compared.same {
-            changes.remove(path);
-        }
-        for path in compared.both {
-            let (Some(Change::Put { mode, content }), Some(was), Some(is)) =
-                (changes.get(&path), from.get(&path), head.get(&path))
-            else {
-                conflicts.push(path);
-                continue;
-            };
-            let (mode, content) = (*mode, content.clone());
-            let (was, is) = (self.github.blob(repo, &was.sha).await?, self.github.blob(repo, &is.sha).await?);
-            match merge_contents(mode, &was, &content, &is) {
-                Some(content) => drop(changes.insert(path, Change::Put { mode, content })),
-                None => conflicts.push(path),
-            }
-        }
-        Ok(if conflicts.is_empty() { Ok(changes) } else { Err(conflicts) })
+        self.merged(repo, changes, from, (head, known), Both::Merged).await
     }
+}
+
+/// What came of taking back what landed.
+enum Unlanded {
+    /// As far as it goes; what is to be said.
+    Done(Vec<String>),
+    /// Nobody who may asked for it.
+    MayNot(String),
 }
 
 fn told(restored: &Restored) -> Vec<String> {

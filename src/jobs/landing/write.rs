@@ -2,15 +2,17 @@
 //! it.
 
 use bytes::Bytes;
-use chrono::TimeDelta;
 use futures::future::join_all;
 
+use super::offer::MOST_ORIGINALS;
 use super::target::Target;
 use super::trouble::Trouble;
-use super::{GithubLander, Work};
+use super::{GithubLander, Work, announce};
+use crate::diffing;
 use crate::github::{CommitTree, GithubError, NewEntry, RepoRef, Writes};
 use crate::landing::object::{Change, Changes, Mode, Tree, blob_sha, changed, tree_sha};
-use crate::landing::{merge, plan};
+use crate::landing::survey::LeftOut;
+use crate::landing::{manifest, merge, plan};
 
 /// Contents that are sent at the same time.
 const AT_ONCE: usize = 4;
@@ -32,7 +34,7 @@ impl GithubLander {
         let entries = self.entries(repo, writes, changes).await?;
         let mut sha = base.sha.clone();
         for chunk in chunks(entries, plan::deletions_come_first(changes)) {
-            sha = self.github.create_tree(repo, writes, &sha, &chunk).await?;
+            sha = self.in_turn(|| self.github.create_tree(repo, writes, &sha, &chunk)).await?;
         }
         let tree = changed(&base.tree, changes);
         if base.is_complete && tree_sha(&tree) != sha {
@@ -58,7 +60,7 @@ impl GithubLander {
             (Change::Delete, _) => NewEntry::Gone,
             (Change::Put { mode, .. }, Some(text)) => NewEntry::Text(*mode, text.to_owned()),
             (Change::Put { mode, content }, None) => {
-                let sha = self.stored(repo, writes, content).await?;
+                let sha = self.in_turn(|| self.github.create_blob(repo, writes, content)).await?;
                 if sha != blob_sha(content) {
                     return Err(Trouble::Refused(format!("GitHub stored `{}` otherwise than it is", path.escape_debug())));
                 }
@@ -68,31 +70,25 @@ impl GithubLander {
         Ok((path.to_owned(), entry))
     }
 
-    /// Waits for its turn: many contents take longer than one call is let wait.
-    async fn stored(&self, repo: &RepoRef, writes: Writes, content: &[u8]) -> Result<String, GithubError> {
-        const TURNS: usize = 30;
-        const LONGEST: TimeDelta = TimeDelta::seconds(30);
-        for _ in 0..TURNS {
-            match self.github.create_blob(repo, writes, content).await {
-                Err(GithubError::RateLimited { until }) if until - self.services.clock.now() <= LONGEST => {
-                    tokio::time::sleep((until - self.services.clock.now()).to_std().unwrap_or_default()).await;
-                }
-                made => return made,
-            }
-        }
-        self.github.create_blob(repo, writes, content).await
+    /// Makes a call, and waits for its turn where that comes soon.
+    pub(super) async fn in_turn<T, F>(&self, call: impl Fn() -> F) -> Result<T, GithubError>
+    where
+        F: Future<Output = Result<T, GithubError>>,
+    {
+        announce::in_turn(self.services.clock.as_ref(), announce::TURNS, call).await
     }
 
-    /// What the changes are on top of `parent`, and its tree.
+    /// What the changes are on top of `parent`, and its tree. What cannot land as the repository stores it is added to `left_out`.
     pub(super) async fn place_on(
         &self,
         work: &Work<'_>,
         target: &Target,
         base: &CommitTree,
         parent: &str,
+        left_out: &mut Vec<LeftOut>,
     ) -> Result<(CommitTree, Changes), Trouble> {
         let moved = parent != work.base;
-        let theirs = if moved { self.github.commit_tree(&target.objects, parent).await? } else { base.clone() };
+        let theirs = if moved { self.in_turn(|| self.github.commit_tree(&target.objects, parent)).await? } else { base.clone() };
         if !base.is_complete || !theirs.is_complete {
             return match moved {
                 true => {
@@ -103,24 +99,66 @@ impl GithubLander {
         }
         // What an archive leaves out or fills in is no change of ours.
         let mut changes = work.changes.clone();
+        self.as_stored(&target.objects, &work.base, &base.tree, &mut changes, left_out).await?;
         changes.retain(|path, change| change.node().as_ref() != base.tree.get(path));
         let changes = match moved {
-            true => self.merged(&target.objects, changes, &base.tree, &theirs.tree).await?,
+            true => self.merged(&target.objects, changes, &base.tree, (&theirs.tree, &Changes::new()), work.both).await?,
             false => changes,
         };
         Ok((theirs, changes))
     }
 
-    /// The changes as they go on top of `theirs`.
-    pub(super) async fn merged(&self, repo: &RepoRef, changes: Changes, base: &Tree, theirs: &Tree) -> Result<Changes, Trouble> {
+    /// Makes of files that attributes convert on their way into a workspace (their line ends, mostly) what the repository stores. `stored` is
+    /// the tree of the commit `base`.
+    async fn as_stored(
+        &self,
+        repo: &RepoRef,
+        base: &str,
+        stored: &Tree,
+        changes: &mut Changes,
+        left_out: &mut Vec<LeftOut>,
+    ) -> Result<(), Trouble> {
+        let is_stored = |path: &String| stored.get(path).is_some_and(|node| node.mode != Mode::Submodule);
+        let put = changes.iter().filter(|(path, change)| **change != Change::Delete && is_stored(path));
+        let put: Vec<String> = put.map(|(path, _)| path.clone()).collect();
+        if put.is_empty() {
+            return Ok(());
+        }
+        let archive = self.sandboxes.archive(base).await?;
+        let originals = manifest::contents(archive, put, MOST_ORIGINALS).await;
+        let originals = originals.map_err(|error| Trouble::Refused(format!("the repository cannot be read: {error}")))?;
+        for (path, _, original) in originals {
+            let Some(node) = stored.get(&path).filter(|node| node.sha != blob_sha(&original)) else { continue };
+            let Some(Change::Put { mode, content }) = changes.remove(&path) else { continue };
+            let blob = self.in_turn(|| self.github.blob(repo, &node.sha)).await?;
+            match diffing::apart(move || unconverted(mode, &blob, &original, &content)).await {
+                Some(content) => drop(changes.insert(path, Change::Put { mode, content })),
+                None => {
+                    let why = "git changes it on its way out of the repository, so what would have to be stored is not known";
+                    left_out.push(LeftOut { path, why: why.to_owned() });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The changes as they go on top of `theirs`, some of whose contents are in `known` and nowhere else.
+    pub(super) async fn merged(
+        &self,
+        repo: &RepoRef,
+        changes: Changes,
+        base: &Tree,
+        (theirs, known): (&Tree, &Changes),
+        both: Both,
+    ) -> Result<Changes, Trouble> {
         let compared = merge::compare(&changes, base, theirs);
         let (mut merged, mut conflicts) = (changes, compared.conflicts);
         for path in &compared.same {
             merged.remove(path);
         }
         for path in compared.both {
-            let (Some(Change::Put { mode, content }), Some(was), Some(is)) =
-                (merged.get(&path), base.get(&path), theirs.get(&path))
+            let (Some(Change::Put { mode, content }), Some(was), Some(is), Both::Merged) =
+                (merged.get(&path), base.get(&path), theirs.get(&path), both)
             else {
                 conflicts.push(path);
                 continue;
@@ -134,8 +172,12 @@ impl GithubLander {
                 }
             };
             let ours = content.clone();
-            let (was, is) = (self.github.blob(repo, &was.sha).await?, self.github.blob(repo, &is.sha).await?);
-            match merge_contents(mode, &was, &ours, &is) {
+            let was = self.in_turn(|| self.github.blob(repo, &was.sha)).await?;
+            let is = match known.get(&path) {
+                Some(change @ Change::Put { content, .. }) if change.node().as_ref() == Some(is) => content.clone(),
+                Some(_) | None => self.in_turn(|| self.github.blob(repo, &is.sha)).await?,
+            };
+            match merge_apart(mode, was, ours, is).await {
                 Some(content) => drop(merged.insert(path, Change::Put { mode, content })),
                 None => conflicts.push(path),
             }
@@ -144,8 +186,33 @@ impl GithubLander {
     }
 }
 
+/// What becomes of a file that both sides changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Both {
+    /// Both changes are in it, where they go together.
+    Merged,
+    /// It is a conflict: what was approved lands as it was shown, or not at all.
+    Conflict,
+}
+
+/// What a file is stored as that is `content` now and was checked out as `original`, where the repository stores `stored`; none where more
+/// than the ends of lines was converted.
+fn unconverted(mode: Mode, stored: &Bytes, original: &Bytes, content: &Bytes) -> Option<Bytes> {
+    if content == original {
+        return Some(stored.clone());
+    }
+    let plain = |bytes: &Bytes| std::str::from_utf8(bytes).ok().map(|text| Bytes::from(text.replace("\r\n", "\n")));
+    let (was, now) = (plain(original)?, plain(content)?);
+    (plain(stored)? == was).then(|| merge_contents(mode, &was, &now, stored)).flatten()
+}
+
+/// As [`merge_contents`], where nothing else waits for it.
+pub(super) async fn merge_apart(mode: Mode, was: Bytes, ours: Bytes, theirs: Bytes) -> Option<Bytes> {
+    diffing::apart(move || merge_contents(mode, &was, &ours, &theirs)).await
+}
+
 /// Both sides' changes in one; none when they do not go together.
-pub(super) fn merge_contents(mode: Mode, was: &Bytes, ours: &Bytes, theirs: &Bytes) -> Option<Bytes> {
+fn merge_contents(mode: Mode, was: &Bytes, ours: &Bytes, theirs: &Bytes) -> Option<Bytes> {
     if ours == was || ours == theirs {
         return Some(theirs.clone());
     }
@@ -201,6 +268,17 @@ mod tests {
         let mixed = vec![("a".to_owned(), NewEntry::Gone), ("a/b".to_owned(), text(1))];
         assert_eq!(chunks(mixed.clone(), true).len(), 2);
         assert_eq!(chunks(mixed, false).len(), 1);
+    }
+
+    #[test]
+    fn converted_files_are_stored_as_they_were() {
+        let of = Bytes::from_static;
+        let stored = |stored, original, now| unconverted(Mode::File, &of(stored), &of(original), &of(now));
+        assert_eq!(stored(b"a\nb\n", b"a\r\nb\r\n", b"a\r\nB\r\nc\r\n"), Some(of(b"a\nB\nc\n")));
+        assert_eq!(stored(b"a\nb\n", b"a\r\nb\r\n", b"a\nb\nc\n"), Some(of(b"a\nb\nc\n")));
+        assert_eq!(stored(b"a\nb\nc\nd\r\n", b"a\r\nb\r\nc\r\nd\r\n", b"A\r\nb\r\nc\r\nd\r\n"), Some(of(b"A\nb\nc\nd\r\n")));
+        assert_eq!(stored(b"$Format:%H$\n", b"0123\n", b"0123\nmore\n"), None);
+        assert_eq!(stored(b"$Format:%H$\n", b"0123\n", b"0123\n"), Some(of(b"$Format:%H$\n")), "its mode is all that changed");
     }
 
     #[test]

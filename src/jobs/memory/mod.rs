@@ -6,6 +6,7 @@
 
 pub(super) mod condense;
 pub(super) mod embed;
+pub(super) mod forget;
 pub(super) mod index;
 mod recall;
 pub(super) mod receipts;

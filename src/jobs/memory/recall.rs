@@ -25,7 +25,8 @@ const QUERY: usize = 8_000;
 
 /// Adds what was said before about the words of the request, as data behind it. A failure is logged, and the run goes on without.
 pub(super) async fn remind(services: &Services, taken: &Taken, options: &Options, snapshot: &mut Snapshot) {
-    let (Some(words), Some(hand)) = (words(taken), Hand::of(services, taken, options)) else { return };
+    let own_name = &services.settings.name;
+    let (Some(words), Some(hand)) = (words(taken, own_name), Hand::of(services, taken, options)) else { return };
     let found = tokio::time::timeout(PATIENCE, hand.find(words, None, None)).await;
     let passages = match found {
         Ok(Ok(passages)) => passages,
@@ -47,14 +48,23 @@ pub(super) async fn remind(services: &Services, taken: &Taken, options: &Options
 }
 
 /// What a run is about, in the words of whoever asked; none where no model is asked.
-fn words(taken: &Taken) -> Option<&str> {
+fn words<'a>(taken: &'a Taken, own_name: &str) -> Option<&'a str> {
     let words = match &taken.task {
-        Task::Ask { text } | Task::Review { text } | Task::Land { text } | Task::Plan { text } => text,
+        Task::Ask { text } | Task::Plan { text } => text,
+        // Everybody says these words, so they find everything.
+        Task::Review { text } | Task::Land { text } => behind_command(text, own_name),
         Task::CarryOut { plan } => plan,
         Task::Code { .. } | Task::Undo | Task::LandApproved { .. } => return None,
     };
     // Who only calls us means the conversation.
     Some(if words.trim().is_empty() { &taken.request.title } else { words })
+}
+
+/// What stands behind our name and the command.
+fn behind_command<'a>(text: &'a str, own_name: &str) -> &'a str {
+    let at = text.to_ascii_lowercase().find(&format!("@{}", own_name.to_ascii_lowercase()));
+    let said = at.map_or(text, |at| &text[at + 1 + own_name.len()..]).trim_start();
+    said.split_once(char::is_whitespace).map_or("", |(_, rest)| rest)
 }
 
 /// Finds things for one run.
@@ -139,5 +149,22 @@ impl Recaller for Hand {
         let cites = passages.iter().flat_map(|passage| passage.cites(&self.own_name)).collect();
         output.events.push(RunEvent::Remembered { cites });
         Ok(output)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::behind_command;
+
+    #[test]
+    fn a_command_is_not_what_is_sought() {
+        for (text, words) in [
+            ("@threadbox review", ""),
+            ("Thanks! @ThreadBox fix the parser, please", "the parser, please"),
+            ("@threadbox\tpr", ""),
+            ("looked at by the label", "at by the label"),
+        ] {
+            assert_eq!(behind_command(text, "threadbox"), words, "{text}");
+        }
     }
 }

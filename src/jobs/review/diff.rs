@@ -5,9 +5,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::OnceCell;
 
-use crate::github::{Comparison, Github, GithubError, RepoRef, ReviewedFile, ReviewedPull};
+use crate::diffing;
+use crate::github::{Comparison, Github, GithubError, Pull, RepoRef, ReviewedFile};
 use crate::intake::Request;
 use crate::review::diff::{Changed, Hunk, digest, hunks_between, hunks_of, is_of};
+
+/// Files GitHub lists of a pull request, and of a comparison.
+const MOST_LISTED: usize = 3_000;
+const MOST_COMPARED: usize = 300;
 
 /// The changed files of a pull request at one commit.
 pub(in crate::jobs) struct PullDiff {
@@ -16,9 +21,10 @@ pub(in crate::jobs) struct PullDiff {
     /// The reviewed commit.
     pub commit: String,
     /// The pull request as it stood when this was made.
-    pub pull: ReviewedPull,
+    pub pull: Pull,
     /// What it changes.
     pub files: Vec<ReviewedFile>,
+    is_whole: bool,
     contents: Mutex<HashMap<(String, String), Content>>,
     merge_base: OnceCell<String>,
 }
@@ -46,18 +52,27 @@ impl PullDiff {
     /// What the pull request changed at a commit of it.
     pub async fn load(github: Arc<Github>, repo: RepoRef, number: i64, commit: String) -> Result<Self, GithubError> {
         let listed = github.reviewed_files(&repo, number).await?;
-        // After the list: when the head is still the reviewed commit, the list was of it.
-        let pull = github.reviewed_pull(&repo, number).await?;
+        let pull = github.pull(&repo, number).await?;
         let merge_base = OnceCell::new();
-        let files = if pull.head == commit {
-            listed
+        // GitHub makes the list some time after a push; each of its files says which commit it is of.
+        let is_of_commit = |file: &ReviewedFile| {
+            file.contents_url.as_deref().is_none_or(|url| url.rsplit_once("ref=").is_none_or(|(_, of)| of == commit))
+        };
+        let (files, most) = if pull.head == commit && listed.iter().all(is_of_commit) {
+            (listed, MOST_LISTED)
         } else {
             let Comparison { merge_base: base, files, .. } = github.compare(&repo, &pull.base, &commit).await?;
             // Nobody else has the cell yet.
             let _ = merge_base.set(base);
-            files
+            (files, MOST_COMPARED)
         };
-        Ok(Self { github, repo, commit, pull, files, contents: Mutex::default(), merge_base })
+        let is_whole = files.len() < most;
+        Ok(Self { github, repo, commit, pull, files, is_whole, contents: Mutex::default(), merge_base })
+    }
+
+    /// False when GitHub lists no more files than these.
+    pub fn is_whole(&self) -> bool {
+        self.is_whole
     }
 
     /// A digest of what it changes.
@@ -104,7 +119,10 @@ impl PullDiff {
         }
         let base = self.merge_base().await?;
         match self.content_at(base, file.previous.as_deref().unwrap_or(path)).await? {
-            Content::Text(before) => Ok(hunks_between(&before, text)),
+            Content::Text(before) => {
+                let text = text.to_owned();
+                Ok(diffing::apart(move || hunks_between(&before, &text)).await)
+            }
             Content::Missing | Content::Binary => Ok(Vec::new()),
         }
     }

@@ -4,9 +4,11 @@ use std::fmt::Write;
 
 use super::check;
 use super::diff::{PullDiff, commit_of};
+use super::publish::Told;
 use super::pull_of;
 use crate::agent::store::Taken;
-use crate::github::{GithubError, ReviewedFile};
+use crate::github::{GithubError, RepoRef, ReviewedFile};
+use crate::id::RunId;
 use crate::intake::Request;
 use crate::jobs::Services;
 use crate::reply::{clean, cut, inline};
@@ -30,7 +32,8 @@ pub(in crate::jobs) struct Begun {
     pub answer: Option<String>,
 }
 
-/// True when a push of the request's pull request changed nothing that was not reviewed: nobody has to be told.
+/// True when a push of the request's pull request changed nothing that was not reviewed: nobody has to be told. The check of the last
+/// review stands at the new commit as well then.
 ///
 /// # Errors
 /// As the calls.
@@ -41,8 +44,31 @@ pub(in crate::jobs) async fn is_unchanged(services: &Services, request: &Request
         Ok(None) | Err(_) => return Ok(false),
     };
     let commit = commit_of(github, &repo, number, request).await?;
-    let diff = PullDiff::load(github.clone(), repo, number, commit).await?;
-    Ok(diff.digest() == last.digest)
+    let diff = PullDiff::load(github.clone(), repo.clone(), number, commit).await?;
+    if diff.digest() != last.digest {
+        return Ok(false);
+    }
+    stands_still(services, &repo, number, &diff, &last, None).await?;
+    Ok(true)
+}
+
+/// The check of the last review at another commit, which changes nothing else.
+async fn stands_still(
+    services: &Services,
+    repo: &RepoRef,
+    number: i64,
+    diff: &PullDiff,
+    last: &Posted,
+    run: Option<RunId>,
+) -> Result<(), GithubError> {
+    let known = store::earlier(&services.pool, run, repo.id, number).await.map_err(database)?;
+    let open = known.iter().filter(|one| one.state == FindingState::Posted).count();
+    let told = Told { text: unchanged(diff, last, number), open, unwanted: known.len() - open };
+    check::end(services, repo, number, &diff.commit, true, &told).await
+}
+
+fn database(error: sqlx::Error) -> GithubError {
+    GithubError::Unavailable { maybe_done: false, cause: error.to_string() }
 }
 
 /// Looks up what is to be reviewed and records it. What goes wrong is told to the model, which can still read the pull request.
@@ -66,9 +92,9 @@ async fn look(services: &Services, taken: &Taken) -> Result<Begun, GithubError> 
     let commit = commit_of(github, &repo, number, &taken.request).await?;
     let diff = PullDiff::load(github.clone(), repo.clone(), number, commit).await?;
     let digest = diff.digest();
-    let database = |error: sqlx::Error| GithubError::Unavailable { maybe_done: false, cause: error.to_string() };
     let last = store::last(&services.pool, Some(taken.id), repo.id, number).await.map_err(database)?;
     if let Some(last) = last.filter(|last| last.digest == digest) {
+        stands_still(services, &repo, number, &diff, &last, Some(taken.id)).await?;
         return Ok(Begun { told: String::new(), answer: Some(unchanged(&diff, &last, number)) });
     }
     let lease = Lease { run: taken.id, epoch: taken.epoch };
@@ -76,14 +102,14 @@ async fn look(services: &Services, taken: &Taken) -> Result<Begun, GithubError> 
     let of = Of { repository: repo.id, number, commit: &diff.commit, digest: &digest, files };
     store::begin(&services.pool, lease, &of, services.clock.now()).await.map_err(database)?;
     check::begin(services, github, &repo, number, &diff.commit).await;
-    let earlier = store::earlier(&services.pool, taken.id, repo.id, number).await.map_err(database)?;
+    let earlier = store::earlier(&services.pool, Some(taken.id), repo.id, number).await.map_err(database)?;
     Ok(Begun { told: told(&diff, &earlier), answer: None })
 }
 
 fn unchanged(diff: &PullDiff, last: &Posted, number: i64) -> String {
     let review = match last.external_id {
         Some(id) => {
-            let url = format!("{}/pull/{number}#pullrequestreview-{id}", diff.pull.page);
+            let url = format!("{}/pull/{number}#pullrequestreview-{id}", diff.pull.repository_page());
             format!("[my last review]({})", inline::target(&url))
         }
         None => "my last review".to_owned(),

@@ -39,6 +39,12 @@ pub(super) struct Plan {
     pub page: String,
     /// What is done about threads of earlier reviews, once this one is there.
     pub threads: Vec<ThreadStep>,
+    /// Findings of earlier reviews that were not found again and are not settled either.
+    #[serde(default)]
+    pub standing: usize,
+    /// True when GitHub did not list everything that the pull request changes.
+    #[serde(default)]
+    pub partial: bool,
     /// What GitHub refused so far.
     pub refusals: u32,
 }
@@ -87,10 +93,15 @@ pub(super) async fn decide(
     let mut rows = store::findings(&services.pool, run).await?;
     // What an earlier review of this run said stands there.
     rows.retain(|row| row.state == FindingState::Kept);
-    let earlier = store::earlier(&services.pool, run, repo.id, number).await?;
+    let earlier = store::earlier(&services.pool, Some(run), repo.id, number).await?;
     let Some(github) = services.github.as_ref() else { return Err(PostError::Off) };
     let threads = unless_refused(Threads::of(github, repo, number, &earlier).await)?;
-    let mut plan = Plan { commit_id: Some(diff.commit.clone()), page: diff.pull.page.clone(), ..Plan::default() };
+    let mut plan = Plan {
+        commit_id: Some(diff.commit.clone()),
+        page: diff.pull.repository_page().to_owned(),
+        partial: !diff.is_whole(),
+        ..Plan::default()
+    };
     if diff.pull.head != diff.commit {
         let still = github.compare(repo, &diff.commit, &diff.pull.head).await;
         match still {
@@ -125,7 +136,7 @@ pub(super) async fn decide(
             match stands {
                 false => plan.threads.push(step(Fate::Fixed)),
                 true if threads.is_outdated(one) => plan.threads.push(step(Fate::Withdrawn)),
-                true => {}
+                true => plan.standing += 1,
             }
         }
     }

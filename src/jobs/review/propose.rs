@@ -64,7 +64,7 @@ impl Reviewer for Proposals {
         }
         let diff = self.diff().await.map_err(|error| unavailable(&error))?;
         let kept = store::findings(&self.services.pool, self.run).await.map_err(|error| database(&error))?;
-        let earlier = store::earlier(&self.services.pool, self.run, self.repo.id, self.number).await;
+        let earlier = store::earlier(&self.services.pool, Some(self.run), self.repo.id, self.number).await;
         let earlier = earlier.map_err(|error| database(&error))?;
         let room = MOST_AT_ONCE.min(MOST_IN_ALL.saturating_sub(kept.len()));
         let mut told: Vec<Value> = vec![Value::Null; findings.len()];

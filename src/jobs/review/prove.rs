@@ -8,12 +8,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
 
+use crate::diffing;
 use crate::review::apply::{Block, apply_all};
 use crate::review::finding::{Proof, Ran};
 use crate::review::format::{Formatted, formatted};
 use crate::sandbox::{Exec, Executed, Sandbox, SandboxError};
 
 /// Where the copy is, relative to the workspace. It is gone when the call is over.
+/// An interruption may leave it behind: landing leaves it out by this name (`landing::survey`).
 const SCRATCH: &str = ".threadbox-review";
 /// What is to be put into the copy lies here first.
 const INBOX: &str = ".threadbox-review/.threadbox-in";
@@ -247,7 +249,9 @@ impl Proving<'_> {
         let now = String::from_utf8_lossy(&bytes);
         blocks.sort_by_key(|(_, block)| block.first);
         let only: Vec<Block> = blocks.iter().map(|(_, block)| block.clone()).collect();
-        for ((place, block), made) in blocks.iter_mut().zip(formatted(base, &only, wanted, &now)) {
+        let (base, wanted, now) = (Arc::clone(base), wanted.clone(), now.into_owned());
+        let made = diffing::apart(move || formatted(&base, &only, &wanted, &now)).await;
+        for ((place, block), made) in blocks.iter_mut().zip(made) {
             if let Formatted::Changed(changed) = &made {
                 *block = changed.clone();
             }

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use chrono::TimeDelta;
 use uuid::Uuid;
 
 use super::check;
@@ -18,6 +19,8 @@ use crate::review::body::{in_words, permalink};
 use crate::review::comment::short;
 use crate::review::store::{self, FindingRow, FindingState, Lease, ReviewRow, ReviewStage};
 
+/// How long GitHub is left alone after it said that we write too fast.
+const TOO_FAST: TimeDelta = TimeDelta::minutes(1);
 /// Pieces the comments are divided into to find the one GitHub refuses.
 const PIECES: usize = 8;
 
@@ -54,12 +57,29 @@ pub(in crate::jobs) async fn publish(services: &Services, taken: &Taken, record:
     Ok(Some(told).filter(|told| !told.is_empty()))
 }
 
+/// GitHub's other reason for 422, with nothing wrong in what was sent.
+fn is_too_fast(why: &str) -> bool {
+    let why = why.to_lowercase();
+    why.starts_with("http 422") && (why.contains("too quickly") || why.contains("spam"))
+}
+
+/// Whether a sentence names a path, and not only holds its letters.
+fn names(why: &str, path: &str) -> bool {
+    let is_part = |char: char| char.is_alphanumeric() || matches!(char, '_' | '-' | '.' | '/');
+    why.match_indices(path).any(|(at, _)| {
+        let (before, after) = (why[..at].chars().next_back(), why[at + path.len()..].chars().next());
+        !before.is_some_and(is_part) && !after.is_some_and(is_part)
+    })
+}
+
 /// What came of it.
 pub(super) struct Told {
     /// For the answer.
     pub text: String,
     /// Findings that are open now.
     pub open: usize,
+    /// Findings that people here did not want.
+    pub unwanted: usize,
 }
 
 impl Posting<'_> {
@@ -82,13 +102,13 @@ impl Posting<'_> {
         };
         let review = if plan.says_anything() { Some(self.send(&mut plan, &findings, &key, begun).await?) } else { None };
         self.settle(&plan, &findings, review).await?;
-        self.end(self.tell(&plan, &findings, review), review, self.whole).await
+        self.end(self.tell(&plan, &findings, review), review, self.whole && !plan.partial).await
     }
 
     /// Ends the check, then the review, so that whoever repeats this ends the check, too.
     async fn end(&self, told: Told, review: Option<i64>, whole: bool) -> Result<String, PostError> {
         if self.is_review {
-            check::end(self.services, &self.repo, self.number, &self.row.commit, whole, &told).await;
+            check::end(self.services, &self.repo, self.number, &self.row.commit, whole, &told).await?;
         }
         store::end(&self.services.pool, self.lease, &told.text, review, whole, self.services.clock.now()).await?;
         Ok(told.text)
@@ -115,12 +135,21 @@ impl Posting<'_> {
         }
         loop {
             let refused = match self.write(plan, findings, key).await {
+                Err(GithubError::Invalid(why)) if is_too_fast(&why) => {
+                    return Err(GithubError::RateLimited { until: self.services.clock.now() + TOO_FAST }.into());
+                }
                 Err(GithubError::Invalid(why)) if why.starts_with("HTTP 422") => why,
                 written => return Ok(written?),
             };
             tracing::warn!(run.id = %self.lease.run, why = refused, "GitHub refused a review; it is posted without what may be at fault");
             if plan.inline.is_empty() {
-                return Err(GithubError::Invalid(refused).into());
+                if plan.commit_id.is_none() {
+                    return Err(GithubError::Invalid(refused).into());
+                }
+                // Whatever it said, nothing but the commit is left that may be at fault.
+                plan.commit_id = None;
+                self.keep(plan).await?;
+                continue;
             }
             if let Some(id) = self.pruned(plan, findings, key, &refused).await? {
                 return Ok(id);
@@ -150,7 +179,7 @@ impl Posting<'_> {
         }
         if plan.refusals == 1 {
             let mut wrong = misplaced(&self.diff().await?, findings, &plan.inline).await?;
-            let named = |row: &&FindingRow| plan.inline.contains(&row.id) && why.contains(&row.path);
+            let named = |row: &&FindingRow| plan.inline.contains(&row.id) && names(why, &row.path);
             wrong.extend(findings.iter().filter(named).map(|row| row.id));
             if !wrong.is_empty() {
                 plan.prune(&wrong, REFUSED);
@@ -207,7 +236,7 @@ impl Posting<'_> {
         }));
         debug_assert!(settled.len() <= findings.len());
         if !plan.threads.is_empty() {
-            let earlier = store::earlier(&self.services.pool, self.lease.run, self.repo.id, self.number).await?;
+            let earlier = store::earlier(&self.services.pool, Some(self.lease.run), self.repo.id, self.number).await?;
             let threads = unless_refused(Threads::of(self.github, &self.repo, self.number, &earlier).await)?;
             for step in &plan.threads {
                 threads.carry_out(self.github, &self.repo, self.number, step, &self.row.commit).await?;
@@ -242,16 +271,18 @@ impl Posting<'_> {
                 let url = format!("{}/pull/{}#pullrequestreview-{id}", plan.page, self.number);
                 format!("**[Review]({})** of {looked}: {}.", inline::target(&url), said.join(", "))
             }
-            None if !self.is_review => return Told { text: String::new(), open: 0 },
+            None if !self.is_review => return Told { text: String::new(), open: 0, unwanted: 0 },
             None if self.whole => format!("**Review** of {looked}: nothing new to suggest."),
             None => format!("**Review** of {looked}: not finished, nothing was posted."),
         };
         let unsaid = |word| plan.unsaid.iter().filter(|(_, one)| *one == word).count();
         let fates = |fate| plan.threads.iter().filter(|step| step.fate == fate).count();
-        let open = plan.inline.len() + plan.below.len() + unsaid(FindingStateWord::Repeated);
+        let open = plan.inline.len() + plan.below.len() + unsaid(FindingStateWord::Repeated) + plan.standing;
+        let unwanted = unsaid(FindingStateWord::Dismissed) + fates(Fate::Dismissed);
         for (number, what, rest) in [
             (unsaid(FindingStateWord::Repeated), "finding", "said by an earlier review, not said twice"),
             (unsaid(FindingStateWord::Dismissed), "finding", "left out, because somebody here did not want it"),
+            (plan.standing, "earlier finding", "still open"),
             (fates(Fate::Fixed), "earlier finding", "settled by the changes since"),
             (fates(Fate::Moved), "earlier finding", "said anew at the new lines"),
             (fates(Fate::Withdrawn), "earlier finding", "withdrawn"),
@@ -260,10 +291,10 @@ impl Posting<'_> {
                 text.push_str(&format!(" {}: {rest}.", inline::counted(number as u64, what)));
             }
         }
-        if self.row.files >= 3_000 {
-            text.push_str(" GitHub lists no more than 3,000 files of a pull request; the others were not looked at.");
+        if plan.partial {
+            text.push_str(" GitHub does not list all files of so large a pull request; the others were not looked at.");
         }
-        Told { text, open }
+        Told { text, open, unwanted }
     }
 
     /// GitHub takes no review: what was found is said in the answer.
@@ -283,6 +314,6 @@ impl Posting<'_> {
         if findings.len() > MOST {
             text.push_str(&format!("\n- {} not shown here", inline::counted((findings.len() - MOST) as u64, "more finding")));
         }
-        self.end(Told { text, open: findings.len() }, None, false).await
+        self.end(Told { text, open: findings.len(), unwanted: 0 }, None, false).await
     }
 }

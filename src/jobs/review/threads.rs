@@ -4,21 +4,30 @@ use std::collections::{HashMap, HashSet};
 
 use super::plan::{Fate, ThreadStep};
 use crate::github::{Github, GithubError, RepoRef, ReviewRemark, ThreadState};
+use crate::intake::Trigger;
 use crate::reply::marker;
 use crate::review::comment::short;
 use crate::review::store::{FindingRow, FindingState};
+use crate::settings::Permission;
 
 /// What is known of the threads of a pull request.
 #[derive(Default)]
 pub(super) struct Threads {
     by_root: HashMap<i64, ThreadState>,
     remarks: HashMap<i64, ReviewRemark>,
+    /// True when those are all comments there are: only then is one that is missing deleted.
+    is_whole: bool,
+    /// Comments that somebody with permission to write put 👎 on.
+    refused: HashSet<i64>,
     /// Threads in which somebody else wrote.
     answered: HashSet<i64>,
     /// Markers of what we wrote in threads.
     marked: Vec<(i64, String)>,
     us: String,
 }
+
+/// Comments whose 👎 are looked at.
+const MOST_DISLIKED: usize = 20;
 
 /// What was looked up; nothing where GitHub does not let us look.
 pub(super) fn unless_refused<T: Default>(looked_up: Result<T, GithubError>) -> Result<T, GithubError> {
@@ -37,7 +46,16 @@ impl Threads {
         if earlier.iter().all(|one| one.comment.is_none()) {
             return Ok(Self::default());
         }
-        let remarks = github.all_remarks(repo, number).await?;
+        let (remarks, is_whole) = github.all_remarks(repo, number).await?;
+        let posted: HashSet<i64> =
+            earlier.iter().filter(|one| one.state == FindingState::Posted).filter_map(|one| one.comment).collect();
+        let disliked = remarks.iter().filter(|remark| remark.disliked > 0 && posted.contains(&remark.id));
+        let mut refused = HashSet::new();
+        for remark in disliked.take(MOST_DISLIKED) {
+            if is_refused(github, repo, remark.id).await? {
+                refused.insert(remark.id);
+            }
+        }
         let states = github.review_threads(repo, number).await?;
         let us = github.identity().await?.login;
         let mut answered = HashSet::new();
@@ -53,6 +71,8 @@ impl Threads {
         Ok(Self {
             by_root: states.into_iter().map(|state| (state.root, state)).collect(),
             remarks: remarks.into_iter().map(|remark| (remark.id, remark)).collect(),
+            is_whole,
+            refused,
             answered,
             marked,
             us,
@@ -63,12 +83,12 @@ impl Threads {
         self.by_root.get(&one.comment?)
     }
 
-    /// True when a person resolved it, deleted it, or put 👎 on it.
+    /// True when a person resolved it or deleted it, or somebody with permission to write put 👎 on it. What is not known is wanted.
     pub fn is_unwanted(&self, one: &FindingRow) -> bool {
         let Some(comment) = one.comment.filter(|_| one.state == FindingState::Posted) else { return false };
         let by_person = |by: &String| !self.is_us(by);
         let resolved = self.state(one).and_then(|state| state.resolved_by.as_ref()).is_some_and(by_person);
-        resolved || self.remarks.get(&comment).is_none_or(|remark| remark.disliked > 0)
+        resolved || self.refused.contains(&comment) || (self.is_whole && !self.remarks.contains_key(&comment))
     }
 
     /// GraphQL names an App's account without what REST puts behind it.
@@ -81,7 +101,7 @@ impl Threads {
     pub fn is_current(&self, one: &FindingRow) -> bool {
         match self.state(one) {
             Some(state) => state.resolved_by.is_none() && !state.is_outdated,
-            None => one.comment.is_none(),
+            None => one.comment.is_none() || !self.is_whole,
         }
     }
 
@@ -137,4 +157,16 @@ fn found(done: Result<(), GithubError>) -> Result<(), GithubError> {
         }
         done => done,
     }
+}
+
+/// True when somebody with permission to write put 👎 on it: whoever reads could silence a review otherwise.
+async fn is_refused(github: &Github, repo: &RepoRef, comment: i64) -> Result<bool, GithubError> {
+    for given in github.reactions(repo, Trigger::ReviewComment(comment), "-1").await? {
+        if let Some(author) = given.author
+            && github.permission(repo, &author.login).await? >= Permission::Write
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }

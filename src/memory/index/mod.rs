@@ -87,7 +87,8 @@ fn is_refused(error: &sqlx::Error) -> bool {
 fn pieces_of(due: &Due, redactor: &Redactor) -> Vec<Piece> {
     let is_said = match due.role.as_str() {
         // Without an author it is what the run was told about others' words.
-        "user" => due.author.is_some(),
+        // Nor is a word that stands for a request which was written elsewhere worth finding.
+        "user" => due.author.is_some() && !due.stands_for_others,
         role => role == "assistant",
     };
     if !is_said {

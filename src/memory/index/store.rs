@@ -19,6 +19,8 @@ pub(super) struct Due {
     pub author: Option<String>,
     pub said_at: DateTime<Utc>,
     pub powers: Option<Powers>,
+    /// It is a word such as `approve` or `retry`: the request of its run was written elsewhere.
+    pub stands_for_others: bool,
     parts: Vec<Part>,
     /// Where the run was asked for.
     request_url: Option<String>,
@@ -67,7 +69,8 @@ pub(super) async fn due(connection: &mut PgConnection, most: usize) -> Result<Ve
         r#"
         select m.id as "id: MessageId", m.thread_id as "thread: ThreadId", m.run_id as "run: RunId", m.role, m.author, m.created_at,
                m.parts as "parts: Json<Vec<Part>>", t.owner, r.powers as "powers?: Powers", r.request as "request?: Json<Request>",
-               p.external_id as "external_id?", p.review_thread as "review_thread?"
+               p.external_id as "external_id?", p.review_thread as "review_thread?",
+               (m.id = r.message_id and r.request->>'url' is distinct from m.url) is true as "stands_for_others!"
         from messages m join threads t on t.id = m.thread_id
         left join runs r on r.id = m.run_id
         left join lateral (
@@ -93,6 +96,7 @@ pub(super) async fn due(connection: &mut PgConnection, most: usize) -> Result<Ve
             author: row.author,
             said_at: row.created_at,
             powers: row.powers,
+            stands_for_others: row.stands_for_others,
             parts: row.parts.0,
             request_url: request.map(|request| request.url),
             answer: row.external_id.and_then(|id| Some((id.parse().ok()?, row.review_thread.is_some()))),

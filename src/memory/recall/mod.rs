@@ -22,7 +22,7 @@ use sqlx::PgPool;
 use self::fuse::Candidate;
 use self::statistics::Statistics;
 use super::receipt::Cite;
-use super::{Scope, vectors};
+use super::{Scope, forget, vectors};
 use crate::id::{MemoryId, MessageId, RunId, ThreadId};
 use crate::model::{Embedder, Input};
 
@@ -171,7 +171,9 @@ impl Recall {
     /// # Errors
     /// As the database.
     pub async fn search(&self, ask: &Ask, search: Search) -> Result<Vec<Passage>, sqlx::Error> {
-        let (by_words, by_meaning) = tokio::join!(
+        let (hidden, by_words, by_meaning) = tokio::join!(
+            // What is to be forgotten as a whole goes in batches, and is found no more from the first moment.
+            forget::hides_owner(&self.pool, &ask.scope.owner),
             async {
                 match search {
                     Search::Hybrid | Search::Lexical => self.by_words(ask).await,
@@ -186,6 +188,9 @@ impl Recall {
             }
         );
         let (by_words, by_meaning) = (by_words?, by_meaning?);
+        if hidden? {
+            return Ok(Vec::new());
+        }
         let mut known: HashMap<MemoryId, store::Found> = by_words.iter().map(|(found, _)| (found.id, found.clone())).collect();
         let unknown: Vec<MemoryId> = by_meaning.iter().copied().filter(|id| !known.contains_key(id)).collect();
         if !unknown.is_empty() {

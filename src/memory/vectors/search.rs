@@ -3,7 +3,7 @@
 use sqlx::PgPool;
 
 use super::top::Top;
-use super::{dot, store};
+use super::{dot, near, store};
 use crate::id::MemoryId;
 use crate::memory::Scope;
 use crate::model::ModelName;
@@ -11,11 +11,29 @@ use crate::model::ModelName;
 /// No search returns more.
 const MOST: usize = 1_000;
 
+/// Where a search stops to compare everything.
+#[derive(Clone, Copy, Debug)]
+pub struct Effort {
+    /// Scopes with so many vectors are searched by comparing each of them.
+    pub exact_up_to: i64,
+    /// Of larger ones so many likely ones are compared, at least.
+    pub likely: usize,
+    /// And at least so many times what is wanted.
+    pub likely_per_wanted: usize,
+}
+
+impl Default for Effort {
+    fn default() -> Self {
+        Self { exact_up_to: 10_000, likely: 800, likely_per_wanted: 8 }
+    }
+}
+
 /// The pieces of the scope whose vectors are nearest to `query`, the nearest first; of equals the newer first. Beside each its
 /// similarity: the cosine of the angle, from -1 (opposite) to 1 (same direction).
 ///
 /// `query` has length 1 and comes from `model`; pieces that have no vector of that model, or one of another dimension, are not found.
-/// Never more than 1,000. Nothing beyond the scope is compared, let alone returned.
+/// Never more than 1,000. Nothing beyond the scope is compared, let alone returned. In scopes of more than 10,000 vectors only the
+/// likely ones are compared exactly, so that one of the nearest may be missing; every similarity is exact.
 pub async fn nearest(
     pool: &PgPool,
     scope: &Scope,
@@ -23,10 +41,36 @@ pub async fn nearest(
     query: &[f32],
     limit: usize,
 ) -> Result<Vec<(MemoryId, f32)>, sqlx::Error> {
+    search(pool, scope, model, query, limit, Effort::default()).await
+}
+
+/// The same with another [`Effort`].
+pub async fn search(
+    pool: &PgPool,
+    scope: &Scope,
+    model: &ModelName,
+    query: &[f32],
+    limit: usize,
+    effort: Effort,
+) -> Result<Vec<(MemoryId, f32)>, sqlx::Error> {
+    let limit = limit.min(MOST);
     if query.is_empty() || limit == 0 {
         return Ok(Vec::new());
     }
-    let mut top = Top::new(limit.min(MOST));
-    store::scan(pool, scope, model, query.len(), |id, vector| top.show(id, dot(query, vector))).await?;
+    let mut top = Top::new(limit);
+    let mut show = |id: MemoryId, vector: &[f32], stored: &[u8]| top.show(id, dot(vector, stored));
+    if store::is_larger(pool, scope, model, query.len(), effort.exact_up_to).await? {
+        let likely = effort.likely.max(limit.saturating_mul(effort.likely_per_wanted));
+        let found = match near::likely(pool, scope, model, query, likely).await? {
+            // An index that gave up early would hide what is there.
+            Some(found) if found.len() >= likely => found,
+            Some(_) | None => store::likely(pool, scope, model, query, likely).await?,
+        };
+        for (id, stored) in &found {
+            show(*id, query, stored);
+        }
+    } else {
+        store::scan(pool, scope, model, query.len(), |id, stored| show(id, query, stored)).await?;
+    }
     Ok(top.into_sorted())
 }

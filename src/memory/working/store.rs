@@ -10,8 +10,8 @@ use sqlx::{PgConnection, PgPool};
 use super::{Line, Whose, WorkingMemory};
 use crate::id::{LeaseEpoch, ThreadId};
 
-/// Changes that are known to have been made.
-const MOST_APPLIED: i32 = 50;
+/// Changes that are known to have been made: more than can be under way at once, so that one that is asked for again is found.
+const MOST_APPLIED: i32 = 200;
 
 impl Whose {
     fn columns(&self) -> (&'static str, String) {

@@ -48,6 +48,35 @@ pub fn outsider(login: &str, text: &str) -> Option<String> {
     (text.len() <= LONGEST).then(|| format!("**{} asks:**\n\n{}", inline::plain(login, 60), fence::fence("text", text.trim())))
 }
 
+/// Changes that take a yes, whole: every path and every line; none when that is too much to be read before it is approved. `patch` is as
+/// git writes it; what cannot be seen in it is spelt out.
+pub fn landing(base: &str, digest: &str, paths: &[String], patch: &str) -> Option<String> {
+    const LONGEST: usize = 40_000;
+    let mut lines = vec![format!("**{} would land with a yes:**", inline::counted(paths.len() as u64, "file")), String::new()];
+    lines.extend(paths.iter().map(|path| format!("- {}", fence::code_span(&spelt(path)))));
+    let base = base.get(..12).unwrap_or(base);
+    let shown = format!(
+        "{}\n\n{}\n<sub>Made on commit `{base}`; the contents are `{digest}`.</sub>",
+        lines.join("\n"),
+        fence::fence("diff", &spelt(patch))
+    );
+    (shown.len() <= LONGEST).then_some(shown)
+}
+
+/// Text in which nothing is hidden: what takes no room, or turns the direction of writing, stands there by its number.
+fn spelt(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\n' | '\t' => out.push(c),
+            '\r' => out.push_str("<CR>"),
+            c if clean::is_hidden(c) => out.push_str(&format!("<U+{:04X}>", u32::from(c))),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
 fn text(note: &ApprovalNote<'_>) -> String {
     let by = note.decided_by.map_or_else(|| "somebody with permission".to_owned(), |by| inline::plain(by, 60));
     match note.state {
@@ -67,13 +96,16 @@ fn waiting(note: &ApprovalNote<'_>) -> String {
     let handle = inline::plain(note.handle, 60);
     let (digest, until) = (note.digest, note.expires_at.format("%-d %B"));
     let what = match note.kind {
-        Kind::Plan => "**Nothing has changed yet.** When somebody with permission says yes, I carry out exactly this plan.".to_owned(),
+        Kind::Plan => {
+            "**Nothing has changed yet.** When somebody with permission says yes, I carry out exactly this plan.".to_owned()
+        }
         Kind::Outsider => format!(
             "**Nothing was run.** {} may not start runs here. When somebody with write permission says yes, I work on exactly this text, in a sandbox: I answer here, and nothing of it is committed, pushed or opened. An edit of the message, or a new commit, makes this void.",
             inline::plain(note.asker.unwrap_or("This person"), 60)
         ),
-        Kind::Workflows => "**Nothing has landed yet.** This changes files that GitHub runs by itself. When somebody with write permission says yes, exactly this lands.".to_owned(),
-        Kind::Budget => "**I have stopped here.** What was reached is kept. When somebody with write permission says yes, I go on within what is named above.".to_owned(),
+        Kind::Workflows => {
+            "**None of this has landed.** It decides what runs here, or who must agree. When somebody with maintain or admin permission says yes, exactly this lands.".to_owned()
+        }
     };
     format!("{what}\n>\n> Yes: 👍 on this comment, or `@{handle} approve {digest}`. No: 👎. Open until {until}.")
 }
@@ -102,8 +134,12 @@ mod tests {
         let all = [
             approval_body("1. Do it.", &note(Kind::Plan, State::Waiting), "run-1"),
             approval_body(&shown, &note(Kind::Outsider, State::Waiting), "card-1"),
-            text(&note(Kind::Workflows, State::Waiting)),
-            text(&note(Kind::Budget, State::Waiting)),
+            approval_body(
+                &landing("0123456789abcdef", "fedcba", &[".github/workflows/ci.yml".to_owned()], "+on: push\u{202e}\r\n```\n")
+                    .unwrap(),
+                &note(Kind::Workflows, State::Waiting),
+                "waits-1",
+            ),
             text(&note(Kind::Plan, State::Approved)),
             text(&note(Kind::Plan, State::Declined)),
             text(&note(Kind::Outsider, State::Void)),
@@ -139,17 +175,23 @@ mod tests {
 
         ---
 
+        **1 file would land with a yes:**
+
+        - `.github/workflows/ci.yml`
+
+        ````diff
+        +on: push<U+202E><CR>
+        ```
+        ````
+
+        <sub>Made on commit `0123456789ab`; the contents are `fedcba`.</sub>
+
         > [!IMPORTANT]
-        > **Nothing has landed yet.** This changes files that GitHub runs by itself. When somebody with write permission says yes, exactly this lands.
+        > **None of this has landed.** It decides what runs here, or who must agree. When somebody with maintain or admin permission says yes, exactly this lands.
         >
         > Yes: 👍 on this comment, or `@threadbox approve 0123456789`. No: 👎. Open until 30 November.
 
-        ---
-
-        > [!IMPORTANT]
-        > **I have stopped here.** What was reached is kept. When somebody with write permission says yes, I go on within what is named above.
-        >
-        > Yes: 👍 on this comment, or `@threadbox approve 0123456789`. No: 👎. Open until 30 November.
+        <!-- threadbox:post=waits-1 -->
 
         ---
 
@@ -181,5 +223,6 @@ mod tests {
     #[test]
     fn what_cannot_be_read_whole_is_not_shown() {
         assert_eq!(outsider("eve", &"a ".repeat(10_000)), None);
+        assert_eq!(landing("abc", "def", &["a".to_owned()], &"+a\n".repeat(20_000)), None);
     }
 }

@@ -4,7 +4,7 @@ mod approval;
 mod help;
 mod memory;
 
-pub use self::approval::{ApprovalNote, approval_body, outsider, plan};
+pub use self::approval::{ApprovalNote, approval_body, landing, outsider, plan};
 pub use self::memory::{Listing, MemoryCard, ShownLine};
 
 use std::time::Duration;

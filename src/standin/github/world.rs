@@ -352,7 +352,11 @@ impl World {
         self.repositories.values().find(|repository| repository.full_name.eq_ignore_ascii_case(full_name))
     }
 
+    /// The one that had this name, unless another has it by now.
     pub(super) fn moved(&self, full_name: &str) -> Option<&Repository> {
+        if self.repository(full_name).is_some() {
+            return None;
+        }
         self.repositories.values().find(|repository| repository.old_names.iter().any(|old| old.eq_ignore_ascii_case(full_name)))
     }
 

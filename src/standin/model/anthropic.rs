@@ -217,7 +217,8 @@ fn stop_reason(finish: Finish) -> &'static str {
 
 /// Anthropic counts cached tokens beside the others, not among them.
 fn usage(tokens: Tokens, output: u64) -> Value {
-    json!({ "input_tokens": tokens.input - tokens.cached, "cache_creation_input_tokens": 0, "cache_read_input_tokens": tokens.cached, "output_tokens": output })
+    let plain = tokens.input - tokens.cached - tokens.written;
+    json!({ "input_tokens": plain, "cache_creation_input_tokens": tokens.written, "cache_read_input_tokens": tokens.cached, "output_tokens": output })
 }
 
 pub(super) fn error_frame() -> String {

@@ -228,7 +228,9 @@ impl Server {
         let cached = earlier
             .filter(|_| request.messages.len() > 1 && request.asks_for_cache)
             .map_or(0, |earlier| earlier.min(input) / 128 * 128);
-        Tokens { input, cached, output: said.size().div_ceil(4).max(1) as u64 }
+        let written =
+            if request.protocol == Protocol::Anthropic && request.asks_for_cache { (input - cached) / 128 * 128 } else { 0 };
+        Tokens { input, cached, written, output: said.size().div_ceil(4).max(1) as u64 }
     }
 
     async fn answer(&self, protocol: Protocol, headers: &HeaderMap, path: Option<&str>, body: &[u8]) -> Response {

@@ -37,6 +37,8 @@ pub(super) enum Finish {
 pub(super) struct Tokens {
     pub(super) input: u64,
     pub(super) cached: u64,
+    /// Put into the cache: Anthropic says so, and charges for it.
+    pub(super) written: u64,
     pub(super) output: u64,
 }
 

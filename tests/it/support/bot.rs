@@ -76,6 +76,15 @@ impl Bot {
 
     /// Everything but the service itself.
     pub async fn prepare(environment: &[(&str, &str)], options: Options) -> Self {
+        let bot = Self::prepare_without_rules(environment, options).await;
+        // What comes without tools asks for a title, or whether anybody is there; a test that condenses says itself what comes of it.
+        let condenses = |system: &str| system.starts_with("You condense") || system.starts_with("You shorten");
+        bot.model.rule(move |request| (request.tools.is_empty() && !condenses(&request.system)).then(|| say("A title")));
+        bot
+    }
+
+    /// The same with a model that answers nothing by itself, not even the question for a title.
+    pub async fn prepare_without_rules(environment: &[(&str, &str)], options: Options) -> Self {
         let expects = options.expects;
         let github = GithubStandin::start(recorded(options)).await.unwrap();
         github.add_repository(REPOSITORY, Visibility::Public);
@@ -85,8 +94,6 @@ impl Bot {
         }
         github.add_user("robot[bot]", UserKind::Bot);
         let model = ModelStandin::start().await.unwrap();
-        // Only the question for a title comes without tools.
-        model.rule(|request| request.tools.is_empty().then(|| say("A title")));
         let database = TestDatabase::create().await;
         let data = passable_dir("threadbox-it-");
         let settings = settings(environment, expects, &github, &model, &database, data.path().to_path_buf());

@@ -25,6 +25,15 @@ impl Service {
 
     /// Starts one with this role.
     pub async fn start_as(role: &str, environment: &BTreeMap<String, String>) -> Self {
+        Self::launch(role, environment).await.0
+    }
+
+    /// Starts one, and tells what it printed until it was ready.
+    pub async fn start_and_listen(environment: &BTreeMap<String, String>) -> (Self, Vec<String>) {
+        Self::launch("all", environment).await
+    }
+
+    async fn launch(role: &str, environment: &BTreeMap<String, String>) -> (Self, Vec<String>) {
         let mut child = Command::new(env!("CARGO_BIN_EXE_threadbox"))
             .args(["serve", "--role", role])
             .env_clear()
@@ -37,8 +46,10 @@ impl Service {
             .spawn()
             .unwrap();
         let mut stdout = BufReader::new(child.stdout.take().unwrap()).lines();
+        let mut said = Vec::new();
         let ready = async {
             while let Some(line) = stdout.next_line().await.unwrap() {
+                said.push(line.clone());
                 if let Some((_, url)) = line.split_once("ready on ") {
                     return url.trim().to_owned();
                 }
@@ -49,7 +60,7 @@ impl Service {
             panic!("the service ended before it was ready");
         };
         let url = tokio::time::timeout(LIMIT, ready).await.unwrap();
-        Self { child, url, _stdout: stdout }
+        (Self { child, url, _stdout: stdout }, said)
     }
 
     /// kill -9.

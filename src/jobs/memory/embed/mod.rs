@@ -72,8 +72,13 @@ impl Worker<'_> {
         }
         let ended = self.pass(&standing, floor).await;
         store::release(&self.services.pool, self.model, &self.services.holder).await?;
-        if matches!(ended?, Ended::Complete) && standing.complete_until.is_none() {
-            self.forget_others().await?;
+        if matches!(ended?, Ended::Complete) {
+            if standing.complete_until.is_none() {
+                self.forget_others().await?;
+            }
+            if let Some(dims) = store::dims(&self.services.pool, self.model).await? {
+                vectors::near::tend(&self.services.pool, self.model, dims, vectors::near::WORTH_IT).await?;
+            }
         }
         Ok(())
     }

@@ -120,6 +120,12 @@ pub(super) async fn measure(pool: &PgPool, model: &ModelName, dims: usize) -> Re
     Ok(changed.fetch_optional(pool).await?.unwrap_or(false))
 }
 
+/// Numbers in the model's vectors; none before the first.
+pub(super) async fn dims(pool: &PgPool, model: &ModelName) -> Result<Option<usize>, sqlx::Error> {
+    let dims = sqlx::query_scalar!("select dims from embedding_models where model = $1", model.to_string());
+    Ok(dims.fetch_optional(pool).await?.flatten().and_then(|dims| usize::try_from(dims).ok()))
+}
+
 /// Everything made before `until` has its vector.
 pub(super) async fn complete(pool: &PgPool, model: &ModelName, until: DateTime<Utc>) -> Result<(), sqlx::Error> {
     let complete = sqlx::query!(
