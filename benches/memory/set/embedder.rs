@@ -79,6 +79,11 @@ pub fn vector(text: &str) -> Vec<f32> {
     vector
 }
 
+/// Groups of words in the table of meanings.
+pub fn groups() -> usize {
+    MEANINGS.len()
+}
+
 /// How many meanings of the table two texts share in different words.
 pub fn shared_meanings(one: &str, other: &str) -> usize {
     let of = |text: &str| words(text).filter_map(|word| meaning(&word)).collect::<std::collections::BTreeSet<_>>();
