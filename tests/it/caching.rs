@@ -15,7 +15,7 @@ fn marks(value: &Value, path: &str, found: &mut Vec<String>) {
             fields.iter().for_each(|(name, value)| marks(value, &format!("{path}/{name}"), found));
         }
         Value::Array(items) => {
-            let last = items.len() - 1;
+            let last = items.len().saturating_sub(1);
             let place = |place: usize| if place == last { "last".to_owned() } else { place.to_string() };
             items.iter().enumerate().for_each(|(index, value)| marks(value, &format!("{path}/{}", place(index)), found));
         }
