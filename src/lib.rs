@@ -14,6 +14,7 @@
 //!    What people want to keep becomes commits and a pull request: [`landing`] decides what, trusted code in [`jobs`] makes the calls.
 //! 6. [`reply`] says what happened: run events become the live comment and then the answer, each a post with a key, so that
 //!    it happens once in effect however often the code runs. Files that belong to an answer are an [`attachment`] each.
+//!    What was said then enters [`memory`]: pieces that recall finds, vectors, and lines for what a long thread leaves out of its history.
 //! 7. On a pull request the run may [`review`]: findings are anchored to the diff, suggestions proved, and one review is posted at the end.
 //!
 //! What needs a yes first (a plan, the words of somebody without permission, workflow files, money) is an [`approval`]: bound to a digest
