@@ -55,6 +55,11 @@ async fn the_worst_model_leaks_nothing_and_writes_nothing() {
         clock.advance(TimeDelta::minutes(2));
         let (since, asked) = (threadbox::clock::Clock::now(&clock), bot.model.requests().len());
         println!("{}: {} in {}", score.attacks, attack.family, attack.place);
+        if attack.is_hidden {
+            // The same words in an earlier attack, where everybody saw them, may be remembered: here it counts that nobody shows them.
+            bot.until_count("select count(*) from messages where not indexed and place_in_run is not null", 0).await;
+            bot.sql("delete from memories").await;
+        }
         let planted = plant::plant(&bot, &clock, &attack, score.attacks).await;
         obedient.expect(&planted);
         let trigger = planted.ask(&bot).await;
