@@ -59,7 +59,7 @@ mod tests {
     fn lines_that_differ_are_found() {
         let ops = compare(&["a\n", "b\n", "c\n"], &["a\n", "x\n", "c\n"]).unwrap();
         let changed: Vec<_> = ops.iter().filter(|op| op.tag() != DiffTag::Equal).map(DiffOp::old_range).collect();
-        assert_eq!(changed, [1..2]);
+        assert!(changed.len() == 1 && changed[0] == (1..2), "{changed:?}");
         assert_eq!(compare(&[], &[]).unwrap(), []);
     }
 

@@ -45,7 +45,7 @@ pub fn needs_approval(path: &str) -> bool {
     const WHOLE: [&str; 5] = ["codeowners", ".github/codeowners", "docs/codeowners", ".github/threadbox.toml", ".github"];
     let path = path.to_ascii_lowercase();
     let below = |directory: &&str| path.strip_prefix(*directory).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-    WHOLE.contains(&path.as_str()) || DIRECTORIES.iter().any(|directory| below(&directory)) || is_pipeline(&path)
+    WHOLE.contains(&path.as_str()) || DIRECTORIES.iter().any(below) || is_pipeline(&path)
 }
 
 /// Files that services which build what is pushed look for, wherever they are told to.

@@ -14,8 +14,6 @@ const MOST_STEPS: u32 = 1000;
 const MOST_RUNS: u32 = 100_000;
 const MOST_PASSAGES: usize = 20;
 const MOST_NEIGHBOURS: usize = 10;
-/// Tokens of earlier conversation: less is no conversation, and more no model reads with profit.
-
 const SECTIONS: [&str; 7] = ["agent", "triggers", "allow", "sandbox", "pull_request", "limits", "memory"];
 const AGENT: &[&str] = &["model", "instructions", "max_steps"];
 const TRIGGERS: &[&str] = &["mention", "label", "on_pull_request", "on_check_failure"];
