@@ -63,7 +63,7 @@ pub struct Snapshot {
     /// What it asked a person; the run ends with it unless somebody writes first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub question: Option<Question>,
-    /// Where what it was shown from memory was said, at most [`MOST_CITES`].
+    /// Where what it was shown from memory was said, at most two hundred.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub cites: Vec<Cite>,
 }

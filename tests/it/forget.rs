@@ -82,7 +82,7 @@ async fn plant(bot: &Bot, issue: &IssueRef, word: &str) -> i64 {
     bot.model.script([
         call("runCommand", json!({ "command": format!("echo printed-{word} | tee {word}.txt") })),
         call("attachFile", json!({ "path": format!("{word}.txt") })),
-        say(&format!("The answer is {word}.")),
+        say(format!("The answer is {word}.")),
     ]);
     let comment = bot.says(issue, "maya", &format!("@threadbox tell me about {word}")).await;
     bot.ended(issue, comment).await;

@@ -1,7 +1,7 @@
 //! Indexing: the words of finished runs become pieces that recall finds.
 //!
-//! A message is looked at once: its text is cleaned and redacted, cut into [`pieces`](super::pieces), and split into
-//! [`terms`](super::terms). Tool calls and their results are not remembered: they can be had again, and are mostly other people's words.
+//! A message is looked at once: its text is cleaned and redacted, cut into [`pieces`], and split into
+//! [`terms`]. Tool calls and their results are not remembered: they can be had again, and are mostly other people's words.
 
 mod store;
 

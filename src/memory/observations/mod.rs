@@ -2,7 +2,7 @@
 //! themselves stay.
 //!
 //! Here is what is asked of the model, what is taken from its answer, what code makes where no model helps, and how a run sees it. All
-//! of it is pure; [`store`] is the tables, `jobs::memory::condense` the work.
+//! of it is pure; `store` is the tables, `jobs::memory::condense` the work.
 
 mod extract;
 mod prompt;

@@ -1,7 +1,7 @@
 //! Recall: finds what was said before, in the same conversation or in others of the same owner.
 //!
-//! Two searches, by words ([`lexical`]) and, where an embedder is configured, by meaning ([`super::vectors`]), are fused by rank
-//! ([`fuse`]). Every search has a [`Scope`]; the border is kept in the index, in SQL, and once more when a passage is loaded. What is
+//! Two searches, by words (`lexical`) and, where an embedder is configured, by meaning ([`super::vectors`]), are fused by rank
+//! (`fuse`). Every search has a [`Scope`]; the border is kept in the index, in SQL, and once more when a passage is loaded. What is
 //! shown of it is rendered by [`show`].
 
 mod fuse;
