@@ -481,10 +481,12 @@ impl<'a> Run<'a> {
 
     /// The model is done. A message that came in meanwhile keeps the run going.
     async fn answered(&mut self) -> Result<Option<Outcome>, Halt> {
+        // Landing takes its time and saves: what comes in meanwhile was not answered.
+        let answered = self.signals.arrivals;
         if self.lands && !std::mem::replace(&mut self.landed, true) {
             self.land_what_is_left().await?;
         }
-        self.finish(&self.good_end.clone(), Some(self.signals.arrivals), None).await
+        self.finish(&self.good_end.clone(), Some(answered), None).await
     }
 
     /// Ends the run whatever arrived; what was said and done is kept, and what nobody answered any more is part of it, so that

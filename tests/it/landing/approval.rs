@@ -198,3 +198,24 @@ async fn who_may_ask_but_not_write_gets_a_patch_and_takes_nothing_back() {
     assert!(answer.contains("Closed #") && branches(&bot).len() == 1, "{answer}");
     bot.finish().await;
 }
+
+#[tokio::test]
+async fn what_took_an_approval_to_land_takes_one_to_be_taken_back() {
+    let (bot, _) = begin().await;
+    bot.github.push_to(REPOSITORY, "maya", "feature", "Begin", &[("begun", Some("1\n".into()))]).await.unwrap();
+    let new = threadbox::standin::github::NewPull::of("feature", "Mine");
+    let there = bot.github.open_pull(REPOSITORY, "maya", &new).await.unwrap().0;
+    waits(&bot, &there, "on: pull_request").await;
+    let yes = bot.says(&there, "ada", "@threadbox approve").await;
+    bot.ended(&there, yes).await;
+    assert_eq!(text(&bot, "feature", WORKFLOW).unwrap(), "on: pull_request\n");
+    // As if the run of the approval had been the last that changed the workspace.
+    bot.sql(
+        "update landings set run_id = (select run_id from run_beginnings where undone_by is null order by run_id desc limit 1)",
+    )
+    .await;
+    let answer = bot.asks(&there, "@threadbox undo").await;
+    assert!(answer.contains("What landed stays") && answer.contains("maintain or admin permission"), "{answer}");
+    assert_eq!(text(&bot, "feature", WORKFLOW).unwrap(), "on: pull_request\n");
+    bot.finish().await;
+}

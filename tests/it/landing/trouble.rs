@@ -110,7 +110,8 @@ async fn a_pull_request_that_cannot_be_opened_yet_opens_later() {
 #[tokio::test]
 async fn what_joins_while_work_lands_lands_as_well() {
     let (bot, issue) = begin().await;
-    bot.github.inject(Fault::hang("POST", "/git/trees"));
+    let mut held = bot.database.pool.begin().await.unwrap();
+    sqlx::query("lock table landings in exclusive mode").execute(&mut *held).await.unwrap();
     bot.model.script([
         call("runCommand", json!({ "command": "echo one > one" })),
         say("One."),
@@ -118,11 +119,13 @@ async fn what_joins_while_work_lands_lands_as_well() {
         say("Two."),
     ]);
     let comment = bot.says(&issue, "maya", "@threadbox pr").await;
-    arrived(&bot, "POST", "/git/trees").await;
+    arrived(&bot, "POST", "/git/commits").await;
     bot.says(&issue, "maya", "@threadbox and a second one").await;
+    bot.until_count("select sum(arrivals)::bigint from runs", 1).await;
+    held.rollback().await.unwrap();
     bot.ended(&issue, comment).await;
     let pull = one_pull(&bot);
     let there = |path: &str| text(&bot, &pull.head_branch, path);
-    assert_eq!((there("one").unwrap(), there("two").unwrap()), ("one\n".to_owned(), "two\n".to_owned()));
+    assert_eq!((there("one"), there("two")), (Some("one\n".into()), Some("two\n".into())));
     bot.finish().await;
 }
