@@ -17,6 +17,13 @@ const AT_ONCE: usize = 16;
 const ISSUES: usize = 24;
 /// In a hundred.
 const LOST: u64 = 7;
+/// What a storm that does not end is about.
+const OPEN: &str = "
+    select 'run ' || (to_jsonb(runs) - 'snapshot') from runs where state <> 'posted'
+    union all select 'inbox ' || to_jsonb(inbox) from inbox
+        where state <> 'done' or not exists (select from runs where inbox_id = inbox.id)
+    union all select 'lookout ' || to_jsonb(lookouts) from lookouts
+    union all select 'change ' || to_jsonb(changes) from changes";
 
 /// A small generator, so that a storm can be repeated from its seed.
 struct Dice(u64);
@@ -166,7 +173,10 @@ async fn heal(bot: &Bot, mentions: i64) {
         if runs != before {
             (before, since) = (runs, Instant::now());
         }
-        assert!(since.elapsed() < 4 * LIMIT, "still {runs} of {mentions} mentions have ended");
+        if since.elapsed() > 4 * LIMIT {
+            let open: Vec<String> = sqlx::query_scalar(OPEN).fetch_all(&bot.database.pool).await.unwrap();
+            panic!("still {runs} of {mentions} mentions have ended; what is not done: {open:#?}");
+        }
         tokio::time::sleep(std::time::Duration::from_millis(200)).await;
     }
 }
