@@ -4,12 +4,16 @@
 use std::collections::HashSet;
 use std::sync::LazyLock;
 
+use chrono::{DateTime, Utc};
+
 use super::stem::stem;
 
 /// Terms of one text; what comes after is left out.
 const MOST: usize = 4_000;
 /// Characters of a term; of a longer one this much counts.
 const LONGEST: usize = 64;
+/// Names that are tried for the words of a question.
+const JOINED: usize = 24;
 /// Characters people quote of a commit hash.
 const ABBREVIATED: usize = 7;
 
@@ -22,6 +26,8 @@ pub enum Kind {
     Part,
     /// A name, path, code, version, hash or number as a whole: whoever writes it means exactly this.
     Exact,
+    /// What neighbouring words of a question would be as one name: see [`joined`]. No text is split into these.
+    Joined,
 }
 
 /// A term.
@@ -54,6 +60,29 @@ pub fn of_owner(owner: &str) -> String {
 /// The term that all pieces of a conversation share. No text has it.
 pub fn of_thread(thread: crate::id::ThreadId) -> String {
     format!("thread:{thread}")
+}
+
+/// The names that neighbouring words of a question would be as one: who asks for "parse config" may mean `parse_config`. Of two to four
+/// words, each once, at most [`JOINED`]; most are no name.
+pub fn joined(question: &str) -> Vec<String> {
+    let words: Vec<String> = tokens(question).map(str::to_lowercase).collect();
+    let is_plain =
+        |word: &String| word.chars().all(|c| c.is_alphanumeric() && !is_unspaced(c)) && !STOP_WORDS.contains(word.as_str());
+    let mut seen = HashSet::new();
+    let runs = words.split(|word| !is_plain(word));
+    let names = runs.flat_map(|run| (2..=4).flat_map(move |length| run.windows(length).map(|words| words.concat())));
+    names.filter(|name| name.chars().count() <= LONGEST && seen.insert(name.clone())).take(JOINED).collect()
+}
+
+/// The terms of who said something and when, which are seldom in the text and often in the question: "what did ada say", "in March". The
+/// name as people write it, the month's, the year, and both as `2026-03`.
+pub fn of_saying(author: Option<&str>, said_at: DateTime<Utc>) -> Vec<Term> {
+    let mut terms = split(author.unwrap_or_default());
+    terms.extend(split(&said_at.format("%B").to_string()));
+    for (format, kind) in [("%Y", Kind::Part), ("%Y-%m", Kind::Exact)] {
+        terms.push(Term { text: said_at.format(format).to_string(), kind });
+    }
+    terms
 }
 
 /// Terms as the text of a Postgres `tsvector`, each once.
@@ -134,7 +163,7 @@ impl Found {
             [] => {}
             [one] if one.len() == segment.len() => self.plain(&lower, kind),
             parts => {
-                self.push(&lower, Kind::Exact);
+                self.push(&bare(&lower), Kind::Exact);
                 for part in parts {
                     self.plain(&part.to_lowercase(), Kind::Part);
                 }
@@ -172,6 +201,11 @@ impl Found {
             }
         }
     }
+}
+
+/// A name without what joins its parts: `parse_config`, `parseConfig` and `PARSE-CONFIG` are one name.
+fn bare(lower: &str) -> String {
+    lower.replace(['_', '-'], "")
 }
 
 /// The parts of a name, at `_ - . + @ #` and where the case changes: `parseHTTPConfig2` is `parse`, `HTTP`, `Config2`.
@@ -251,14 +285,14 @@ mod tests {
     #[test]
     fn code_is_found_whole_and_in_parts() {
         assert_eq!(texts("parseConfigFile"), ["parseconfigfile", "pars", "config", "file"]);
-        assert_eq!(texts("parse_config_file()"), ["parse_config_file", "pars", "config", "file"]);
+        assert_eq!(texts("parse_config_file()"), ["parseconfigfile", "pars", "config", "file"]);
         assert_eq!(texts("`HTTPServerError`"), ["httpservererror", "http", "server", "error"]);
         assert_eq!(texts("src/memory/terms.rs:12"), ["src/memory/terms.rs", "src", "memori", "terms.rs", "term", "rs", "12"]);
-        assert_eq!(texts("error[E0277]: SQLITE_BUSY, 404"), ["error", "e0277", "sqlite_busy", "sqlite", "busi", "404"]);
+        assert_eq!(texts("error[E0277]: SQLITE_BUSY, 404"), ["error", "e0277", "sqlitebusy", "sqlite", "busi", "404"]);
         assert_eq!(texts("v1.2.3 and 1.2.3-rc.1"), ["1.2.3", "1.2.3-rc.1"]);
         assert_eq!(texts("Fixed in 4A00a0d76bbe, see #42"), ["fix", "4a00a0d76bbe", "4a00a0d", "see", "#42", "42"]);
         assert_eq!(texts("acme/tools#7"), ["acme/tools#7", "acm", "#7", "7", "tool"]);
-        assert_eq!(texts("--max-retries=3 std::io::Error"), ["max-retries", "max", "retri", "3", "std", "io", "error"]);
+        assert_eq!(texts("--max-retries=3 std::io::Error"), ["maxretries", "max", "retri", "3", "std", "io", "error"]);
     }
 
     #[test]
@@ -294,6 +328,26 @@ mod tests {
             assert!(terms.len() <= MOST && terms.iter().all(|term| term.text.chars().count() <= LONGEST));
         }
         assert!(start.elapsed() < std::time::Duration::from_secs(20), "{:?}", start.elapsed());
+    }
+
+    #[test]
+    fn words_of_a_question_may_be_one_name() {
+        assert_eq!(joined("Where is parse config file?"), ["parseconfig", "configfile", "parseconfigfile"]);
+        assert_eq!(joined("the retry_limit of it"), Vec::<String>::new());
+        assert!(texts("PARSE_CONFIG_FILE").contains(&joined("parse config file")[2]));
+        assert_eq!(joined(&"many words ".repeat(1_000)).len(), 6);
+        assert!(joined("a1 b1 c1 d1 e1 f1 g1 h1 i1 j1 k1 l1 m1 n1 o1 p1").len() <= JOINED);
+    }
+
+    #[test]
+    fn who_said_it_and_when_are_found_as_people_ask_for_them() {
+        let at: DateTime<Utc> = "2026-03-14T10:00:00Z".parse().unwrap_or_default();
+        let terms: Vec<String> = of_saying(Some("ada-lovelace"), at).into_iter().map(|term| term.text).collect();
+        assert_eq!(terms, ["ada-lovelace", "ada", "lovelac", "march", "2026", "2026-03"]);
+        for question in ["what did @ada-lovelace say", "Ada?", "in March 2026", "since 2026-03"] {
+            assert!(texts(question).iter().any(|term| terms.contains(term)), "{question}");
+        }
+        assert_eq!(of_saying(None, at).len(), 3);
     }
 
     #[test]

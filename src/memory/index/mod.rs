@@ -97,12 +97,14 @@ fn pieces_of(due: &Due, redactor: &Redactor) -> Vec<Piece> {
     let text = due.text();
     let text = remembered(&text[..text.floor_char_boundary(LONGEST)], redactor);
     let scope = [terms::of_owner(&due.owner), terms::of_thread(due.thread)];
+    let saying = terms::of_saying(due.author.as_deref(), due.said_at);
     let cut = pieces::pieces(&text).into_iter();
     (0..)
         .zip(cut)
         .map(|(number, range)| {
             let found = terms::split(&text[range.clone()]);
-            let words = scope.iter().map(String::as_str).chain(found.iter().map(|term| term.text.as_str()));
+            let words = saying.iter().chain(&found).map(|term| term.text.as_str());
+            let words = scope.iter().map(String::as_str).chain(words);
             Piece {
                 id: MemoryId::new(),
                 message: due.message,

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use sqlx::PgPool;
 
-use super::plan::{self, Begin};
+use super::plan::{self, Begin, Word};
 use super::rank::Worth;
 use super::statistics::Statistics;
 use super::{Ask, store};
@@ -23,11 +23,17 @@ pub(super) async fn search(
     };
     let counts = statistics.counts(pool).await?;
     let plan = plan::plan(&ask.query, &scope, &counts);
-    let words: Vec<String> = plan.words.iter().map(|word| terms::quoted(&word.text)).collect();
+    let words: Vec<String> = plan.words.iter().map(Word::query).collect();
     let hits = match &plan.begin {
         Begin::Nowhere => return Ok(Vec::new()),
         Begin::Words(query) => store::hits(pool, ask, query, &words).await?,
-        Begin::Newest => store::newest(pool, ask, &words).await?,
+        Begin::Newest(names) => {
+            let named = match names {
+                Some(query) => store::hits(pool, ask, query, &words).await?,
+                None => Vec::new(),
+            };
+            if named.is_empty() { store::newest(pool, ask, &words).await? } else { named }
+        }
     };
     let worth = Worth::of(&plan.words, &hits, plan.rows);
     let best = worth.best(&plan.words, &hits, most);
@@ -39,7 +45,8 @@ pub(super) async fn search(
         .await?
         .into_iter()
         .map(|found| {
-            let score = worth.score(&plan.words, &found.text);
+            let saying = terms::of_saying(found.author.as_deref(), found.said_at);
+            let score = worth.score(&plan.words, &found.text, &saying);
             (found, score)
         })
         .collect();

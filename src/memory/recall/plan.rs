@@ -21,6 +21,21 @@ pub(super) struct Word {
     pub kind: Kind,
     /// Pieces of the scope that have it, by our estimate; 0 when none is known to.
     pub expected: f64,
+    /// What else it may be: other names that the same words may stand for.
+    pub also: Vec<String>,
+}
+
+impl Word {
+    /// Everything it is found by.
+    pub fn texts(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(self.text.as_str()).chain(self.also.iter().map(String::as_str))
+    }
+
+    /// As a `tsquery`.
+    pub fn query(&self) -> String {
+        let texts: Vec<String> = self.texts().map(terms::quoted).collect();
+        if texts.len() == 1 { texts.concat() } else { format!("({})", texts.join(" | ")) }
+    }
 }
 
 /// How a search is made.
@@ -40,8 +55,9 @@ pub(super) enum Begin {
     Nowhere,
     /// The pieces that this `tsquery` finds.
     Words(String),
-    /// The newest: all words are too common.
-    Newest,
+    /// All words are too common: the pieces that this `tsquery` finds, which asks for what the words may be as one name; if there are
+    /// none, the newest.
+    Newest(Option<String>),
 }
 
 /// Plans a search for `query` among the pieces that have the term `scope`.
@@ -71,13 +87,23 @@ fn words(query: &str, rows: f64, counts: &Counts) -> Vec<Word> {
         .map(|(place, (term, times))| {
             let expected = counts.rows_with(&term.text) * share;
             let weight = weight(term.kind) * (1.0 + (times as f64).ln()) * (1.0 + rows / (expected + 1.0)).ln();
-            (place, weight, Word { text: term.text, kind: term.kind, expected })
+            (place, weight, Word { text: term.text, kind: term.kind, expected, also: Vec::new() })
         })
         .collect();
     words.sort_by(|one, other| other.1.total_cmp(&one.1).then(one.0.cmp(&other.0)));
-    words.truncate(WORDS);
+    words.truncate(WORDS - 1);
     words.sort_by_key(|(place, ..)| *place);
-    words.into_iter().map(|(.., word)| word).collect()
+    words.into_iter().map(|(.., word)| word).chain(name(query, share, counts)).collect()
+}
+
+/// The names that the query's words may stand for, as one word: whichever exists is meant.
+fn name(query: &str, share: f64, counts: &Counts) -> Option<Word> {
+    let mut names = terms::joined(query).into_iter();
+    let text = names.next()?;
+    let also: Vec<String> = names.collect();
+    let all = std::iter::once(&text).chain(&also);
+    let expected = all.filter_map(|name| counts.common.get(name)).map(|part| f64::from(*part) * counts.rows * share).sum();
+    Some(Word { text, kind: Kind::Joined, expected, also })
 }
 
 /// What a word's match is worth beside its rarity: who writes an identifier means it, and a part of one may be chance.
@@ -85,7 +111,7 @@ pub(super) fn weight(kind: Kind) -> f64 {
     match kind {
         Kind::Word => 1.0,
         Kind::Part => 0.7,
-        Kind::Exact => 1.5,
+        Kind::Exact | Kind::Joined => 1.5,
     }
 }
 
@@ -98,7 +124,7 @@ fn begin(words: &[Word], scope: &str, rows: f64) -> Begin {
     for word in order {
         if word.expected <= left {
             left -= word.expected;
-            ways.push(terms::quoted(&word.text));
+            ways.push(word.query());
         } else if word.expected <= COMMON {
             common.push(word);
         }
@@ -110,14 +136,18 @@ fn begin(words: &[Word], scope: &str, rows: f64) -> Begin {
             let expected = one.expected * other.expected / rows;
             if expected <= left {
                 left -= expected;
-                ways.push(format!("({} & {})", terms::quoted(&one.text), terms::quoted(&other.text)));
+                ways.push(format!("({} & {})", one.query(), other.query()));
             }
         }
     }
-    match (words.is_empty(), ways.is_empty()) {
-        (true, _) => Begin::Nowhere,
-        (false, true) => Begin::Newest,
-        (false, false) => Begin::Words(format!("{} & ({})", terms::quoted(scope), ways.join(" | "))),
+    let scoped = |ways: &[String]| format!("{} & ({})", terms::quoted(scope), ways.join(" | "));
+    let names: Vec<String> = words.iter().filter(|word| word.kind == Kind::Joined).map(Word::query).collect();
+    if words.is_empty() {
+        Begin::Nowhere
+    } else if ways.len() > names.len() {
+        Begin::Words(scoped(&ways))
+    } else {
+        Begin::Newest((!ways.is_empty()).then(|| scoped(&ways)))
     }
 }
 
@@ -135,7 +165,12 @@ mod tests {
     #[test]
     fn a_small_memory_is_searched_by_every_word() {
         let plan = plan("Where is the retry budget set?", "owner:github:1", &Counts::default());
-        assert_eq!(plan.begin, Begin::Words("'owner:github:1' & ('retri' | 'budget' | 'set')".into()));
+        assert_eq!(
+            plan.begin,
+            Begin::Words(
+                "'owner:github:1' & ('retri' | 'budget' | 'set' | ('retrybudget' | 'budgetset' | 'retrybudgetset'))".into()
+            )
+        );
     }
 
     #[test]
@@ -143,9 +178,13 @@ mod tests {
         let large =
             counts(1_000_000.0, &[("owner:github:1", 1.0), ("test", 0.2), ("queue", 0.01), ("databas", 0.02), ("e0277", 0.0002)]);
         let begin = |query: &str| plan(query, "owner:github:1", &large).begin;
-        assert_eq!(begin("test the database queue"), Begin::Words("'owner:github:1' & (('queue' & 'databas'))".into()));
+        assert_eq!(
+            begin("test the database queue"),
+            Begin::Words("'owner:github:1' & ('databasequeue' | ('queue' & 'databas'))".into())
+        );
         assert_eq!(begin("test E0277"), Begin::Words("'owner:github:1' & ('e0277')".into()));
-        assert_eq!(begin("a test?"), Begin::Newest);
+        assert_eq!(begin("a test?"), Begin::Newest(None));
+        assert_eq!(begin("test test"), Begin::Newest(Some("'owner:github:1' & ('testtest')".into())));
         assert_eq!(begin("what is it and why"), Begin::Nowhere);
         // The same words in a small repository of a large installation.
         assert_eq!(plan("a test?", "owner:github:2", &large).begin, Begin::Words("'owner:github:2' & ('test')".into()));

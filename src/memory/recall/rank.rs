@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::plan::{Word, weight};
-use crate::memory::terms::{self, Kind};
+use crate::memory::terms::{self, Kind, Term};
 
 /// How quickly repeating a word stops to count, and how much a long piece is held against it. Pieces are of similar size.
 const K1: f64 = 1.2;
@@ -37,6 +37,10 @@ impl Worth {
         let total = rows.max(hits.len() as f64).max(LEAST);
         let worth = words.iter().enumerate().map(|(at, word)| {
             let counted = hits.iter().filter(|hit| hit.mask & (1 << at) != 0).count() as f64;
+            // Most names that words may stand for do not exist, which tells nothing.
+            if counted == 0.0 && word.kind == Kind::Joined {
+                return 0.0;
+            }
             // What no piece has tells by its absence, but a word that merely nobody used must not hide the others.
             let having = if counted == 0.0 { 1.0 } else { counted.max(word.expected).min(total) };
             weight(word.kind) * (1.0 + (total - having + 0.5) / (having + 0.5)).ln()
@@ -53,7 +57,9 @@ impl Worth {
         let total: f64 = self.0.iter().sum();
         let rarest = self.0.iter().copied().fold(0.0, f64::max);
         let needed = (ENOUGH * total).min(ENOUGH_WORDS * rarest);
-        let exact = |mask: i32| words.iter().enumerate().any(|(at, word)| word.kind == Kind::Exact && mask & (1 << at) != 0);
+        // A year is a name as well, but everybody has it.
+        let means = |at: usize, word: &Word| matches!(word.kind, Kind::Exact | Kind::Joined) && self.0[at] * 2.0 >= rarest;
+        let exact = |mask: i32| words.iter().enumerate().any(|(at, word)| mask & (1 << at) != 0 && means(at, word));
         let mut scored: Vec<(f64, I)> = hits
             .iter()
             .map(|hit| (self.of_mask(hit.mask), hit))
@@ -65,10 +71,11 @@ impl Worth {
         scored.into_iter().map(|(_, id)| id).collect()
     }
 
-    /// How well a text fits.
-    pub fn score(&self, words: &[Word], text: &str) -> f64 {
+    /// How well a text fits that was said under circumstances which have terms of their own.
+    pub fn score(&self, words: &[Word], text: &str, saying: &[Term]) -> f64 {
         let found = terms::split(text);
-        let places: HashMap<&str, usize> = words.iter().enumerate().map(|(at, word)| (word.text.as_str(), at)).collect();
+        let places: HashMap<&str, usize> =
+            words.iter().enumerate().flat_map(|(at, word)| word.texts().map(move |text| (text, at))).collect();
         let mut times = vec![0.0; words.len()];
         let mut beside = 0.0;
         let mut last: Option<usize> = None;
@@ -81,6 +88,9 @@ impl Worth {
                 }
             }
             last = place;
+        }
+        for place in saying.iter().filter_map(|term| places.get(term.text.as_str())) {
+            times[*place] += 1.0;
         }
         let long = 1.0 - B + B * found.len() as f64 / USUAL;
         let plain: f64 = self.0.iter().zip(&times).map(|(worth, times)| worth * times * (K1 + 1.0) / (times + K1 * long)).sum();
@@ -102,7 +112,7 @@ mod tests {
             .enumerate()
             .map(|(id, text)| {
                 let terms = terms::split(text);
-                let has = |word: &Word| terms.iter().any(|term| term.text == word.text);
+                let has = |word: &Word| terms.iter().any(|term| word.texts().any(|text| text == term.text));
                 let mask = words.iter().enumerate().filter(|(_, word)| has(word)).map(|(at, _)| 1 << at).sum();
                 Hit { id, mask }
             })
@@ -110,7 +120,7 @@ mod tests {
             .collect();
         let worth = Worth::of(&words, &hits, 1_000.0);
         let mut best = worth.best(&words, &hits, 10);
-        best.sort_by(|one, other| worth.score(&words, texts[*other]).total_cmp(&worth.score(&words, texts[*one])));
+        best.sort_by(|one, other| worth.score(&words, texts[*other], &[]).total_cmp(&worth.score(&words, texts[*one], &[])));
         best
     }
 
