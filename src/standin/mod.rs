@@ -2,6 +2,7 @@
 //! refuse what the real ones refuse.
 
 pub mod daytona;
+pub mod discord;
 pub mod github;
 pub mod model;
 mod wire;
