@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::{FromRequest, FromRequestParts, Multipart, Path, Request};
+use axum::extract::{DefaultBodyLimit, FromRequest, FromRequestParts, Multipart, Path, Request};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
 use bytes::Bytes;
@@ -43,7 +43,9 @@ impl Said {
 async fn form(content_type: &str, body: Bytes) -> Result<Said, Refuse> {
     let bad = |_| Refuse::from(Code::BAD_JSON);
     let request = Request::builder().header(CONTENT_TYPE, content_type).body(Body::from(body));
-    let request = request.map_err(|_| Refuse::from(Code::BAD_JSON))?;
+    let mut request = request.map_err(|_| Refuse::from(Code::BAD_JSON))?;
+    // The gate has measured it; how large a file may be is for the channel to say.
+    DefaultBodyLimit::disable().apply(&mut request);
     let mut parts = Multipart::from_request(request, &()).await.map_err(|_| Refuse::from(Code::BAD_JSON))?;
     let mut said = Said { json: Value::Object(Default::default()), files: Vec::new() };
     while let Some(part) = parts.next_field().await.map_err(bad)? {

@@ -173,7 +173,12 @@ impl DiscordStandin {
     /// Closes every connection with a code, such as 4000. After 4007, 4009 and those that name a client's mistake, sessions are
     /// forgotten.
     pub fn close_connections(&self, code: u16) {
-        self.gateway(|gateway| gateway.order(&Order::Close(code, format!("Told to close with {code}."))));
+        self.gateway(|gateway| {
+            gateway.order(&Order::Close(code, format!("Told to close with {code}.")));
+            if ends_session(&Ending::Closed(code)) {
+                gateway.sessions.clear();
+            }
+        });
     }
 
     /// Refuses the next resumes with an invalid session, and forgets the session.
