@@ -161,7 +161,7 @@ impl World {
         if let Some(guild) = guild {
             json["message_reference"]["guild_id"] = guild.into();
         }
-        if message.kind == 19 {
+        if matches!(message.kind, 19 | 21) {
             let to = self.messages.get(&channel).and_then(|all| all.get(&id));
             json["referenced_message"] = to.map_or(Value::Null, |to| self.plain_message(to, content));
         }
