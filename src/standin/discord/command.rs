@@ -195,7 +195,7 @@ impl World {
             "name_localizations": command["name_localizations"],
             "description_localizations": command["description_localizations"]});
         if let Some(options) = command["options"].as_array().filter(|options| !options.is_empty()) {
-            made["options"] = options.clone().into();
+            made["options"] = options.iter().map(bare).collect();
         }
         match guild {
             Some(guild) => made["guild_id"] = guild.to_string().into(),
@@ -209,6 +209,17 @@ impl World {
         let here = guild.map_or(&[][..], |guild| self.commands(Some(guild)));
         here.iter().chain(self.commands(None)).find(|command| command["name"] == name && kind_of(command) == 1)
     }
+}
+
+/// An option without what says nothing; Discord leaves that out.
+fn bare(option: &Value) -> Value {
+    let says = |value: &Value| !value.is_null() && value.as_array().is_none_or(|list| !list.is_empty());
+    let parts = option.as_object().into_iter().flatten().filter(|(_, value)| says(value));
+    let parts = parts.map(|(name, value)| {
+        let inner = value.as_array().filter(|_| name == "options").map(|all| all.iter().map(bare).collect());
+        (name.clone(), inner.unwrap_or_else(|| value.clone()))
+    });
+    Value::Object(parts.collect())
 }
 
 fn kind_of(command: &Value) -> u64 {

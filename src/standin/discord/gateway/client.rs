@@ -173,7 +173,7 @@ fn resume(shared: &Shared, world: &mut World, connection: u64, data: &Value) -> 
         world.gateway.sessions.remove(&id);
         return invalid_session();
     }
-    let before = session.attached.replace(connection);
+    let before = session.attached.replace(connection).filter(|before| *before != connection);
     session.alone_since = None;
     session.push("RESUMED", Arc::new(json!({"_trace": []})));
     world.gateway.resumed += 1;
