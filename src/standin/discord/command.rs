@@ -172,7 +172,7 @@ impl World {
     }
 
     pub(super) fn one_command(&self, guild: Option<Id>, id: Id) -> Result<&Value, Refuse> {
-        let found = self.commands(guild).iter().find(|command| command["id"] == id.to_string());
+        let found = self.commands(guild).iter().find(|command| id_of(&command["id"]) == Some(id));
         found.ok_or_else(|| Code::UNKNOWN_COMMAND.into())
     }
 
@@ -180,7 +180,7 @@ impl World {
     pub(super) fn take_command(&mut self, guild: Option<Id>, id: Id) -> bool {
         let all = self.commands.entry(guild).or_default();
         let before = all.len();
-        all.retain(|command| command["id"] != id.to_string());
+        all.retain(|command| id_of(&command["id"]) != Some(id));
         all.len() < before
     }
 

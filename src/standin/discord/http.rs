@@ -118,10 +118,9 @@ fn judge(shared: &Shared, method: &Method, path: &str, known: bool) -> (Option<S
         return (None, Fate::Refused(Code::UNAUTHORIZED.into()));
     }
     // Interactions and their webhooks have limits of their own.
-    if !has_own_token(path) || path == "/gateway" {
-        if let Err(refuse) = world.limits.count_global(now) {
-            return (None, Fate::Refused(refuse));
-        }
+    let ours = !has_own_token(path) || path == "/gateway";
+    if ours && let Err(refuse) = world.limits.count_global(now) {
+        return (None, Fate::Refused(refuse));
     }
     let Some(bucket) = Bucket::of(method, path) else { return (None, Fate::Normal) };
     let (standing, counted) = world.limits.count(&bucket, now);
@@ -145,10 +144,10 @@ async fn finish(shared: &Shared, record: &mut RequestRecord, standing: Option<St
         let now = world.now();
         world.limits.note(parts.status.as_u16(), is_shared(&parts.headers), now);
     });
-    if let Some(recorder) = &shared.recorder {
-        if let Err(error) = recorder.write(record, &body) {
-            return (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response();
-        }
+    if let Some(recorder) = &shared.recorder
+        && let Err(error) = recorder.write(record, &body)
+    {
+        return (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response();
     }
     Response::from_parts(parts, Body::from(body))
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
+use super::super::mention::id_of;
 use super::super::model::{ChannelKind, Id};
 use super::super::permission::Permissions;
 use super::super::shape::{Content, emoji, thread_member};
@@ -43,7 +44,7 @@ impl World {
         }
         let needed = intents::needed(name, guild.is_some());
         let copies = self.gateway.script.copies(name);
-        let about_us = name == "GUILD_MEMBER_UPDATE" && shown["user"]["id"] == us.to_string();
+        let about_us = name == "GUILD_MEMBER_UPDATE" && id_of(&shown["user"]["id"]) == Some(us);
         for session in self.gateway.sessions.values_mut() {
             let wants = about_us || needed.is_none_or(|needed| session.intents & needed != 0);
             if wants && session.hears(guild) {
@@ -148,7 +149,7 @@ impl World {
 
     pub(in super::super) fn emit_role(&mut self, name: &'static str, guild: Id, role: Id) {
         let Some(place) = self.guilds.get(&guild) else { return };
-        let found = super::super::shape::roles(place).into_iter().find(|one| one["id"] == role.to_string());
+        let found = super::super::shape::roles(place).into_iter().find(|one| id_of(&one["id"]) == Some(role));
         self.emit(name, Scope::Guild(guild), json!({"guild_id": guild.to_string(), "role": found}));
     }
 

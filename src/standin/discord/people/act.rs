@@ -94,8 +94,8 @@ impl DiscordStandin {
             let kind = select["type"].as_u64().unwrap_or(0);
             ensure!(kind != BUTTON, "{custom_id} is a button");
             let options = select["options"].as_array().cloned().unwrap_or_default();
-            let known = |value: &&str| kind != component::STRING_SELECT || options.iter().any(|one| one["value"] == **value);
-            ensure!(values.iter().all(|value| known(&value)), "{values:?} are not all among the options");
+            let known = |value: &str| kind != component::STRING_SELECT || options.iter().any(|one| one["value"] == value);
+            ensure!(values.iter().all(|value| known(value)), "{values:?} are not all among the options");
             let mut data = json!({"custom_id": custom_id, "component_type": kind, "values": values});
             if kind != component::STRING_SELECT {
                 data["resolved"] = json!({});
