@@ -348,6 +348,7 @@ impl Settings {
                 GithubAuth::Token(token) => token.clone(),
             });
         }
+        secrets.extend(self.discord.iter().map(|discord| discord.token.clone()));
         secrets.extend(self.sandbox.daytona.iter().map(|daytona| daytona.credential.secret().clone()));
         secrets
     }
