@@ -7,6 +7,7 @@
 //! A call never pings anybody: [`Draft`] always says that nothing in its text is a mention. [`DiscordError`] says what the caller does
 //! next; creating a message carries a nonce, so that asking again within minutes finds the first.
 
+pub mod button;
 mod channel;
 mod client;
 mod error;
