@@ -229,8 +229,8 @@ pub(super) async fn within_limits(
 ) -> Result<Result<(), Refusal>, PostError> {
     let (now, request) = (services.clock.now(), &claimed.request);
     let house = House::of(services, &request.place).await?;
-    let (limits, place) = (&house.limits, request.place.owner());
-    let spent = services.kit.spending.today(&services.pool, limits, &request.author.login, &place, now).await?;
+    let (limits, place) = (&house.limits, request.place.payer());
+    let spent = services.kit.spending.today(&services.pool, limits, &request.requester(), &place, now).await?;
     let used = Use {
         by_person: standing.by_person,
         oldest_by_person: standing.oldest_by_person,

@@ -193,9 +193,9 @@ pub async fn create_run(pool: &PgPool, claimed: &Claimed, new: NewRun<'_>, now: 
         Json(new.request) as _,
         Json(new.task) as _,
         now,
-        claimed.request.author.login,
+        claimed.request.requester(),
         claimed.request.author.id,
-        claimed.request.place.owner(),
+        claimed.request.place.payer(),
         new.powers as Powers,
         new.approval as Option<ApprovalId>,
     )

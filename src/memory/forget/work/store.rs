@@ -364,7 +364,7 @@ pub(super) async fn rest_of_owner(pool: &PgPool, owner: &str, asked_at: DateTime
     sqlx::query!(
         r#"
         update surfaces s set place = s.place || '{"repository": ""}' from threads t
-        where t.owner = $1 and s.thread_id = t.id and s.place ? 'repository'
+        where t.owner = $1 and s.thread_id = t.id and s.surface = 'github'
           and not exists (select 1 from messages m where m.thread_id = t.id and m.forgotten_at is null)
         "#,
         owner,
@@ -375,11 +375,11 @@ pub(super) async fn rest_of_owner(pool: &PgPool, owner: &str, asked_at: DateTime
         r#"
         with nameless as (
             update runs set request = jsonb_set(request, '{place,repository}', '""')
-            where repository = $1 and forgotten_at is not null and request->'place' ? 'repository'
+            where repository = $1 and forgotten_at is not null and request->'place'->>'surface' = 'github'
         )
         update inbox i set request = jsonb_set(i.request, '{place,repository}', '""') from threads t, messages m
         where t.owner = $1 and i.thread_id = t.id and m.id = i.message_id and m.forgotten_at is not null
-          and i.request->'place' ? 'repository'
+          and i.request->'place'->>'surface' = 'github'
         "#,
         owner,
     );
