@@ -35,6 +35,7 @@ pub mod cli;
 pub mod clock;
 pub mod db;
 pub mod diffing;
+pub mod discord;
 pub mod github;
 pub mod http;
 pub mod id;

@@ -207,6 +207,8 @@ fn place(request: &Request) -> String {
             let kind = if *is_pull_request { "pull request" } else { "issue" };
             format!("{what}{kind} {}#{number}", one_line(repository))
         }
+        Place::Discord { guild: Some(_), .. } => "a message in a thread on Discord".to_owned(),
+        Place::Discord { guild: None, .. } => "a direct message on Discord".to_owned(),
     }
 }
 
@@ -245,6 +247,7 @@ mod tests {
             review_thread: None,
             from_fork: false,
             opened_by: None,
+            with: crate::intake::With::default(),
         }
     }
 

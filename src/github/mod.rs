@@ -88,6 +88,19 @@ impl RepoRef {
             Place::Github { repository, repository_id, number, installation, .. } => {
                 Some((Self { full_name: repository.clone(), id: *repository_id, installation: *installation }, *number))
             }
+            Place::Discord { .. } => None,
+        }
+    }
+
+    /// The repository a conversation is about: the one it lives in, or was linked to; none where there is none.
+    pub fn about(place: &Place) -> Option<Self> {
+        match place {
+            Place::Github { .. } => Self::of(place).map(|(repo, _)| repo),
+            Place::Discord { repository, .. } => repository.as_ref().map(|linked| Self {
+                full_name: linked.full_name.clone(),
+                id: linked.id,
+                installation: linked.installation,
+            }),
         }
     }
 

@@ -92,6 +92,39 @@ pub enum Place {
         /// True for a pull request.
         is_pull_request: bool,
     },
+    /// A thread, a forum post or a direct conversation on Discord. All numbers are Discord's.
+    Discord {
+        /// The guild; none in direct messages.
+        guild: Option<i64>,
+        /// The channel it was begun in; for what is said in a thread or forum post, that itself.
+        channel: i64,
+        /// The channel a thread or forum post is in.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        parent: Option<i64>,
+        /// The message a thread is opened from: the thread has its number, so the conversation is known before the thread is there.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        opening: Option<i64>,
+        /// Who talks with us in direct messages.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        person: Option<i64>,
+        /// The repository it is about; the gate fills it in, nothing that arrives does.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        repository: Option<Linked>,
+    },
+}
+
+/// A repository on GitHub that a conversation elsewhere was linked to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Linked {
+    /// Its number.
+    pub id: i64,
+    /// `owner/name` when it was linked, or last seen.
+    pub full_name: String,
+    /// The App's installation that covers it; none when a plain token is used.
+    pub installation: Option<i64>,
+    /// The login on GitHub that belongs to whoever asks; none where they linked no account.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub login: Option<String>,
 }
 
 impl Place {
@@ -99,6 +132,7 @@ impl Place {
     pub fn key(&self) -> String {
         match self {
             Self::Github { repository_id, number, .. } => format!("{repository_id}#{number}"),
+            Self::Discord { channel, opening, .. } => opening.unwrap_or(*channel).to_string(),
         }
     }
 
@@ -106,13 +140,24 @@ impl Place {
     pub fn surface(&self) -> Surface {
         match self {
             Self::Github { .. } => Surface::Github,
+            Self::Discord { .. } => Surface::Discord,
         }
     }
 
-    /// Whose memory may be shared across threads: the repository.
+    /// Whose memory may be shared across threads: the repository, the guild, or the person in direct messages.
     pub fn owner(&self) -> String {
         match self {
             Self::Github { repository_id, .. } => Self::owner_of(*repository_id),
+            Self::Discord { guild: Some(guild), .. } => format!("discord:{guild}"),
+            Self::Discord { guild: None, person, channel, .. } => format!("discord:person:{}", person.unwrap_or(*channel)),
+        }
+    }
+
+    /// True for a pull request.
+    pub fn is_pull_request(&self) -> bool {
+        match self {
+            Self::Github { is_pull_request, .. } => *is_pull_request,
+            Self::Discord { .. } => false,
         }
     }
 
@@ -258,6 +303,50 @@ pub struct Request {
     /// Who opened the conversation, by the surface's number, where the notification says it: title and body are their words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub opened_by: Option<i64>,
+    /// What came with it, where the surface has files and roles.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub with: With,
+}
+
+/// What comes with a message on a surface that has files, roles and answers to messages.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct With {
+    /// The author's roles in the guild, by number.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub roles: Vec<i64>,
+    /// Files that people attached.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<GivenFile>,
+    /// Messages it answers or links to: context, never instruction.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub quoted: Vec<Quoted>,
+}
+
+/// A file that somebody attached to a message.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GivenFile {
+    /// Its name, as given.
+    pub name: String,
+    /// Where the surface keeps it; may expire.
+    pub url: String,
+    /// Bytes, as the surface says.
+    pub size: u64,
+    /// Its media type, where the surface says it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub media_type: Option<String>,
+}
+
+/// A message that another one answers or links to, as it stood then.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Quoted {
+    /// Who wrote it.
+    pub author: Author,
+    /// As written.
+    pub text: String,
+    /// When it was written or last edited.
+    pub written_at: DateTime<Utc>,
+    /// Where people read it.
+    pub url: String,
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
@@ -274,6 +363,14 @@ impl Request {
         if let Some(thread) = &mut self.review_thread {
             storable::text(&mut thread.path);
             storable::text(&mut thread.diff_hunk);
+        }
+        for file in &mut self.with.files {
+            storable::text(&mut file.name);
+            storable::text(&mut file.url);
+        }
+        for quoted in &mut self.with.quoted {
+            storable::text(&mut quoted.text);
+            storable::text(&mut quoted.author.login);
         }
         match &mut self.asks {
             Asks::Label { name } | Asks::CheckFailed { name, .. } | Asks::ReviewRequest { reviewer: name } => {

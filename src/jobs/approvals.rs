@@ -8,7 +8,7 @@ use crate::approval::{Continues, Covers, Kind, OPEN_FOR, State};
 use crate::github::{CommentId, GithubError, RepoRef};
 use crate::id::ThreadId;
 use crate::intake::{Place, Request};
-use crate::reply::{self, AnswerView, ApprovalNote, CommentPost, PostError, Spot, approval_body};
+use crate::reply::{self, AnswerView, ApprovalNote, CommentPost, PostError, Said, Spot};
 use crate::storable;
 
 /// Posts a plan, and lets it be approved from then on. Idempotent, as the post is.
@@ -19,8 +19,8 @@ pub(super) async fn show_plan(
     post: &CommentPost<'_>,
 ) -> Result<CommentId, PostError> {
     if view.text.trim().is_empty() {
-        let body = reply::answer(&AnswerView { outcome: reply::Outcome::Answered, ..view.clone() }, post.key, &[]);
-        return services.poster.comment(post, &body).await;
+        let view = AnswerView { outcome: reply::Outcome::Answered, ..view.clone() };
+        return services.poster.comment(post, &Said::Answer { view: &view, allowed: &[] }).await;
     }
     let (plan, mut shown) = reply::plan(view);
     let key = format!("plan-{}", taken.id);
@@ -78,13 +78,14 @@ pub(super) async fn show(
     shown: &str,
 ) -> Result<CommentId, PostError> {
     let shown = services.poster.redactor().redact(shown).into_owned();
-    let comment = services.poster.comment(post, &body(services, approval, &shown, post.key)).await?;
+    let said = Said::Approval { shown: &shown, note: &note(services, approval) };
+    let comment = services.poster.comment(post, &said).await?;
     store::shown(&services.pool, approval.id, post.key, &shown, services.clock.now()).await?;
     Ok(comment)
 }
 
-fn body(services: &Services, approval: &Approval, shown: &str, key: &str) -> String {
-    let note = ApprovalNote {
+fn note<'a>(services: &'a Services, approval: &'a Approval) -> ApprovalNote<'a> {
+    ApprovalNote {
         kind: approval.kind,
         state: approval.state,
         digest: approval.digest.short(),
@@ -93,8 +94,7 @@ fn body(services: &Services, approval: &Approval, shown: &str, key: &str) -> Str
         why: approval.why.as_deref(),
         decided_by: approval.decided_by.as_deref(),
         expires_at: approval.expires_at,
-    };
-    approval_body(shown, &note, key)
+    }
 }
 
 /// The commit a conversation is about, when it is a pull request.
@@ -157,7 +157,7 @@ pub(super) async fn seen(services: &Services, approval: &Approval) -> Result<See
     };
     let (github, (repo, _)) = target(services, &place)?;
     let found = github.comment(&repo, at).await?;
-    let wanted = body(services, approval, shown, key);
+    let wanted = Said::Approval { shown, note: &note(services, approval) }.on_github(key);
     Ok(match found {
         Some(found) if found.is_ours && is_same(&found.body, &wanted) => Seen::AsWritten(found.updated_at),
         Some(_) | None => Seen::Otherwise,
@@ -214,7 +214,7 @@ async fn tell_end(services: &Services, approval: &Approval) -> Result<(), PostEr
         return Ok(());
     }
     let post = post(key, approval.thread, &place);
-    services.poster.edit(&post, &body(services, approval, shown, key)).await
+    services.poster.edit(&post, &Said::Approval { shown, note: &note(services, approval) }).await
 }
 
 fn post<'a>(key: &'a str, thread: ThreadId, place: &'a Place) -> CommentPost<'a> {

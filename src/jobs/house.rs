@@ -45,8 +45,8 @@ impl House {
     /// # Errors
     /// When GitHub does not answer: somebody might be let in whom the repository keeps out.
     pub async fn now(services: &Services, place: &Place) -> Result<Self, GithubError> {
-        let known = match (&services.repositories, RepoRef::of(place)) {
-            (Some(repositories), Some((repo, _))) => repositories.now(&repo).await,
+        let known = match (&services.repositories, RepoRef::about(place)) {
+            (Some(repositories), Some(repo)) => repositories.now(&repo).await,
             (None, _) | (_, None) => Ok(Arc::default()),
         };
         unless_hidden(known, place).map(|facts| Self::new(services, facts))
@@ -57,8 +57,8 @@ impl House {
     /// # Errors
     /// When GitHub does not answer.
     pub async fn of(services: &Services, place: &Place) -> Result<Self, GithubError> {
-        let known = match (&services.repositories, RepoRef::of(place)) {
-            (Some(repositories), Some((repo, _))) => repositories.of(&repo).await,
+        let known = match (&services.repositories, RepoRef::about(place)) {
+            (Some(repositories), Some(repo)) => repositories.of(&repo).await,
             (None, _) | (_, None) => Ok(Arc::default()),
         };
         unless_hidden(known, place).map(|facts| Self::new(services, facts))

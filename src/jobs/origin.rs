@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use super::gate::moved;
 use super::repository::Repositories;
 use crate::github::{ArchiveError, Archives, Github, GithubError, RepoRef, Since};
-use crate::intake::{Place, Request};
+use crate::intake::Request;
 use crate::sandbox::checkout::{Origin, OriginError, Wanted};
 
 /// Makes the origins of conversations.
@@ -30,15 +30,12 @@ impl Origins {
 
     /// Where the repository of a request's conversation comes from.
     pub fn of(self: &Arc<Self>, request: &Request) -> Option<Arc<dyn Origin>> {
-        let (repo, number) = RepoRef::of(&request.place)?;
-        let is_pull_request = match &request.place {
-            Place::Github { is_pull_request, .. } => *is_pull_request,
-        };
+        let repo = RepoRef::about(&request.place)?;
+        let pull_request = RepoRef::of(&request.place).filter(|_| request.place.is_pull_request()).map(|(_, number)| number);
         Some(Arc::new(GithubOrigin {
             origins: self.clone(),
             repo,
-            number,
-            is_pull_request,
+            pull_request,
             written_at: request.written_at,
             head: request.head.clone(),
         }))
@@ -55,8 +52,8 @@ impl std::fmt::Debug for Origins {
 struct GithubOrigin {
     origins: Arc<Origins>,
     repo: RepoRef,
-    number: i64,
-    is_pull_request: bool,
+    /// The pull request the conversation is about.
+    pull_request: Option<i64>,
     written_at: DateTime<Utc>,
     /// The head of the pull request when the request was made, where that is known for certain.
     head: Option<String>,
@@ -75,8 +72,8 @@ impl Origin for GithubOrigin {
         let sandbox = &file.sandbox;
         (wanted.snapshot, wanted.setup, wanted.test) = (sandbox.snapshot.clone(), sandbox.setup.clone(), sandbox.test.clone());
         wanted.commit = Some(default);
-        if self.is_pull_request {
-            let (commit, since) = self.head(github).await.map_err(refused)?;
+        if let Some(number) = self.pull_request {
+            let (commit, since) = self.head(github, number).await.map_err(refused)?;
             wanted.notes.extend(moved(&since));
             wanted.commit = Some(commit);
         }
@@ -84,7 +81,7 @@ impl Origin for GithubOrigin {
     }
 
     fn moves(&self) -> bool {
-        self.is_pull_request
+        self.pull_request.is_some()
     }
 
     async fn archive(&self, commit: &str) -> Result<PathBuf, OriginError> {
@@ -106,12 +103,12 @@ impl Origin for GithubOrigin {
 
 impl GithubOrigin {
     /// The head as the request saw it: the commit it names, before any date.
-    async fn head(&self, github: &Github) -> Result<(String, Since), GithubError> {
+    async fn head(&self, github: &Github, number: i64) -> Result<(String, Since), GithubError> {
         if let Some(head) = &self.head {
-            let since = github.since_head(&self.repo, self.number, head).await?;
+            let since = github.since_head(&self.repo, number, head).await?;
             return Ok((head.clone(), since));
         }
-        let head = github.pull_head(&self.repo, self.number, self.written_at).await?;
+        let head = github.pull_head(&self.repo, number, self.written_at).await?;
         let since = head.moved_to.map_or(Since::Unmoved, |head| Since::Continued { head });
         Ok((head.sha, since))
     }

@@ -11,8 +11,8 @@ use super::{Services, approvals};
 use crate::agent::store as runs;
 use crate::approval;
 use crate::github::{GithubError, Given, RepoRef};
-use crate::intake::{self, Asks, Button, Delivery, Place, Request, Surface, Trigger};
-use crate::reply::{CommentPost, LiveState, LiveView, PostError, Spot, answer_key, live};
+use crate::intake::{self, Asks, Button, Delivery, Place, Request, Surface, Trigger, With};
+use crate::reply::{CommentPost, LiveState, LiveView, PostError, Said, Spot, answer_key};
 
 /// Works until nothing is due.
 pub(super) async fn work(services: Services) {
@@ -91,6 +91,7 @@ fn pressed(due: &Due, button: Button, given: &Given, author: intake::Author) -> 
         trigger: Trigger::Event,
         from_fork: false,
         opened_by: None,
+        with: With::default(),
         author,
         text: text.to_owned(),
         title: String::new(),
@@ -145,5 +146,5 @@ async fn show_place(
     let key = answer_key(run);
     let post = CommentPost { key: &key, thread, run: Some(run), kind: "answer", about: None, place, spot: Spot::default() };
     let state = LiveState::Queued { position: u32::try_from(position).unwrap_or(1) };
-    services.poster.edit(&post, &live(&LiveView { state, ..LiveView::default() }, &key)).await
+    services.poster.edit(&post, &Said::Live(&LiveView { state, ..LiveView::default() })).await
 }

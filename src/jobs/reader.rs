@@ -42,9 +42,7 @@ impl GithubReader {
     pub(super) fn of(services: &Services, taken: &Taken) -> Option<Self> {
         let github = services.github.clone()?;
         let (repo, number) = RepoRef::of(&taken.request.place)?;
-        let is_pull_request = match &taken.request.place {
-            crate::intake::Place::Github { is_pull_request, .. } => *is_pull_request,
-        };
+        let is_pull_request = taken.request.place.is_pull_request();
         let (request, requester) = (taken.request.clone(), taken.requester.clone());
         Some(Self { github, repo, number, is_pull_request, request, requester })
     }

@@ -19,8 +19,8 @@ use crate::intake::Place;
 use crate::memory::history;
 use crate::model::Message;
 use crate::reply::{
-    AnswerView, Attached, CommentPost, Cost, Footer, Landed, LiveComment, LiveView, Outcome, PostError, Shown, Spot,
-    allowed_mentions, answer, answer_key,
+    AnswerView, Attached, CommentPost, Cost, Footer, Landed, LiveComment, LiveView, Outcome, PostError, Said, Shown, Spot,
+    allowed_mentions, answer_key,
 };
 use crate::sandbox::SandboxId;
 
@@ -305,8 +305,8 @@ fn said(comment: Comment) -> Option<prompt::Comment> {
 
 /// What is true for the whole thread, so that providers can cache the prefix.
 fn facts(services: &Services, place: &Place, house: &House, kit: &Kit) -> prompt::Facts {
-    let repository = RepoRef::of(place).filter(|_| services.origins.is_some());
-    let holds = repository.map(|(repo, _)| {
+    let repository = RepoRef::about(place).filter(|_| services.origins.is_some());
+    let holds = repository.map(|repo| {
         format!("the files of {}, put there when a tool first uses it; that result says at which commit", repo.full_name)
     });
     let place = match place {
@@ -314,6 +314,8 @@ fn facts(services: &Services, place: &Place, house: &House, kit: &Kit) -> prompt
             let kind = if *is_pull_request { "pull request" } else { "issue" };
             format!("{kind} {repository}#{number} on GitHub")
         }
+        Place::Discord { guild: Some(_), .. } => "a thread on Discord".to_owned(),
+        Place::Discord { guild: None, .. } => "direct messages on Discord".to_owned(),
     };
     let limits = &kit.limits;
     let surroundings = services.sandboxes.surroundings();
@@ -356,12 +358,15 @@ async fn publish(services: &Services, taken: &Taken, record: &Record) -> Result<
         Outcome::NeedsApproval if matches!(taken.task, Task::Plan { .. }) => {
             approvals::show_plan(services, taken, &view, &post).await
         }
-        _ => services.poster.comment(&post, &answer(&view, &key, &allowed_mentions(&taken.request))).await,
+        _ => {
+            let said = Said::Answer { view: &view, allowed: &allowed_mentions(&taken.request) };
+            services.poster.comment(&post, &said).await
+        }
     };
     match posted {
         Err(PostError::Github(GithubError::Invalid(why))) => {
             tracing::error!(run.id = %taken.id, why, "the answer was rejected; only that is said");
-            services.poster.comment(&post, &answer(&rejected(&view), &key, &[])).await?;
+            services.poster.comment(&post, &Said::Answer { view: &rejected(&view), allowed: &[] }).await?;
         }
         posted => drop(posted?),
     }

@@ -237,6 +237,7 @@ mod tests {
             review_thread: None,
             from_fork: false,
             opened_by: None,
+            with: crate::intake::With::default(),
         }
     }
 

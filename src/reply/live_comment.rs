@@ -7,7 +7,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::post::{CommentPost, Poster, Spot};
-use super::{LiveView, live};
+use super::{LiveView, Said, live};
 use crate::id::{RunId, ThreadId};
 use crate::intake::Place;
 
@@ -61,7 +61,7 @@ impl LiveComment {
                 let body = live(&view, &key);
                 if body != shown {
                     // An edit that fails is made up for by the next one, and by the answer at the latest.
-                    if let Err(error) = poster.edit(&post, &body).await {
+                    if let Err(error) = poster.edit(&post, &Said::Live(&view)).await {
                         tracing::info!(run.id = %run, %error, "the live comment was not edited");
                     }
                     shown = body;

@@ -22,6 +22,7 @@ pub mod mention;
 mod post;
 mod redact;
 pub mod safe;
+mod said;
 mod store;
 mod view;
 
@@ -34,6 +35,7 @@ pub use live::live;
 pub use live_comment::{LiveComment, answer_key};
 pub use post::{CommentPost, PostError, Poster, Spot, allowed_mentions};
 pub use redact::Redactor;
+pub use said::Said;
 pub use view::*;
 
 /// Ceiling of a body in bytes. GitHub refuses more than 65,536 characters; bytes are never fewer, so this holds however it counts.

@@ -10,6 +10,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::PgPool;
 
 use super::redact::Redactor;
+use super::said::Said;
 use super::store::{self, Begun, PostRow};
 use super::{marker, mention};
 use crate::clock::Clock;
@@ -104,11 +105,12 @@ impl Poster {
         &self.redactor
     }
 
-    /// Makes the comment say `body`: creates it, or edits the one that is there. Idempotent by key.
-    pub async fn comment(&self, post: &CommentPost<'_>, body: &str) -> Result<CommentId, PostError> {
+    /// Makes the comment say it: creates it, or edits the one that is there. Idempotent by key.
+    pub async fn comment(&self, post: &CommentPost<'_>, said: &Said<'_>) -> Result<CommentId, PostError> {
         let row = PostRow { key: post.key, thread: post.thread, run: post.run, kind: post.kind, about: post.about };
         let begun = store::begin(&self.pool, row, self.clock.now()).await?;
-        let body = self.redactor.redact(body);
+        let body = said.on_github(post.key);
+        let body = self.redactor.redact(&body);
         match self.existing(post, &begun).await? {
             Some(there) => self.edit_or_replace(post, there, begun.begun_at, &body).await,
             None => self.create(post, &body).await,
@@ -116,10 +118,10 @@ impl Poster {
     }
 
     /// Edits a comment that is there; does nothing when it is not known to be, or was deleted by somebody.
-    pub async fn edit(&self, post: &CommentPost<'_>, body: &str) -> Result<(), PostError> {
+    pub async fn edit(&self, post: &CommentPost<'_>, said: &Said<'_>) -> Result<(), PostError> {
         let Some((id, root)) = store::whereabouts(&self.pool, post.key).await? else { return Ok(()) };
         let there = There { id: CommentId(id), spot: Spot::of_root(root) };
-        match self.update(post, there, &self.redactor.redact(body)).await {
+        match self.update(post, there, &self.redactor.redact(&said.on_github(post.key))).await {
             Ok(()) | Err(PostError::Github(GithubError::NotFound)) => Ok(()),
             Err(error) => Err(error),
         }
@@ -192,7 +194,7 @@ impl Poster {
     async fn update(&self, post: &CommentPost<'_>, there: There, body: &str) -> Result<(), PostError> {
         let (github, repo, _) = self.target(post.place)?;
         match there.spot {
-            Spot::Conversation => github.update_comment(&repo, there.id, &said(post.spot, there.spot, body)).await?,
+            Spot::Conversation => github.update_comment(&repo, there.id, &placed(post.spot, there.spot, body)).await?,
             Spot::ReviewThread(_) => github.update_review_comment(&repo, there.id, body).await?,
         }
         Ok(())
@@ -207,7 +209,7 @@ impl Poster {
         let there = match replied {
             Ok(id) => There { id, spot: post.spot },
             Err(GithubError::NotFound) => {
-                let body = said(post.spot, Spot::Conversation, body);
+                let body = placed(post.spot, Spot::Conversation, body);
                 There { id: github.create_comment(&repo, number, &body).await?, spot: Spot::Conversation }
             }
             Err(error) => return Err(error.into()),
@@ -235,7 +237,7 @@ struct There {
 }
 
 /// The body as it is said at `spot`, when it belongs to `wanted`.
-fn said(wanted: Spot, spot: Spot, body: &str) -> String {
+fn placed(wanted: Spot, spot: Spot, body: &str) -> String {
     if wanted == spot { body.to_owned() } else { format!("{THREAD_GONE}{body}") }
 }
 

@@ -88,6 +88,7 @@ mod tests {
             review_thread,
             from_fork: false,
             opened_by: None,
+            with: crate::intake::With::default(),
         }
     }
 

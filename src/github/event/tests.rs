@@ -123,6 +123,7 @@ fn a_new_comment_that_mentions_us_is_a_request() {
         review_thread: None,
         from_fork: false,
         opened_by: None,
+        with: crate::intake::With::default(),
     };
     assert_eq!(*request, expected);
 }

@@ -6,7 +6,7 @@ use super::super::MARKER;
 use super::super::payload::{Account, Changes};
 use super::{INCOMPLETE, Meaning, author, nothing};
 use crate::intake::command::mentions;
-use crate::intake::{Asks, Change, Changed, Event, ObjectVersion, Place, Renamed, Request, ReviewThread, Trigger};
+use crate::intake::{Asks, Change, Changed, Event, ObjectVersion, Place, Renamed, Request, ReviewThread, Trigger, With};
 use crate::storable;
 
 /// Which part of the text is new, as far as mentions go.
@@ -90,6 +90,7 @@ impl Written {
             review_thread: self.review_thread,
             from_fork: self.from_fork,
             opened_by: self.opened_by,
+            with: With::default(),
         };
         request.make_storable();
         let object = ObjectVersion { object, edited_at: written_at };

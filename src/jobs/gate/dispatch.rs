@@ -14,7 +14,7 @@ use crate::intake::policy::{self, Line, Needed, Refusal, Use};
 use crate::intake::{Asks, Place, Request};
 use crate::jobs::house::House;
 use crate::jobs::{Services, review, run};
-use crate::reply::{self, Card, CommentPost, LiveState, LiveView, PostError, Scope, Spot, answer_key, live};
+use crate::reply::{self, Card, CommentPost, LiveState, LiveView, PostError, Said, Scope, Spot, answer_key};
 use crate::settings::Allow;
 
 /// A person is told why only once in this time and thread.
@@ -106,9 +106,14 @@ pub(super) fn done(what: &'static str) -> Verdict {
 }
 
 async fn is_ourselves(services: &Services, request: &Request) -> Result<bool, PostError> {
-    let Some(github) = &services.github else { return Err(PostError::Off) };
-    let us = github.identity().await?;
-    Ok(us.is(&request.author))
+    match &request.place {
+        Place::Github { .. } => {
+            let Some(github) = &services.github else { return Err(PostError::Off) };
+            Ok(github.identity().await?.is(&request.author))
+        }
+        // What we say there is never taken in.
+        Place::Discord { .. } => Ok(false),
+    }
 }
 
 /// A bot may ask where it is named, not by a permission it happens to have.
@@ -246,9 +251,10 @@ pub(super) async fn acknowledge(
     let (place, spot): (&Place, Spot) = (&claimed.request.place, Spot::of(&claimed.request));
     let post = CommentPost { key: &key, thread: claimed.thread, run: Some(run), kind: "answer", about: None, place, spot };
     let state = position(services, standing);
-    let body = live(&LiveView { state: state.clone(), ..LiveView::default() }, &key);
+    let view = LiveView { state: state.clone(), ..LiveView::default() };
+    let live = Said::Live(&view);
     let (seen, said) =
-        tokio::join!(services.poster.react(&claimed.request, Reaction::Eyes), services.poster.comment(&post, &body));
+        tokio::join!(services.poster.react(&claimed.request, Reaction::Eyes), services.poster.comment(&post, &live));
     said?;
     store::watch(&services.pool, run, &key, shown_position(&state), services.clock.now()).await?;
     // The comment says that it was seen; nobody should wait for the reaction.

@@ -7,6 +7,7 @@
 mod approve;
 mod asked;
 mod ceilings;
+mod discord;
 mod dispatch;
 mod link;
 mod outsider;
@@ -25,7 +26,7 @@ use chrono::TimeDelta;
 use self::store::{Claimed, Verdict};
 use super::Services;
 use super::run::later;
-use crate::reply::{Card, CommentPost, PostError, Spot, card};
+use crate::reply::{Card, CommentPost, PostError, Said, Spot};
 
 /// How long a claim holds without renewal; longer than any single call to a surface takes.
 const HOLD: Duration = Duration::from_secs(15);
@@ -116,6 +117,6 @@ async fn say(services: &Services, claimed: &Claimed, kind: &str, what: &Card) ->
     let about = claimed.request.author.id.to_string();
     let (place, spot) = (&claimed.request.place, Spot::of(&claimed.request));
     let post = CommentPost { key: &key, thread: claimed.thread, run: None, kind, about: Some(&about), place, spot };
-    services.poster.comment(&post, &card(what, &key)).await?;
+    services.poster.comment(&post, &Said::Card(what)).await?;
     Ok(())
 }

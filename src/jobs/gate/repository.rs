@@ -1,18 +1,22 @@
 //! What the repository's own file means for letting somebody in, and saying once what is wrong with it.
 
+use super::discord;
 use super::store::{Claimed, Standing};
 
 use crate::github::{GithubError, REPOSITORY_FILE, RepoRef};
-use crate::intake::Request;
 use crate::intake::command::Command;
 use crate::intake::policy::{self, Here, Refusal};
+use crate::intake::{Place, Request};
 use crate::jobs::Services;
 use crate::jobs::house::House;
-use crate::reply::{Card, CommentPost, HouseCard, PostError, Spot, card};
+use crate::reply::{Card, CommentPost, HouseCard, PostError, Said, Spot};
 use crate::settings::{Allow, Permission};
 
 /// Whether the author of a request may trigger here: what the operator says, then what the repository's default branch says.
 pub(super) async fn may_trigger(services: &Services, house: &House, request: &Request) -> Result<Result<(), Refusal>, PostError> {
+    if let Place::Discord { .. } = &request.place {
+        return Ok(discord::may_trigger(services, request));
+    }
     let Some(github) = &services.github else { return Err(PostError::Off) };
     let login = &request.author.login;
     let Some((repo, _)) = RepoRef::of(&request.place) else { return Err(PostError::Off) };
@@ -36,6 +40,9 @@ pub(super) async fn may_trigger(services: &Services, house: &House, request: &Re
 
 /// Whether the author may set the model and the ceiling of a thread.
 pub(super) async fn may_govern(services: &Services, house: &House, request: &Request) -> Result<bool, PostError> {
+    if let Place::Discord { .. } = &request.place {
+        return Ok(discord::may_govern(services, request));
+    }
     let Some(github) = &services.github else { return Err(PostError::Off) };
     let Some((repo, _)) = RepoRef::of(&request.place) else { return Err(PostError::Off) };
     let (login, allow, file) = (&request.author.login, &services.settings.allow, &house.facts.file.allow);
@@ -101,6 +108,6 @@ pub(super) async fn report(services: &Services, claimed: &Claimed, house: &House
         place,
         spot: Spot::of(&claimed.request),
     };
-    services.poster.comment(&post, &card(&what, &key)).await?;
+    services.poster.comment(&post, &Said::Card(&what)).await?;
     Ok(())
 }

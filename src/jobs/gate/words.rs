@@ -5,9 +5,7 @@ use crate::intake::command::Word;
 
 /// True where there is a pull request to speak of.
 pub(super) fn on_pull_request(place: &Place) -> bool {
-    match place {
-        Place::Github { is_pull_request, .. } => *is_pull_request,
-    }
+    place.is_pull_request()
 }
 
 /// The words that do something in this version, in a conversation like this.

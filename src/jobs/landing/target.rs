@@ -3,7 +3,6 @@
 use super::GithubLander;
 use super::trouble::Trouble;
 use crate::github::{GithubError, Pull, PullRequestMode, RepoRef};
-use crate::intake;
 use crate::landing::{Landing, LandingState, words};
 
 /// Whether something may be pushed.
@@ -95,9 +94,7 @@ impl GithubLander {
     }
 
     fn is_pull_request(&self) -> bool {
-        match &self.request.place {
-            intake::Place::Github { is_pull_request, .. } => *is_pull_request,
-        }
+        self.request.place.is_pull_request()
     }
 
     /// The pull request of the conversation: itself, or the last one that was opened for it.

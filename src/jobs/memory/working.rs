@@ -50,7 +50,7 @@ pub(in crate::jobs) async fn kept(
 
 /// The files of the repository of a request as they are now.
 pub(in crate::jobs) async fn files_now(services: &Services, request: &Request) -> Now {
-    let (Some(repositories), Some((repo, _))) = (&services.repositories, RepoRef::of(&request.place)) else { return None };
+    let (Some(repositories), Some(repo)) = (&services.repositories, RepoRef::about(&request.place)) else { return None };
     repositories.files_now(&repo, request.head.as_deref()).await
 }
 

@@ -20,6 +20,6 @@ use crate::intake::{Place, Request};
 fn pull_of(request: &Request) -> Option<(RepoRef, i64)> {
     match &request.place {
         Place::Github { is_pull_request: true, .. } => RepoRef::of(&request.place),
-        Place::Github { is_pull_request: false, .. } => None,
+        Place::Github { is_pull_request: false, .. } | Place::Discord { .. } => None,
     }
 }

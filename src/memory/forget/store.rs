@@ -154,14 +154,21 @@ pub async fn place_gone(pool: &PgPool, place: &Place, by: &str, now: DateTime<Ut
         ask(pool, &Target::Thread(thread), Why::Gone, by, now).await?;
         return Ok(());
     }
-    let Place::Github { repository_id, number, .. } = place;
+    let (repository, number, conversation) = match place {
+        Place::Github { repository_id, number, .. } => (Some(*repository_id), Some(*number), None),
+        Place::Discord { channel, opening, .. } => (None, None, Some(opening.unwrap_or(*channel))),
+    };
     let objects = sqlx::query_scalar!(
         r#"select distinct object as "object!" from inbox
-           where thread_id = $1 and object is not null and request->'place'->>'repository_id' = $2::bigint::text
-             and request->'place'->>'number' = $3::bigint::text"#,
+           where thread_id = $1 and object is not null
+             and (
+               (request->'place'->>'repository_id' = $2::bigint::text and request->'place'->>'number' = $3::bigint::text)
+               or coalesce(request->'place'->>'opening', request->'place'->>'channel') = $4::bigint::text
+             )"#,
         thread as ThreadId,
-        repository_id,
+        repository,
         number,
+        conversation,
     )
     .fetch_all(pool)
     .await?;

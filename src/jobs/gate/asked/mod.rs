@@ -98,9 +98,8 @@ pub(super) fn powers(request: &Request) -> Powers {
 /// dates of commits are chosen by whoever makes them, so the less time passes the better.
 pub(super) async fn with_head(services: &Services, request: &Request) -> Result<Request, PostError> {
     let mut request = request.clone();
-    let Place::Github { is_pull_request, .. } = &request.place;
     let (Some(github), Some((repo, number))) = (&services.github, RepoRef::of(&request.place)) else { return Ok(request) };
-    if !is_pull_request || request.head.is_some() {
+    if !request.place.is_pull_request() || request.head.is_some() {
         return Ok(request);
     }
     match github.pull_head(&repo, number, request.written_at).await {
@@ -130,7 +129,7 @@ pub(in crate::jobs) fn moved(since: &Since) -> Option<String> {
 }
 
 async fn repository(services: &Services, place: &Place) -> Result<std::sync::Arc<RepositoryFacts>, PostError> {
-    let (Some(repositories), Some((repo, _))) = (&services.repositories, RepoRef::of(place)) else { return Err(PostError::Off) };
+    let (Some(repositories), Some(repo)) = (&services.repositories, RepoRef::about(place)) else { return Err(PostError::Off) };
     Ok(repositories.of(&repo).await?)
 }
 

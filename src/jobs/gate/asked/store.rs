@@ -25,7 +25,10 @@ pub struct Obstacles {
 
 /// All of it in one round trip.
 pub async fn obstacles(pool: &PgPool, claimed: &Claimed, now: DateTime<Utc>) -> Result<Obstacles, sqlx::Error> {
-    let Place::Github { installation, .. } = &claimed.request.place;
+    let installation = match &claimed.request.place {
+        Place::Github { installation, .. } => *installation,
+        Place::Discord { repository, .. } => repository.as_ref().and_then(|linked| linked.installation),
+    };
     sqlx::query_as!(
         Obstacles,
         r#"
@@ -42,7 +45,7 @@ pub async fn obstacles(pool: &PgPool, claimed: &Claimed, now: DateTime<Utc>) -> 
         "#,
         claimed.id as InboxId,
         claimed.thread as ThreadId,
-        *installation,
+        installation,
         claimed.request.place.surface().as_str(),
         now - TimeDelta::days(1),
     )
