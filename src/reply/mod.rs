@@ -9,6 +9,7 @@ mod answer;
 mod cards;
 pub mod clean;
 pub mod cut;
+pub mod discord;
 mod disguise;
 pub mod fence;
 mod house;
