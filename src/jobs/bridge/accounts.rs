@@ -74,16 +74,19 @@ fn unsent(error: DiscordError) -> Result<Card, PostError> {
     }
 }
 
-/// A code that somebody wrote. Whatever comes of it, it is taken out of what is kept of the message.
+/// A code that somebody wrote. To be followed by [`forget`], once what came of it is told.
 pub(in crate::jobs) async fn prove(
     services: &Services,
     request: &Request,
     code: &str,
-    (inbox, message): (InboxId, MessageId),
+    inbox: InboxId,
 ) -> Result<Card, PostError> {
-    let card = looked_at(services, request, code, inbox).await?;
-    store::scrub(&services.pool, message, inbox).await?;
-    Ok(Card::Bridge { what: card })
+    Ok(Card::Bridge { what: looked_at(services, request, code, inbox).await? })
+}
+
+/// Takes the code out of what is kept of a message, whatever came of it.
+pub(in crate::jobs) async fn forget(pool: &PgPool, inbox: InboxId, message: MessageId) -> Result<(), sqlx::Error> {
+    store::scrub(pool, message, inbox).await
 }
 
 async fn looked_at(services: &Services, request: &Request, code: &str, inbox: InboxId) -> Result<BridgeCard, PostError> {
@@ -96,7 +99,9 @@ async fn looked_at(services: &Services, request: &Request, code: &str, inbox: In
     let found = github.comment(&repo, request.trigger).await?;
     let is_theirs = |comment: &crate::github::Comment| {
         let theirs = comment.author.as_ref().is_some_and(|author| author.id == request.author.id && !author.is_bot);
-        theirs && comment.created_at == comment.updated_at && comment.body.to_ascii_uppercase().contains(&code.to_ascii_uppercase())
+        theirs
+            && comment.created_at == comment.updated_at
+            && comment.body.to_ascii_uppercase().contains(&code.to_ascii_uppercase())
     };
     if !found.as_ref().is_some_and(is_theirs) {
         return Ok(BridgeCard::CodeWrittenWrong { on_discord: false });

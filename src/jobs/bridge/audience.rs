@@ -75,7 +75,11 @@ impl Seen {
 ///
 /// # Errors
 /// As the calls; what we cannot see is not found.
-pub(in crate::jobs) async fn may_read(discord: &Discord, (guild, channel): (i64, i64), person: i64) -> Result<bool, DiscordError> {
+pub(in crate::jobs) async fn may_read(
+    discord: &Discord,
+    (guild, channel): (i64, i64),
+    person: i64,
+) -> Result<bool, DiscordError> {
     let person: UserId = discord::id(person);
     let seen = Seen::of(discord, guild, channel).await?;
     if seen.is_private_thread {

@@ -195,8 +195,7 @@ pub async fn prove(
         return Ok(Proven::Joined(name));
     }
     let since = now - window;
-    let wrong =
-        sqlx::query_scalar!("select wrong from account_tries where github_id = $1 and wrong_since > $2", who.id, since);
+    let wrong = sqlx::query_scalar!("select wrong from account_tries where github_id = $1 and wrong_since > $2", who.id, since);
     if wrong.fetch_optional(pool).await?.is_some_and(|wrong| wrong >= most) {
         return Ok(Proven::TooMany);
     }
@@ -241,10 +240,10 @@ pub async fn scrub(pool: &PgPool, message: MessageId, inbox: InboxId) -> Result<
     sqlx::query!(
         r#"
         with message as (
-            update messages set parts = regexp_replace(parts::text, 'discord-[0-9a-z]{4}-[0-9a-z]{4}', 'discord-…', 'gi')::jsonb
+            update messages set parts = regexp_replace(parts::text, 'discord-[0-9a-z]{4}-[0-9a-z]{4}', 'discord-0000-0000', 'gi')::jsonb
             where id = $1
         )
-        update inbox set request = regexp_replace(request::text, 'discord-[0-9a-z]{4}-[0-9a-z]{4}', 'discord-…', 'gi')::jsonb
+        update inbox set request = regexp_replace(request::text, 'discord-[0-9a-z]{4}-[0-9a-z]{4}', 'discord-0000-0000', 'gi')::jsonb
         where id = $2
         "#,
         message as MessageId,

@@ -358,9 +358,21 @@ pub(super) async fn owner_has_words(pool: &PgPool, owner: &str, until: DateTime<
 /// What belongs to an owner as a whole: what is kept in mind for all its conversations, and its name.
 pub(super) async fn rest_of_owner(pool: &PgPool, owner: &str, asked_at: DateTime<Utc>) -> Result<(), sqlx::Error> {
     let mut tx = pool.begin().await?;
-    sqlx::query!("delete from working_memories where scope = 'owner' and key = $1 and updated_at <= $2", owner, asked_at)
-        .execute(&mut *tx)
-        .await?;
+    // A guild's channels that not everybody reads have a memory of their own.
+    sqlx::query!(
+        "delete from working_memories where scope = 'owner' and (key = $1 or starts_with(key, $1 || ':')) and updated_at <= $2",
+        owner,
+        asked_at,
+    )
+    .execute(&mut *tx)
+    .await?;
+    sqlx::query!(
+        "delete from discord_repositories where 'discord:' || guild = $1 and linked_at <= $2",
+        owner,
+        asked_at,
+    )
+    .execute(&mut *tx)
+    .await?;
     sqlx::query!(
         r#"
         update surfaces s set place = s.place || '{"repository": ""}' from threads t
@@ -457,6 +469,9 @@ fn word_of(login: &str) -> String {
 pub(super) async fn rest_of_person(pool: &PgPool, person: &Person) -> Result<(), sqlx::Error> {
     let mut tx = pool.begin().await?;
     if let Some(id) = person.id {
+        sqlx::query!("delete from people where discord_id = $1 or github_id = $1", id).execute(&mut *tx).await?;
+        sqlx::query!("delete from account_codes where discord_id = $1", id).execute(&mut *tx).await?;
+        sqlx::query!("delete from account_tries where github_id = $1", id).execute(&mut *tx).await?;
         sqlx::query!(
             "update ledger set requester = '#' || $1::bigint from runs r where r.id = ledger.run_id and r.requester_id = $1",
             id,
