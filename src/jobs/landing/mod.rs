@@ -120,6 +120,13 @@ impl GithubLander {
                 place.checkout.notes.first().cloned().unwrap_or_else(|| "There is no repository in the workspace.".to_owned());
             return Err(Trouble::Refused(format!("nothing can land: {why}")));
         };
+        // A conversation elsewhere may have been linked to another repository since.
+        if self.number.is_none() && place.checkout.is_of_another(&self.repo.full_name) {
+            return Err(Trouble::Refused(format!(
+                "nothing can land: the workspace is not one of {}; ask in another conversation that is linked to it",
+                self.repo.full_name
+            )));
+        }
         let checkout = self.checkout_of(&base).await?;
         let survey = self.sandboxes.survey(&place, &checkout).await?;
         let Survey { changes, mut left_out, present } = survey;

@@ -366,13 +366,9 @@ pub(super) async fn rest_of_owner(pool: &PgPool, owner: &str, asked_at: DateTime
     )
     .execute(&mut *tx)
     .await?;
-    sqlx::query!(
-        "delete from discord_repositories where 'discord:' || guild = $1 and linked_at <= $2",
-        owner,
-        asked_at,
-    )
-    .execute(&mut *tx)
-    .await?;
+    sqlx::query!("delete from discord_repositories where 'discord:' || guild = $1 and linked_at <= $2", owner, asked_at,)
+        .execute(&mut *tx)
+        .await?;
     sqlx::query!(
         r#"
         update surfaces s set place = s.place || '{"repository": ""}' from threads t
