@@ -16,6 +16,7 @@ use crate::agent::tools::Toolbox;
 use crate::agent::{Kit, Spending};
 use crate::clock::{Clock, SystemClock};
 use crate::db;
+use crate::discord::gateway::Gateway;
 use crate::discord::{self, Discord};
 use crate::github::{Github, Pace};
 use crate::http::{self, Http};
@@ -47,6 +48,8 @@ pub enum Role {
     Web,
     /// The gate and the runs.
     Worker,
+    /// The connection to Discord.
+    Gateway,
 }
 
 impl Role {
@@ -56,6 +59,10 @@ impl Role {
 
     fn works(self) -> bool {
         matches!(self, Self::All | Self::Worker)
+    }
+
+    fn listens(self) -> bool {
+        matches!(self, Self::All | Self::Gateway)
     }
 }
 
@@ -110,6 +117,8 @@ pub struct App {
     /// Ends after the server, with everything answered that it was handed.
     writer: Option<JoinHandle<()>>,
     engine: Option<Engine>,
+    /// The connection to Discord, and the writer of what is heard there, which ends after it.
+    gateway: Option<(JoinHandle<()>, JoinHandle<()>)>,
     /// Its tokens are given back at the end.
     github: Option<Arc<Github>>,
 }
@@ -120,8 +129,9 @@ impl App {
         let settings = Arc::new(settings);
         let shutdown = CancellationToken::new();
         let (mut engine, mut github, mut waker) = (None, None, Waker::Elsewhere(pool.clone()));
+        let discord = discord_of(&settings, &parts)?;
         if role.works() {
-            let services = services(&settings, &pool, &parts, &shutdown)?;
+            let services = services(&settings, &pool, &parts, discord.clone(), &shutdown)?;
             github = services.github.clone();
             if let Some(embedder) = &services.embedder {
                 jobs::adopt_embedder(&pool, embedder.name()).await.context("Cannot note the embedding model")?;
@@ -129,7 +139,23 @@ impl App {
             waker = Waker::Here(services.bells.clone());
             engine = Some(Engine::start(services).await.context("Cannot start the workers")?);
         }
-        let mut app = Self { address: None, shutdown, server: None, writer: None, engine, github };
+        let listens = discord.zip(settings.discord.clone()).filter(|_| role.listens());
+        let gateway = listens.map(|(discord, own)| {
+            let (intake, writer) = Intake::start(pool.clone(), parts.clock.clone(), waker.clone());
+            let gateway = Gateway {
+                pool: pool.clone(),
+                discord,
+                settings: own,
+                handle: settings.name.as_str().into(),
+                intake,
+                clock: parts.clock.clone(),
+                holder: format!("{}-{}", std::process::id(), uuid::Uuid::now_v7().simple()).into(),
+                interactions: None,
+                shutdown: shutdown.clone(),
+            };
+            (tokio::spawn(gateway.run()), writer)
+        });
+        let mut app = Self { address: None, shutdown, server: None, writer: None, engine, gateway, github };
         if role.serves()
             && let Err(error) = app.serve(&settings, pool, &parts, waker).await
         {
@@ -181,6 +207,13 @@ impl App {
     /// Stops taking work, hands back what is under way, and waits for all of it.
     pub async fn shut_down(self) {
         self.shutdown.cancel();
+        if let Some((mut gateway, mut writer)) = self.gateway {
+            for task in [&mut gateway, &mut writer] {
+                if tokio::time::timeout(LAST_REQUESTS, &mut *task).await.is_err() {
+                    task.abort();
+                }
+            }
+        }
         if let Some(engine) = self.engine {
             engine.shut_down().await;
         }
@@ -204,15 +237,23 @@ impl App {
     }
 }
 
-fn services(settings: &Arc<Settings>, pool: &PgPool, parts: &Parts, shutdown: &CancellationToken) -> anyhow::Result<Services> {
+/// One client for whoever speaks to Discord in this process, because they share its limits; none where it is off.
+fn discord_of(settings: &Settings, parts: &Parts) -> anyhow::Result<Option<Arc<Discord>>> {
+    let client = settings.discord.as_ref().map(|own| Discord::new(own, parts.clock.clone(), discord::Pace::DISCORD));
+    Ok(client.transpose()?.map(Arc::new))
+}
+
+fn services(
+    settings: &Arc<Settings>,
+    pool: &PgPool,
+    parts: &Parts,
+    discord: Option<Arc<Discord>>,
+    shutdown: &CancellationToken,
+) -> anyhow::Result<Services> {
     let clock = parts.clock.clone();
     let learned = Learned::default();
     let github = match &settings.github {
         Some(github) => Some(Arc::new(Github::with_pace(github, clock.clone(), parts.pace)?.telling(learned.clone()))),
-        None => None,
-    };
-    let discord = match &settings.discord {
-        Some(discord) => Some(Arc::new(Discord::new(discord, clock.clone(), discord::Pace::DISCORD)?)),
         None => None,
     };
     let archives = settings.data_dir.join("cache").join("archives");

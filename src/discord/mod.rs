@@ -11,6 +11,8 @@ pub mod button;
 mod channel;
 mod client;
 mod error;
+pub mod event;
+pub mod gateway;
 mod guild;
 mod identity;
 mod limits;
