@@ -13,6 +13,7 @@ use crate::agent::sandboxes::{SandboxesOf, ThreadSandboxes, apart};
 use crate::agent::store::{self, Record, Renewed, Taken};
 use crate::agent::{Halt, Kit, Powers, Run, RunEvent, RunState, Snapshot, Task, prompt};
 use crate::attachment;
+use crate::discord::DiscordError;
 use crate::github::{Comment, Github, GithubError, Reaction, RepoRef};
 use crate::id::ThreadId;
 use crate::intake::Place;
@@ -364,7 +365,7 @@ async fn publish(services: &Services, taken: &Taken, record: &Record) -> Result<
         }
     };
     match posted {
-        Err(PostError::Github(GithubError::Invalid(why))) => {
+        Err(PostError::Github(GithubError::Invalid(why)) | PostError::Discord(DiscordError::Invalid { why, .. })) => {
             tracing::error!(run.id = %taken.id, why, "the answer was rejected; only that is said");
             services.poster.comment(&post, &Said::Answer { view: &rejected(&view), allowed: &[] }).await?;
         }
@@ -389,10 +390,9 @@ async fn publish(services: &Services, taken: &Taken, record: &Record) -> Result<
     Ok(())
 }
 
-/// What is said where GitHub does not take the answer itself: the text must be at fault, so nothing of it is in here.
+/// What is said where the surface does not take the answer itself: the text must be at fault, so nothing of it is in here.
 fn rejected(view: &AnswerView) -> AnswerView {
-    let reason =
-        "GitHub rejected the text of the answer. The answer itself is kept, and I know it when you ask me to say it differently.";
+    let reason = "The text of the answer was rejected where it was to be posted. The answer itself is kept, and I know it when you ask me to say it differently.";
     let report = match &view.outcome {
         Outcome::Failed { report, .. } => report.clone(),
         Outcome::Answered
@@ -496,9 +496,20 @@ pub(super) fn later(error: &PostError, attempt: i32, now: DateTime<Utc>) -> Opti
     let exponent = u32::try_from(attempt.clamp(0, 10)).unwrap_or_default();
     let backoff = TimeDelta::seconds(2_i64.pow(exponent)).min(SLOWEST_RETRY);
     match error {
-        PostError::Github(GithubError::RateLimited { until }) => Some((*until).max(now)),
+        PostError::Github(GithubError::RateLimited { until }) | PostError::Discord(DiscordError::RateLimited { until }) => {
+            Some((*until).max(now))
+        }
         // A process without the surface leaves it to one that has it.
-        PostError::Github(GithubError::Unavailable { .. }) | PostError::Database(_) | PostError::Off => Some(now + backoff),
+        PostError::Github(GithubError::Unavailable { .. })
+        | PostError::Discord(DiscordError::Unavailable { .. })
+        | PostError::Database(_)
+        | PostError::Off => Some(now + backoff),
+        PostError::Discord(
+            DiscordError::Unauthorized
+            | DiscordError::NotFound { .. }
+            | DiscordError::Forbidden { .. }
+            | DiscordError::Invalid { .. },
+        ) => None,
         PostError::Github(
             GithubError::NotFound | GithubError::Forbidden { .. } | GithubError::Gone(_) | GithubError::Invalid(_),
         ) => None,
