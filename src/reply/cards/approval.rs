@@ -77,7 +77,8 @@ fn spelt(text: &str) -> String {
     out
 }
 
-fn text(note: &ApprovalNote<'_>) -> String {
+/// How it stands, as a coloured quote.
+pub(in crate::reply) fn text(note: &ApprovalNote<'_>) -> String {
     let by = note.decided_by.map_or_else(|| "somebody with permission".to_owned(), |by| inline::plain(by, 60));
     match note.state {
         State::Waiting => format!("> [!IMPORTANT]\n> {}", waiting(note)),
