@@ -16,6 +16,7 @@ use crate::agent::tools::Toolbox;
 use crate::agent::{Kit, Spending};
 use crate::clock::{Clock, SystemClock};
 use crate::db;
+use crate::discord::{self, Discord};
 use crate::github::{Github, Pace};
 use crate::http::{self, Http};
 use crate::intake::Intake;
@@ -210,6 +211,10 @@ fn services(settings: &Arc<Settings>, pool: &PgPool, parts: &Parts, shutdown: &C
         Some(github) => Some(Arc::new(Github::with_pace(github, clock.clone(), parts.pace)?.telling(learned.clone()))),
         None => None,
     };
+    let discord = match &settings.discord {
+        Some(discord) => Some(Arc::new(Discord::new(discord, clock.clone(), discord::Pace::DISCORD)?)),
+        None => None,
+    };
     let archives = settings.data_dir.join("cache").join("archives");
     let repositories = github.clone().map(|github| Arc::new(Repositories::new(github, clock.clone())));
     let origins =
@@ -233,6 +238,7 @@ fn services(settings: &Arc<Settings>, pool: &PgPool, parts: &Parts, shutdown: &C
         settings: settings.clone(),
         poster: Poster::new(pool.clone(), github.clone(), redactor, clock.clone()),
         github,
+        discord,
         kit,
         models: Shelf::new(settings.models.clone(), http.clone(), parts.patience.clone()),
         recall: Recall::new(pool.clone(), embedder.clone()),
@@ -348,6 +354,7 @@ impl Settings {
                 GithubAuth::Token(token) => token.clone(),
             });
         }
+        secrets.extend(self.discord.iter().map(|discord| discord.token.clone()));
         secrets.extend(self.sandbox.daytona.iter().map(|daytona| daytona.credential.secret().clone()));
         secrets
     }

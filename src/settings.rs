@@ -3,6 +3,7 @@
 //! [`Sources`] reads, [`Settings::load`] understands. An empty variable is an unset one.
 
 mod daytona;
+mod discord;
 mod finding;
 mod github;
 mod models;
@@ -15,6 +16,7 @@ mod tests;
 mod value;
 
 pub use daytona::{DaytonaCredential, DaytonaSettings};
+pub use discord::DiscordSettings;
 pub use finding::{Finding, OffPart, SettingsError, Warning};
 pub use models::{base_url_variable, key_variables};
 pub(crate) use names::closest;
@@ -54,6 +56,8 @@ pub struct Settings {
     pub models: ModelSettings,
     /// GitHub; off when unset.
     pub github: Option<GithubSettings>,
+    /// Discord; off when unset.
+    pub discord: Option<DiscordSettings>,
     /// Where code runs.
     pub sandbox: SandboxSettings,
     /// Ceilings.
@@ -98,6 +102,9 @@ impl Settings {
         if self.github.is_none() {
             parts.push(OffPart { part: "GitHub", remedy: github::AUTH_REMEDY.to_owned() });
         }
+        if self.discord.is_none() {
+            parts.push(OffPart { part: "Discord", remedy: discord::REMEDY.to_owned() });
+        }
         if !self.models.chain.iter().any(|model| self.models.can_ask(model)) {
             let model = &self.models.chain[0];
             let key = key_variables(&model.provider).join(" or ");
@@ -118,6 +125,7 @@ fn read(reader: &mut Reader<'_>) -> Settings {
         admin_token: reader.parse("THREADBOX_ADMIN_TOKEN", value::admin_token),
         models: models::read(reader),
         github: github::read(reader),
+        discord: discord::read(reader),
         sandbox: sandbox(reader),
         limits: limits(reader),
         allow: allow(reader),

@@ -86,6 +86,7 @@ pub(super) async fn show(
 
 fn note<'a>(services: &'a Services, approval: &'a Approval) -> ApprovalNote<'a> {
     ApprovalNote {
+        id: approval.id,
         kind: approval.kind,
         state: approval.state,
         digest: approval.digest.short(),

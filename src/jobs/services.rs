@@ -15,6 +15,7 @@ use super::repository::Repositories;
 use super::store;
 use crate::agent::Kit;
 use crate::clock::Clock;
+use crate::discord::Discord;
 use crate::github::Github;
 use crate::id::RunId;
 use crate::memory::recall::Recall;
@@ -39,6 +40,8 @@ pub struct Services {
     pub settings: Arc<Settings>,
     /// GitHub, when it is on.
     pub github: Option<Arc<Github>>,
+    /// Discord, when it is on.
+    pub discord: Option<Arc<Discord>>,
     /// Says things.
     pub poster: Poster,
     /// What runs work with; none when no model is configured.

@@ -14,6 +14,7 @@ use super::said::Said;
 use super::store::{self, Begun, PostRow};
 use super::{marker, mention};
 use crate::clock::Clock;
+use crate::discord::DiscordError;
 use crate::github::{CommentId, Github, GithubError, Reaction, RepoRef};
 use crate::id::{RunId, ThreadId};
 use crate::intake::{Place, Request};
@@ -83,14 +84,17 @@ const THREAD_GONE: &str = "*The review thread this belongs to is gone, so it sta
 /// Why a post was not performed.
 #[derive(Debug, thiserror::Error)]
 pub enum PostError {
-    /// The surface did not take it.
+    /// GitHub did not take it.
     #[error(transparent)]
     Github(#[from] GithubError),
+    /// Discord did not take it.
+    #[error(transparent)]
+    Discord(#[from] DiscordError),
     /// The database did not answer.
     #[error("cannot record the post: {0}")]
     Database(#[from] sqlx::Error),
     /// The surface is switched off in this process.
-    #[error("GitHub is not configured in this process")]
+    #[error("the surface it belongs to is not configured in this process")]
     Off,
 }
 

@@ -3,7 +3,7 @@
 use super::reader::Reader;
 
 /// Every variable with a name of its own. Keys and addresses of providers follow a pattern instead.
-const KNOWN: [&str; 47] = [
+const KNOWN: [&str; 53] = [
     "DAILY_BUDGET_USD",
     "DATABASE_URL",
     "DAYTONA_API_KEY",
@@ -13,6 +13,12 @@ const KNOWN: [&str; 47] = [
     "DAYTONA_ORGANIZATION_ID",
     "DAYTONA_SNAPSHOT",
     "DAYTONA_TARGET",
+    "DISCORD_ALLOW_CHANNELS",
+    "DISCORD_ALLOW_GUILDS",
+    "DISCORD_ALLOW_ROLES",
+    "DISCORD_API_URL",
+    "DISCORD_GUILD_DAILY_BUDGET_USD",
+    "DISCORD_TOKEN",
     "EMBEDDING_MODEL",
     "GITHUB_API_URL",
     "GITHUB_APP_ID",
@@ -53,20 +59,13 @@ const KNOWN: [&str; 47] = [
     "ANTHROPIC_API_KEY",
 ];
 
-/// Names that are settled but have no effect yet.
-const LATER: [&str; 4] = ["DISCORD_ALLOW_GUILDS", "DISCORD_ALLOW_ROLES", "DISCORD_API_URL", "DISCORD_TOKEN"];
-
 const PREFIX: &str = "THREADBOX_";
 
-/// Warns about names with our prefix that mean nothing, near misses in the `.env`, and names without effect.
+/// Warns about names with our prefix that mean nothing, and near misses in the `.env`.
 pub(super) fn report_unknown(reader: &mut Reader<'_>) {
     let names: Vec<&str> = reader.names().filter(|name| !KNOWN.contains(name)).collect();
     for name in names {
-        if LATER.contains(&name) {
-            if reader.has(name) {
-                reader.warn(name, "has no effect yet", "remove it or leave it for later");
-            }
-        } else if let Some(rest) = name.strip_prefix(PREFIX) {
+        if let Some(rest) = name.strip_prefix(PREFIX) {
             let remedy = match closest_own(rest) {
                 Some(guess) => format!("did you mean {guess}?"),
                 None => "remove it".to_owned(),

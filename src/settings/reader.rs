@@ -92,7 +92,8 @@ impl<'a> Reader<'a> {
     }
 }
 
-fn is_loopback(url: &Url) -> bool {
+/// True for an address on this machine.
+pub(super) fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
         Some(Host::Ipv4(address)) => address.is_loopback(),

@@ -96,6 +96,7 @@ fn everything_has_a_default() {
             },
         },
         github: None,
+        discord: None,
         sandbox: SandboxSettings {
             kind: Local,
             cpus: 2,
@@ -136,11 +137,13 @@ fn everything_has_a_default() {
 fn what_is_not_configured_is_off_and_says_how_to_turn_it_on() {
     insta::assert_snapshot!(warnings(&[], &[]), @r"
     off: GitHub (set GITHUB_APP_ID, GITHUB_APP_PRIVATE_KEY and GITHUB_WEBHOOK_SECRET, or GITHUB_TOKEN and GITHUB_WEBHOOK_SECRET)
+    off: Discord (set DISCORD_TOKEN to the bot's token)
     off: model (set OPENAI_API_KEY for openai/gpt-4.1, or MODEL to another provider/model)
     ");
     insta::assert_snapshot!(warnings(&[("MODEL", "google/gemini-2.5-pro,xai/grok-4"), ("GITHUB_WEBHOOK_SECRET", "s")], &[]), @r"
     GITHUB_WEBHOOK_SECRET: is set, but there is nothing to answer with; set GITHUB_APP_ID, GITHUB_APP_PRIVATE_KEY and GITHUB_WEBHOOK_SECRET, or GITHUB_TOKEN and GITHUB_WEBHOOK_SECRET
     off: GitHub (set GITHUB_APP_ID, GITHUB_APP_PRIVATE_KEY and GITHUB_WEBHOOK_SECRET, or GITHUB_TOKEN and GITHUB_WEBHOOK_SECRET)
+    off: Discord (set DISCORD_TOKEN to the bot's token)
     off: model (set GOOGLE_GENERATIVE_AI_API_KEY or GOOGLE_API_KEY or GEMINI_API_KEY for google/gemini-2.5-pro, or MODEL to another provider/model)
     ");
 }
@@ -396,21 +399,16 @@ fn a_key_over_plain_http_is_worth_a_warning() {
 
 #[test]
 fn unknown_names_of_ours_are_reported_with_a_guess() {
-    let process: Pairs<'_> = &[
-        ("THREADBOX_MODEL", "x"),
-        ("THREADBOX_LISTN", "x"),
-        ("THREADBOX_COLOUR", "x"),
-        ("RUN_TIMEOUTS", "somebody else's"),
-        ("DISCORD_TOKEN", "t"),
-    ];
+    let process: Pairs<'_> =
+        &[("THREADBOX_MODEL", "x"), ("THREADBOX_LISTN", "x"), ("THREADBOX_COLOUR", "x"), ("RUN_TIMEOUTS", "somebody else's")];
     let file: Pairs<'_> = &[("RUN_TIME_OUT", "1h"), ("POSTGRES_PASSWORD", "p"), ("FIREWORKS_API_KEY", "k")];
     insta::assert_snapshot!(warnings(process, file), @r"
-    DISCORD_TOKEN: has no effect yet; remove it or leave it for later
     THREADBOX_COLOUR: is unknown and has no effect; remove it
     THREADBOX_LISTN: is unknown and has no effect; did you mean THREADBOX_LISTEN?
     THREADBOX_MODEL: is unknown and has no effect; did you mean MODEL?
     RUN_TIME_OUT: in `.env` is unknown and has no effect; did you mean RUN_TIMEOUT?
     off: GitHub (set GITHUB_APP_ID, GITHUB_APP_PRIVATE_KEY and GITHUB_WEBHOOK_SECRET, or GITHUB_TOKEN and GITHUB_WEBHOOK_SECRET)
+    off: Discord (set DISCORD_TOKEN to the bot's token)
     off: model (set OPENAI_API_KEY for openai/gpt-4.1, or MODEL to another provider/model)
     ");
 }
@@ -442,6 +440,7 @@ fn a_model_without_a_key_is_passed_over_and_a_local_one_needs_none() {
     insta::assert_snapshot!(text, @r"
     MODEL: openai/gpt-4.1 will be passed over because it has no key; set OPENAI_API_KEY
     off: GitHub (set GITHUB_APP_ID, GITHUB_APP_PRIVATE_KEY and GITHUB_WEBHOOK_SECRET, or GITHUB_TOKEN and GITHUB_WEBHOOK_SECRET)
+    off: Discord (set DISCORD_TOKEN to the bot's token)
     ");
 }
 
@@ -521,6 +520,48 @@ fn an_enterprise_server_has_a_path() {
 }
 
 #[test]
+fn discord_is_a_token_and_who_may() {
+    let with = |more: Pairs<'_>| load(&[&[("DISCORD_TOKEN", "Bot a.b.c")], more].concat()).discord.unwrap();
+    let discord = with(&[("DISCORD_ALLOW_GUILDS", "12, 34"), ("DISCORD_GUILD_DAILY_BUDGET_USD", "2.5")]);
+    assert_eq!((discord.token.expose_secret(), discord.api_url.as_str()), ("a.b.c", "https://discord.com/"));
+    assert_eq!((discord.allow_guilds, discord.allow_roles), (Some(vec![12, 34]), None));
+    assert_eq!(discord.guild_daily_budget_usd, Some(2.5));
+    assert_eq!(with(&[("DISCORD_ALLOW_ROLES", " ")]).allow_roles, Some(Vec::new()));
+    for (written, meant) in [
+        ("http://127.0.0.1:4020", "http://127.0.0.1:4020/"),
+        ("http://localhost:4020/api/v10", "http://localhost:4020/"),
+        ("https://proxy.example/discord/api/", "https://proxy.example/discord"),
+    ] {
+        assert_eq!(with(&[("DISCORD_API_URL", written)]).api_url.as_str(), meant);
+    }
+    assert!(load(&[("DISCORD_ALLOW_ROLES", "1")]).discord.is_none());
+    assert!(warnings(&[("DISCORD_ALLOW_ROLES", "1")], &[]).contains("DISCORD_ALLOW_ROLES: has no effect without DISCORD_TOKEN"));
+}
+
+#[test]
+fn what_is_wrong_about_discord_is_said_without_its_token() {
+    let wrong = problems(&[
+        ("DISCORD_TOKEN", "two words"),
+        ("DISCORD_API_URL", "http://discord.example"),
+        ("DISCORD_ALLOW_GUILDS", "Octo"),
+        ("DISCORD_ALLOW_CHANNELS", "0"),
+    ]);
+    insta::assert_snapshot!(wrong, @r"
+    4 settings are wrong
+      DISCORD_TOKEN: is not a bot's token
+        → copy it from the Bot page of the application at discord.com/developers
+      DISCORD_API_URL: is a plain http:// address on another machine, and the bot's token would travel there unencrypted
+        → set an https:// address, or one on this machine such as http://127.0.0.1:4020
+      DISCORD_ALLOW_GUILDS: holds something that is not an id of Discord's
+        → set numbers separated by commas; with the developer mode switched on, `Copy ID` stands in Discord's menus
+      DISCORD_ALLOW_CHANNELS: holds something that is not an id of Discord's
+        → set numbers separated by commas; with the developer mode switched on, `Copy ID` stands in Discord's menus
+    ");
+    let redirected = load_both(&[("DISCORD_TOKEN", "t")], &[("DISCORD_API_URL", "https://elsewhere.example")]);
+    assert!(redirected.unwrap_err().to_string().contains("comes from `.env`, but DISCORD_TOKEN"));
+}
+
+#[test]
 fn secrets_never_show() {
     let pem = pem();
     let loaded = load_both(
@@ -531,6 +572,7 @@ fn secrets_never_show() {
             ("GITHUB_APP_PRIVATE_KEY", &pem),
             ("DAYTONA_API_KEY", "canary"),
             ("GITHUB_TOKEN", "canary"),
+            ("DISCORD_TOKEN", "canary"),
             ("GITHUB_WEBHOOK_SECRET", "canary"),
             ("THREADBOX_ADMIN_TOKEN", "canary canary canary"),
         ],

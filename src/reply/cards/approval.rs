@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use crate::approval::{Kind, State};
+use crate::id::ApprovalId;
 use crate::reply::{AnswerView, answer, clean, fence, inline, marker, safe};
 
 /// Bytes of a plan. What is shown is what is approved, so that a longer one is cut before it is.
@@ -11,6 +12,8 @@ const MAX_PLAN: usize = 40_000;
 /// The part of a comment that says how an approval stands.
 #[derive(Clone, Debug)]
 pub struct ApprovalNote<'a> {
+    /// Names it, for buttons.
+    pub id: ApprovalId,
     /// What it is.
     pub kind: Kind,
     /// Where it stands.
@@ -118,6 +121,7 @@ mod tests {
 
     fn note(kind: Kind, state: State) -> ApprovalNote<'static> {
         ApprovalNote {
+            id: ApprovalId::new(),
             kind,
             state,
             digest: "0123456789",
