@@ -16,6 +16,8 @@ mod daytona_control;
 mod daytona_faults;
 mod daytona_machine;
 mod daytona_standin;
+mod discord;
+mod discord_client;
 mod discord_standin;
 mod egress;
 mod embedded;

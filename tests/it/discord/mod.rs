@@ -1,0 +1,3 @@
+//! The service on Discord.
+
+mod posts;

@@ -1,0 +1,1 @@
+//! The client of Discord against the stand-in.
