@@ -15,6 +15,7 @@ mod delivery;
 mod download;
 mod error;
 mod event;
+mod find;
 mod gate;
 mod git_data;
 mod graphql;

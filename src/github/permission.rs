@@ -55,15 +55,26 @@ struct Membership {
 }
 
 #[derive(Deserialize)]
-struct Collaborator {
+pub(super) struct Collaborator {
     permission: Option<String>,
     role_name: Option<String>,
+    user: Option<Numbered>,
+}
+
+#[derive(Deserialize)]
+struct Numbered {
+    id: i64,
 }
 
 impl Collaborator {
+    /// Whether it speaks of the account with this number.
+    pub(super) fn is(&self, id: i64) -> bool {
+        self.user.as_ref().is_some_and(|user| user.id == id)
+    }
+
     /// `permission` knows no triage and no maintain; `role_name` does, but may be a role of the organisation's own, for which
     /// `permission` then names the base.
-    fn level(&self) -> Permission {
+    pub(super) fn level(&self) -> Permission {
         let named = self.role_name.as_deref().and_then(level);
         named.or_else(|| self.permission.as_deref().and_then(level)).unwrap_or(Permission::None)
     }
@@ -165,7 +176,7 @@ mod tests {
     #[test]
     fn the_role_is_finer_than_the_permission_and_custom_roles_fall_back() {
         let level = |permission: &str, role: &str| {
-            Collaborator { permission: Some(permission.into()), role_name: Some(role.into()) }.level()
+            Collaborator { permission: Some(permission.into()), role_name: Some(role.into()), user: None }.level()
         };
         assert_eq!(level("read", "triage"), Permission::Triage);
         assert_eq!(level("write", "maintain"), Permission::Maintain);

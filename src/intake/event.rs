@@ -110,6 +110,10 @@ pub enum Place {
         /// The repository it is about; the gate fills it in, nothing that arrives does.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         repository: Option<Linked>,
+        /// Where not everybody in the guild reads what is said: the channel or private thread whose readers alone do. What is said there is
+        /// not found from elsewhere. The gate fills it in, nothing that arrives does.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        apart: Option<i64>,
     },
 }
 
@@ -144,8 +148,17 @@ impl Place {
         }
     }
 
-    /// Whose memory may be shared across threads: the repository, the guild, or the person in direct messages.
+    /// Whose memory may be shared across threads: the repository, the guild (of a channel that not everybody there reads: that channel),
+    /// or the person in direct messages.
     pub fn owner(&self) -> String {
+        match self {
+            Self::Discord { guild: Some(guild), apart: Some(apart), .. } => format!("discord:{guild}:{apart}"),
+            Self::Github { .. } | Self::Discord { .. } => self.payer(),
+        }
+    }
+
+    /// Whose budget runs count against: the repository, the guild, or the person in direct messages.
+    pub fn payer(&self) -> String {
         match self {
             Self::Github { repository_id, .. } => Self::owner_of(*repository_id),
             Self::Discord { guild: Some(guild), .. } => format!("discord:{guild}"),
@@ -176,6 +189,16 @@ pub struct Author {
     pub login: String,
     /// True for apps and bots.
     pub is_bot: bool,
+}
+
+/// No login on GitHub has a colon.
+const ON_DISCORD: &str = "discord:";
+
+impl Author {
+    /// The number on Discord of whom [`Request::requester`] names; none when it is a login on GitHub.
+    pub fn of_requester(requester: &str) -> Option<i64> {
+        requester.strip_prefix(ON_DISCORD)?.parse().ok()
+    }
 }
 
 /// The thing that was written, so that it can be reacted to.
@@ -354,6 +377,15 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
 }
 
 impl Request {
+    /// Names who asks, in what runs and money are counted by: the login on GitHub, or the number on Discord, where names are everybody's
+    /// to choose. See [`Author::of_requester`].
+    pub fn requester(&self) -> String {
+        match &self.place {
+            Place::Github { .. } => self.author.login.clone(),
+            Place::Discord { .. } => format!("{ON_DISCORD}{}", self.author.id),
+        }
+    }
+
     /// Makes every text in it storable.
     pub fn make_storable(&mut self) {
         for text in [&mut self.text, &mut self.title, &mut self.url, &mut self.author.login] {

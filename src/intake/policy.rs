@@ -84,6 +84,18 @@ pub enum Needed {
     Member,
     /// To be on the list of the service.
     Listed,
+    /// A guild on the list of the service.
+    Guild,
+    /// A channel on the list of the service.
+    Channel,
+    /// A role on the list of the service.
+    Role,
+    /// To be asked in a guild.
+    NotDirect,
+    /// A linked account on GitHub: the repository is private.
+    Account,
+    /// A channel that not everybody in the guild reads: the repository is private.
+    Apart,
 }
 
 /// What the gate found out about a person.

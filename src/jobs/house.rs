@@ -29,10 +29,10 @@ pub(super) struct House {
 }
 
 impl House {
-    fn new(services: &Services, facts: Arc<RepositoryFacts>) -> Self {
+    fn new(services: &Services, facts: Arc<RepositoryFacts>, place: &Place) -> Self {
         let (settings, file) = (services.settings.as_ref(), &facts.file);
         let mut problems = file.problems.clone();
-        let limits = narrowed(&settings.limits, file, &mut problems);
+        let limits = narrowed(&limits_at(settings, place), file, &mut problems);
         let network = network(&settings.sandbox.network, file, &mut problems);
         let can_ask = |model: &ModelName| services.models.can_ask(model);
         let models = models(file, can_ask, &mut problems);
@@ -49,7 +49,7 @@ impl House {
             (Some(repositories), Some(repo)) => repositories.now(&repo).await,
             (None, _) | (_, None) => Ok(Arc::default()),
         };
-        unless_hidden(known, place).map(|facts| Self::new(services, facts))
+        unless_hidden(known, place).map(|facts| Self::new(services, facts, place))
     }
 
     /// The rules as of half a minute ago at most.
@@ -61,7 +61,7 @@ impl House {
             (Some(repositories), Some(repo)) => repositories.of(&repo).await,
             (None, _) | (_, None) => Ok(Arc::default()),
         };
-        unless_hidden(known, place).map(|facts| Self::new(services, facts))
+        unless_hidden(known, place).map(|facts| Self::new(services, facts, place))
     }
 
     /// The rules for a run that was let in. Where GitHub does not answer, it goes on with the service's own.
@@ -71,7 +71,7 @@ impl House {
             Err(error) => {
                 tracing::warn!(run.id = %taken.id, %error, "what the repository says is not known to the run");
                 // Less rather than more: the repository may want its sandboxes without a network.
-                Self { network: Some(Network::None), ..Self::new(services, Arc::default()) }
+                Self { network: Some(Network::None), ..Self::new(services, Arc::default(), &taken.request.place) }
             }
         }
     }
@@ -116,6 +116,18 @@ fn unless_hidden(known: Result<Arc<RepositoryFacts>, GithubError>, place: &Place
             Ok(Arc::default())
         }
         known => known,
+    }
+}
+
+/// The limits of the service where a conversation is: on Discord it is the guild that pays, not a repository.
+fn limits_at(settings: &Settings, place: &Place) -> Limits {
+    let limits = settings.limits.clone();
+    match place {
+        Place::Github { .. } => limits,
+        Place::Discord { guild, .. } => {
+            let of_guild = guild.and(settings.discord.as_ref()).and_then(|discord| discord.guild_daily_budget_usd);
+            Limits { repository_daily_budget_usd: of_guild, ..limits }
+        }
     }
 }
 

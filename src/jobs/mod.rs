@@ -4,7 +4,10 @@
 //! left that anybody waits for, so a lost, doubled or late wake-up costs time at most, and a `sweep` rings for those that got lost.
 
 mod approvals;
+mod bridge;
+mod earlier;
 mod gate;
+mod given;
 mod hands;
 mod house;
 mod landing;
@@ -25,6 +28,7 @@ mod sweep;
 mod title;
 mod wake;
 
+pub use bridge::accounts::begin as begin_account;
 pub(crate) use memory::embed::adopt as adopt_embedder;
 pub use migrate::{SCHEMA, migrate};
 pub use origin::Origins;

@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use super::gate::moved;
 use super::repository::Repositories;
 use crate::github::{ArchiveError, Archives, Github, GithubError, RepoRef, Since};
-use crate::intake::Request;
+use crate::intake::{Place, Request};
 use crate::sandbox::checkout::{Origin, OriginError, Wanted};
 
 /// Makes the origins of conversations.
@@ -35,6 +35,7 @@ impl Origins {
         Some(Arc::new(GithubOrigin {
             origins: self.clone(),
             repo,
+            is_linked: matches!(request.place, Place::Discord { .. }),
             pull_request,
             written_at: request.written_at,
             head: request.head.clone(),
@@ -52,6 +53,8 @@ impl std::fmt::Debug for Origins {
 struct GithubOrigin {
     origins: Arc<Origins>,
     repo: RepoRef,
+    /// True when the conversation lives elsewhere.
+    is_linked: bool,
     /// The pull request the conversation is about.
     pull_request: Option<i64>,
     written_at: DateTime<Utc>,
@@ -82,6 +85,10 @@ impl Origin for GithubOrigin {
 
     fn moves(&self) -> bool {
         self.pull_request.is_some()
+    }
+
+    fn linked(&self) -> Option<&str> {
+        self.is_linked.then_some(self.repo.full_name.as_str())
     }
 
     async fn archive(&self, commit: &str) -> Result<PathBuf, OriginError> {

@@ -19,8 +19,8 @@ use crate::model::{Message, Part, Picture};
 use crate::reply::{clean, cut};
 
 /// Pictures of a run, and bytes of each and of all of them.
-const PICTURES: usize = 5;
-const LARGEST_PICTURE: usize = 3 << 20;
+pub(super) const PICTURES: usize = 5;
+pub(super) const LARGEST_PICTURE: usize = 3 << 20;
 const ALL_PICTURES: usize = 10 << 20;
 /// Files of a run, and bytes of each.
 const FILES: usize = 5;
@@ -119,6 +119,17 @@ pub(super) async fn at_hand(services: &Services, taken: &Taken, mut snapshot: Sn
         Err(error) => tracing::warn!(run.id = %taken.id, %error, "the pictures of the request are not shown"),
     }
     snapshot
+}
+
+/// Keeps a picture of a run, by its number there. May be repeated.
+pub(super) async fn keep(
+    services: &Services,
+    taken: &Taken,
+    number: i32,
+    media_type: &str,
+    content: &[u8],
+) -> Result<(), sqlx::Error> {
+    store::keep(&services.pool, taken.id, number, media_type, content, services.clock.now()).await
 }
 
 struct Gathering<'a> {

@@ -10,12 +10,14 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Value, json};
+use sqlx::PgPool;
 
 use super::Services;
+use super::bridge::Who;
 use crate::agent::store::Taken;
 use crate::agent::tools::{HandError, Reader, Target};
 use crate::github::{Github, GithubError, Issue, Reads, RepoRef};
-use crate::intake::{Author, Request, Trigger};
+use crate::intake::{Author, Place, Request, Trigger};
 use crate::model::Part;
 use crate::reply::clean;
 
@@ -30,21 +32,26 @@ const PER_PAGE: usize = 40;
 /// Reads on GitHub for one run.
 pub(super) struct GithubReader {
     github: Arc<Github>,
+    pool: PgPool,
     repo: RepoRef,
-    number: i64,
+    /// Of the issue or pull request the conversation is; none elsewhere.
+    number: Option<i64>,
     is_pull_request: bool,
     request: Request,
-    requester: String,
+    /// Who let the run begin, and who asked for it.
+    people: [Who; 2],
 }
 
 impl GithubReader {
-    /// The reader of a run; none where the conversation is not on GitHub.
+    /// The reader of a run; none where the conversation is about no repository.
     pub(super) fn of(services: &Services, taken: &Taken) -> Option<Self> {
         let github = services.github.clone()?;
-        let (repo, number) = RepoRef::of(&taken.request.place)?;
+        let repo = RepoRef::about(&taken.request.place)?;
+        let number = RepoRef::of(&taken.request.place).map(|(_, number)| number);
         let is_pull_request = taken.request.place.is_pull_request();
-        let (request, requester) = (taken.request.clone(), taken.requester.clone());
-        Some(Self { github, repo, number, is_pull_request, request, requester })
+        let people = [Who::of_requester(&taken.requester), Who::of(&taken.request)];
+        let pool = services.pool.clone();
+        Some(Self { github, pool, repo, number, is_pull_request, request: taken.request.clone(), people })
     }
 
     /// The moment that counts.
@@ -53,21 +60,38 @@ impl GithubReader {
     }
 
     fn is_own(&self, repo: &RepoRef, number: i64) -> bool {
-        repo.id == self.repo.id && number == self.number
+        repo.id == self.repo.id && Some(number) == self.number
+    }
+
+    /// What is to be read: what they name, else the conversation itself.
+    fn number(&self, target: &Target) -> Result<i64, HandError> {
+        let none = || {
+            HandError::Refused("This conversation is not on GitHub. Give the `number` of an issue or pull request.".to_owned())
+        };
+        target.number.or(self.number).ok_or_else(none)
     }
 
     /// Whose words they are to the run.
     fn trust(&self, author: Option<&Author>, is_ours: bool) -> &'static str {
         match author {
             _ if is_ours => "your own earlier words",
-            Some(author) if author.login.eq_ignore_ascii_case(&self.request.author.login) => "the person who asks, earlier",
+            Some(author) if self.is_asker(author) => "the person who asks, earlier",
             Some(_) | None => "somebody else",
         }
     }
 
+    /// Whether it is who asks. On Discord names are everybody's to choose, so there it is the login of the account that was linked.
+    fn is_asker(&self, author: &Author) -> bool {
+        let login = match &self.request.place {
+            Place::Github { .. } => Some(&self.request.author.login),
+            Place::Discord { repository, .. } => repository.as_ref().and_then(|linked| linked.login.as_ref()),
+        };
+        login.is_some_and(|login| author.login.eq_ignore_ascii_case(login))
+    }
+
     async fn read_issue(&self, target: &Target) -> Result<Value, HandError> {
         let repo = self.reach(target).await?;
-        let number = target.number.unwrap_or(self.number);
+        let number = self.number(target)?;
         let reads = Reads { repo: &repo, with: self.rights(&repo) };
         let issue = self.github.issue(reads, number).await.map_err(|error| explain(&error, &named(&repo, number)))?;
         if issue.created_at > self.horizon() && !self.is_own(&repo, number) {

@@ -7,8 +7,9 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
+use super::bridge::mirror::{self, Mirror};
 use super::house::House;
-use super::{Services, approvals, hands, memory, pictures, reactions, reader, review};
+use super::{Services, approvals, earlier, given, hands, memory, pictures, reactions, reader, review};
 use crate::agent::sandboxes::{SandboxesOf, ThreadSandboxes, apart};
 use crate::agent::store::{self, Record, Renewed, Taken};
 use crate::agent::{Halt, Kit, Powers, Run, RunEvent, RunState, Snapshot, Task, prompt};
@@ -184,6 +185,7 @@ async fn execute(services: &Services, taken: &Taken) -> Result<Outcome, Failure>
         return Ok(run.withdraw(why).await?);
     }
     let place = (taken.request.place.clone(), Spot::of(&taken.request));
+    let mirror = Mirror::follow(services, taken, views.clone());
     let live = LiveComment::follow(services.poster.clone(), taken.thread, taken.id, place, views);
     let outcome = tokio::select! {
         outcome = Box::pin(run.drive(&taken.task)) => outcome,
@@ -192,6 +194,7 @@ async fn execute(services: &Services, taken: &Taken) -> Result<Outcome, Failure>
     };
     // Whoever goes on must not be overtaken by an edit of ours that is still under way.
     live.finish().await;
+    mirror.finish().await;
     Ok(outcome?)
 }
 
@@ -230,16 +233,18 @@ async fn begin(services: &Services, taken: &Taken, sandboxes: &ThreadSandboxes) 
         // No model is asked.
         Task::Code { .. } | Task::Undo | Task::LandApproved { .. } => {
             let asked = Message::text(crate::model::Role::User, taken.request.text.as_str());
-            return Snapshot::begin(taken.message, asked);
+            return Snapshot::begin(taken.message, given::received(services, taken, sandboxes, asked).await);
         }
         Task::Ask { text } => text.clone(),
         Task::Land { text } => format!("{text}\n\n{}", prompt::LANDING),
         Task::Plan { text } => prompt::plan(text),
         Task::CarryOut { plan } => prompt::carry_out(plan),
     };
-    let mut opening = prompt::opening(&taken.request, &words, &surroundings(services, taken).await);
+    let (request, said) = tokio::join!(earlier::with_linked(services, taken), surroundings(services, taken));
+    let mut opening = prompt::opening(&request, &words, &said);
     opening.parts.extend(reader::outline(services, taken).await);
     let opening = pictures::shown(services, taken, sandboxes, &pictures::texts(taken), opening).await;
+    let opening = given::received(services, taken, sandboxes, opening).await;
     Snapshot::begin(taken.message, opening)
 }
 
@@ -268,6 +273,9 @@ async fn comments(
     horizon: DateTime<Utc>,
 ) -> Vec<prompt::Comment> {
     const COMMENTS: usize = 30;
+    if let Place::Discord { .. } = &taken.request.place {
+        return earlier::messages(services, taken, since, horizon).await;
+    }
     let Some(github) = &services.github else { return Vec::new() };
     let Some((repo, number)) = RepoRef::of(&taken.request.place) else { return Vec::new() };
     let in_thread = review_thread(github, taken, COMMENTS).await;
@@ -372,6 +380,7 @@ async fn publish(services: &Services, taken: &Taken, record: &Record) -> Result<
         posted => drop(posted?),
     }
     approvals::show_landing(services, taken).await?;
+    mirror::ended(services, taken, &view).await;
     let reaction = match record.outcome {
         Outcome::Answered | Outcome::NeedsApproval => Reaction::Rocket,
         Outcome::NeedsAnswer { .. }

@@ -173,14 +173,14 @@ impl Writer {
         Ok(done.rows_affected() == 1)
     }
 
-    /// Records the pull request of a landing, that it is talked about in this thread, and the posts. False when the lease was lost. May be
-    /// repeated.
+    /// Records the pull request of a landing, that it is talked about in this thread (where a place is given), and the posts. False when the
+    /// lease was lost. May be repeated.
     pub async fn set_pull(
         &self,
         landing: &Landing,
         number: i64,
         url: &str,
-        place: &Place,
+        place: Option<&Place>,
         now: DateTime<Utc>,
     ) -> Result<bool, sqlx::Error> {
         let done = sqlx::query!(
@@ -190,7 +190,7 @@ impl Writer {
             ), landing as (
                 update landings set pull_request = $4, pull_url = $5 from held where landings.id = $3 and landings.thread_id = held.id
             ), surface as (
-                insert into surfaces as s (surface, key, thread_id, place) select $6, $7, id, $8 from held
+                insert into surfaces as s (surface, key, thread_id, place) select $6, $7, id, $8 from held where $6::text is not null
                 on conflict (surface, key) do update set thread_id = excluded.thread_id, place = excluded.place
                 where not exists (select 1 from runs r where r.thread_id = s.thread_id)
             ), post as (
@@ -206,9 +206,9 @@ impl Writer {
             landing.id,
             number,
             url,
-            place.surface().as_str(),
-            place.key(),
-            Json(place) as _,
+            place.map(|place| place.surface().as_str()),
+            place.map(Place::key),
+            place.map(Json) as _,
             landing.run as RunId,
             now,
             &[pull_key(landing.id), format!("commits-{}", landing.id)],

@@ -18,8 +18,9 @@ const MOST_MESSAGE: usize = 4_000;
 /// Commands that are shown as evidence.
 const MOST_EVIDENCE: usize = 10;
 
-/// The branch of a run: the same whenever it is asked for. `prefix` comes from the repository and is made fit for a name.
-pub fn branch(prefix: &str, number: i64, title: &str, run: RunId) -> String {
+/// The branch of a run: the same whenever it is asked for. `prefix` comes from the repository and is made fit for a name; `number` is
+/// that of the issue or pull request, where the conversation is one.
+pub fn branch(prefix: &str, number: Option<i64>, title: &str, run: RunId) -> String {
     let mut slug = String::new();
     for word in title.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty()) {
         if slug.len() + word.len() > 32 {
@@ -31,7 +32,8 @@ pub fn branch(prefix: &str, number: i64, title: &str, run: RunId) -> String {
         slug.push_str(&word.to_ascii_lowercase());
     }
     let id = run.0.simple().to_string();
-    let parts = [format!("issue-{number}"), slug, id[id.len() - 8..].to_owned()];
+    let about = number.map_or_else(|| "discord".to_owned(), |number| format!("issue-{number}"));
+    let parts = [about, slug, id[id.len() - 8..].to_owned()];
     let name: Vec<String> = parts.into_iter().filter(|part| !part.is_empty()).collect();
     format!("{}{}", fit(prefix), name.join("-"))
 }
@@ -56,14 +58,15 @@ fn web_host(api_url: &Url) -> String {
     host.strip_prefix("api.").unwrap_or(host).to_owned()
 }
 
-/// The message of a commit: subject, what it says, where it was asked for, and who asked.
-pub fn commit_message(proposed: &str, request: &Request, api_url: &Url) -> String {
+/// The message of a commit: subject, what it says, where it was asked for, and who asked, as GitHub knows them.
+pub fn commit_message(proposed: &str, request: &Request, person: Option<&Author>, api_url: &Url) -> String {
     let text = harmless(proposed);
     let (subject, body) = text.split_once('\n').unwrap_or((&text, ""));
     let subject = subject_line(subject);
     let body = cut::cut_end(body.trim(), MOST_MESSAGE);
     let asked = format!("Asked for in {}", link(&request.url));
-    let parts = [subject, body, asked, co_author(&request.author, api_url)];
+    let co_author = person.map(|person| co_author(person, api_url)).unwrap_or_default();
+    let parts = [subject, body, asked, co_author];
     parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n\n")
 }
 
@@ -127,8 +130,10 @@ pub struct BodyOf<'a> {
     pub text: &'a str,
     /// What was run.
     pub executions: &'a [Execution],
-    /// Who asked, and where.
+    /// Where it was asked for.
     pub request: &'a Request,
+    /// Who asked: their login, or what they are called elsewhere.
+    pub asker: &'a str,
     /// The conversation's number, when what lands should close it.
     pub closes: Option<i64>,
     /// What does not land.
@@ -144,7 +149,7 @@ pub fn body(of: &BodyOf<'_>) -> String {
     let closes = of.closes.map(|number| format!("Fixes #{number}")).unwrap_or_default();
     let asked = format!(
         "<sub>Asked for by {} in [this conversation]({}); made by a machine, to be read by a person.</sub>",
-        inline::plain(&of.request.author.login, 60),
+        inline::plain(of.asker, 60),
         inline::target(&link(&of.request.url))
     );
     let marker = marker::marker(of.key);
@@ -244,9 +249,13 @@ mod tests {
     #[test]
     fn a_branch_is_a_function_of_its_run() {
         let run = RunId(Uuid::from_u128(0x0198_c0de_7b1f_7000_8000_0123_4567_89ab));
-        assert_eq!(branch("threadbox/", 7, "It fails: on *Windows* (ä)!", run), "threadbox/issue-7-it-fails-on-windows-456789ab");
-        assert_eq!(branch("", 7, "日本語", run), "issue-7-456789ab");
-        assert_eq!(branch("../x y//~bot-", 7, "", run), "xy/bot-issue-7-456789ab");
+        assert_eq!(
+            branch("threadbox/", Some(7), "It fails: on *Windows* (ä)!", run),
+            "threadbox/issue-7-it-fails-on-windows-456789ab"
+        );
+        assert_eq!(branch("", Some(7), "日本語", run), "issue-7-456789ab");
+        assert_eq!(branch("../x y//~bot-", Some(7), "", run), "xy/bot-issue-7-456789ab");
+        assert_eq!(branch("threadbox/", None, "It fails", run), "threadbox/discord-it-fails-456789ab");
     }
 
     #[test]
@@ -263,6 +272,7 @@ mod tests {
         let message = commit_message(
             "Fix the parser.\n\nIt lost the last line. Fixes #3, closes acme/x#4. Thanks @bob\n\n<!-- threadbox:post=x -->",
             &request(),
+            Some(&request().author),
             &"https://api.github.com".parse().unwrap(),
         );
         insta::assert_snapshot!(message.replace('\u{200b}', "·"), @r"
@@ -284,7 +294,7 @@ mod tests {
     fn a_message_neither_skips_checks_nor_signs_for_others() {
         let text = "Fix it [skip ci]\n\nWhy [CI  skip] [no ci] [skip\nactions] ***NO_CI*** [skip ***NO_CI***ci]\n\nskip-checks: true\n\
                     Co-authored-by: eve <e@x>\nsigned-off-by : ada\n  Reviewed-By: ada\n- **Acked-by**: ada\nStand-by the gate";
-        let message = commit_message(text, &request(), &"https://api.github.com".parse().unwrap());
+        let message = commit_message(text, &request(), Some(&request().author), &"https://api.github.com".parse().unwrap());
         insta::assert_snapshot!(message, @r"
         Fix it (skip ci)
 
@@ -308,6 +318,7 @@ mod tests {
             text: "Why [skip ci]\n\nCo-authored-by: eve <e@x>",
             executions: &[],
             request: &request,
+            asker: "maya",
             closes: None,
             left_out: &[],
             key: "pull-1",
@@ -343,6 +354,7 @@ mod tests {
             text: "Keeps the last line. Fixes #99, @everyone.",
             executions: &[execution("cargo test\n--all", 0), execution("false", 1)],
             request: &request,
+            asker: "maya",
             closes: Some(7),
             left_out: &left_out,
             key: "pull-1",
@@ -372,7 +384,7 @@ mod tests {
     proptest! {
         #[test]
         fn a_branch_is_always_a_name_git_takes(prefix in ".{0,20}", title in ".{0,60}") {
-            let name = branch(&prefix, 7, &title, RunId(Uuid::from_u128(7)));
+            let name = branch(&prefix, Some(7), &title, RunId(Uuid::from_u128(7)));
             prop_assert!(name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/-_".contains(&byte)), "{name}");
             prop_assert!(!name.contains("//") && !name.starts_with(['/', '-']) && name.len() < 140, "{name}");
         }

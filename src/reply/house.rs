@@ -27,6 +27,11 @@ pub enum HouseCard {
         /// Who asked.
         login: String,
     },
+    /// The same on Discord.
+    NotTheirsOnDiscord {
+        /// Who asked.
+        login: String,
+    },
     /// The thread has this model now.
     Model {
         /// `provider/model`.
@@ -69,6 +74,10 @@ pub(super) fn text(card: &HouseCard) -> String {
         }
         HouseCard::NotTheirs { login } => format!(
             "What runs may cost and which model answers is set by those who maintain this repository, or are named under `[allow]` in its file. {} is not among them, so nothing was changed.",
+            inline::plain(login, 60)
+        ),
+        HouseCard::NotTheirsOnDiscord { login } => format!(
+            "What runs may cost and which model answers is set by those who have a role of `DISCORD_ALLOW_ROLES`, or whose linked account maintains the linked repository. {} is not among them, so nothing was changed.",
             inline::plain(login, 60)
         ),
         HouseCard::Model { name, priced } => {

@@ -23,6 +23,9 @@ pub trait Origin: Send + Sync {
     /// True when that may be another commit for a later request of the same conversation (pull requests).
     fn moves(&self) -> bool;
 
+    /// The repository's name, where a conversation may be about another one than before, or about none at first; else none.
+    fn linked(&self) -> Option<&str>;
+
     /// A gzipped tar archive of the commit on this machine, everything below one directory.
     async fn archive(&self, commit: &str) -> Result<PathBuf, OriginError>;
 }
@@ -111,6 +114,15 @@ impl Checkout {
     /// True when the workspace was about to get it, so that what is there is nobody's work.
     pub fn is_interrupted(&self) -> bool {
         self.again && self.repository.is_some()
+    }
+
+    /// True when a workspace like this is not what a conversation needs that is linked to this repository by now.
+    pub fn is_of_another(&self, linked: &str) -> bool {
+        match &self.repository {
+            Some(repository) => !repository.eq_ignore_ascii_case(linked),
+            // One that could not be had is tried for again by itself.
+            None => !self.again,
+        }
     }
 
     /// Something to be said, once.
@@ -363,6 +375,15 @@ mod tests {
         note(&mut poor, &ran("unpacked 2\nsubmodules\nlfs\nno-git\n", "tar: ../x: Member name contains '..'\n"));
         insta::assert_snapshot!(poor.told().unwrap(), @"The workspace holds the repository acme/rocket at commit 0123456789abcdef, as an archive without its history. Not everything of it could be unpacked (tar: ../x: Member name contains '..'). Its submodules are not there: their directories are empty. Files kept with Git LFS are there as small pointer files, without their content. There is no `git` in the sandbox.");
         assert_eq!(poor.shown().unwrap(), "Checked out acme/rocket@0123456789ab");
+    }
+
+    #[test]
+    fn a_workspace_is_of_another_repository_than_the_one_that_was_linked_since() {
+        let of = |name: &str| Checkout { repository: Some(name.into()), ..Checkout::default() };
+        assert!(!of("acme/rocket").is_of_another("Acme/rocket"));
+        assert!(of("acme/rocket").is_of_another("acme/tools"));
+        assert!(Checkout::default().is_of_another("acme/tools"));
+        assert!(!Checkout { again: true, ..Checkout::default() }.is_of_another("acme/tools"));
     }
 
     #[test]

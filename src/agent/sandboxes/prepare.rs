@@ -166,7 +166,8 @@ impl Thread {
     ) -> Result<bool, SandboxError> {
         let Some(origin) = &self.with.origin else { return Ok(false) };
         let interrupted = checkout.is_interrupted();
-        let stale = interrupted || (checkout.again && found.empty) || (origin.moves() && checkout.commit.is_some());
+        let other = origin.linked().is_some_and(|linked| checkout.is_of_another(linked));
+        let stale = interrupted || other || (checkout.again && found.empty) || (origin.moves() && checkout.commit.is_some());
         let wanted = match stale {
             true => origin.wanted().await.map(Checkout::of),
             false => return self.set_up(sandbox, checkout).await,
@@ -183,6 +184,11 @@ impl Thread {
             *checkout = wanted;
             checkout::unpack(sandbox, origin.as_ref(), checkout, &self.with.stop).await?;
             self.show_checkout(checkout);
+        } else if let (true, Some(linked)) = (other, origin.linked()) {
+            self.tell(format!(
+                "The conversation is linked to {linked} now. The workspace stays as it is, without that repository, because there is work in \
+                 it: what is about {linked} needs another conversation."
+            ));
         } else if let (true, Some(newer)) = (moved, &wanted.commit) {
             self.tell(format!(
                 "The request speaks of commit {newer}. The workspace stays at the older commit below, because it has changes, or more \

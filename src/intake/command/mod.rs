@@ -91,6 +91,16 @@ pub enum Command {
         /// `http` or `https`.
         url: String,
     },
+    /// Link a channel or thread elsewhere to a repository.
+    LinkRepository {
+        /// `owner/name`; none to take the link back.
+        name: Option<String>,
+    },
+    /// Say who one is on the other surface.
+    Account {
+        /// Which step of it.
+        what: Account,
+    },
     /// Nearly a command: nothing is run, we ask back.
     Misspelt {
         /// As they wrote it.
@@ -112,6 +122,18 @@ pub struct CodeBlock {
     pub language: String,
     /// The lines between the fences, unchanged but for line ends, which are `\n`.
     pub code: String,
+}
+
+/// Steps of saying who one is on the other surface.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Account {
+    /// Begin: a code is wanted.
+    Begin,
+    /// Take it back.
+    Off,
+    /// The code, as they wrote it.
+    Code(String),
 }
 
 /// The two words for landing work.
@@ -243,7 +265,7 @@ impl Command {
             Self::Memory => Some(Word::Memory),
             Self::Model { .. } => Some(Word::Model),
             Self::Budget { .. } => Some(Word::Budget),
-            Self::Link { .. } => Some(Word::Link),
+            Self::Link { .. } | Self::LinkRepository { .. } | Self::Account { .. } => Some(Word::Link),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Reads what stands after a mention as a command, if it makes sense as one.
 
 use super::page::Page;
-use super::{CodeBlock, Command, Landing, Problem, Word, misspelt};
+use super::{Account, CodeBlock, Command, Landing, Problem, Word, misspelt};
 
 /// The command that begins at `start`, or none for a request to the agent.
 pub(super) fn read(page: &Page<'_>, start: usize) -> Option<Command> {
@@ -284,11 +284,52 @@ fn budget(rest: &Rest<'_, '_>) -> Option<Command> {
 }
 
 fn link(rest: &Rest<'_, '_>) -> Option<Command> {
+    if let Some(what) = account(rest) {
+        return Some(Command::Account { what });
+    }
     let given = rest.only_word()?;
+    if is_code(&given) {
+        return Some(Command::Account { what: Account::Code(given) });
+    }
+    if given.eq_ignore_ascii_case("off") {
+        return Some(Command::LinkRepository { name: None });
+    }
+    if is_repository(&given) {
+        return Some(Command::LinkRepository { name: Some(given) });
+    }
     let is_address = url::Url::parse(&given).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
     if is_address {
         return Some(Command::Link { url: given });
     }
     let tries = given.is_empty() || given.contains(['#', '/', '.']);
     tries.then_some(Command::Invalid { problem: Problem::NoAddress { given } })
+}
+
+/// "account", "my account", "account off".
+fn account(rest: &Rest<'_, '_>) -> Option<Account> {
+    if rest.has_code() || rest.visible().contains('?') {
+        return None;
+    }
+    let meant: Vec<String> = words(rest.visible()).filter(|word| !all_filler(word, &["my", "github", "discord"])).collect();
+    match meant.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+        ["account" | "accounts"] => Some(Account::Begin),
+        ["account" | "accounts", "off"] => Some(Account::Off),
+        _ => None,
+    }
+}
+
+/// `discord-XXXX-XXXX`.
+fn is_code(given: &str) -> bool {
+    let parts: Vec<&str> = given.split('-').collect();
+    let digits = |part: &str| part.len() == 4 && part.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    matches!(parts.as_slice(), [word, one, two] if word.eq_ignore_ascii_case("discord") && digits(one) && digits(two))
+}
+
+/// `owner/name`.
+fn is_repository(given: &str) -> bool {
+    let part = |part: &str| {
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+        !part.is_empty() && part.len() <= 100 && part.chars().all(plain) && !matches!(part, "." | "..")
+    };
+    given.split_once('/').is_some_and(|(owner, name)| part(owner) && part(name))
 }

@@ -163,6 +163,12 @@ fn commands_alone_are_commands() {
         ("@threadbox budget 10 dollars.", Command::Budget { usd: 10.0 }),
         ("@threadbox link https://github.com/a/b/issues/1", Command::Link { url: "https://github.com/a/b/issues/1".into() }),
         ("@threadbox link <https://discord.com/channels/1/2>", Command::Link { url: "https://discord.com/channels/1/2".into() }),
+        ("@threadbox link acme/rocket, please", Command::LinkRepository { name: Some("acme/rocket".into()) }),
+        ("@threadbox link this channel to `acme/rocket`", Command::Ask { text: "link this channel to `acme/rocket`".into() }),
+        ("@threadbox link off", Command::LinkRepository { name: None }),
+        ("@threadbox link my GitHub account", Command::Account { what: Account::Begin }),
+        ("@threadbox link account off!", Command::Account { what: Account::Off }),
+        ("@threadbox link discord-AB12-cd34", Command::Account { what: Account::Code("discord-AB12-cd34".into()) }),
     ] {
         assert_eq!(read(text), command, "{text}");
     }

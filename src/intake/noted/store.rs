@@ -184,6 +184,9 @@ pub async fn installation(pool: &PgPool, installation: &Installation, now: DateT
 pub async fn repository_moved(pool: &PgPool, id: i64, full_name: &str, installation: Option<i64>) -> Result<(), sqlx::Error> {
     sqlx::query!(
         r#"
+        with linked as (
+            update discord_repositories set full_name = $2, installation = coalesce($3, installation) where repository_id = $1
+        )
         update surfaces set place = place || jsonb_build_object('repository', $2::text)
             || case when $3::bigint is null then '{}'::jsonb else jsonb_build_object('installation', $3::bigint) end
         where surface = 'github' and place->>'repository_id' = $1::bigint::text
@@ -201,7 +204,9 @@ pub async fn repository_moved(pool: &PgPool, id: i64, full_name: &str, installat
 pub async fn repository_deleted(pool: &PgPool, id: i64, by: &str, now: DateTime<Utc>) -> Result<(), sqlx::Error> {
     sqlx::query!(
         r#"
-        with closed as (
+        with linked as (
+            delete from discord_repositories where repository_id = $1
+        ), closed as (
             update threads set state = 'closed', updated_at = $3 from surfaces
             where threads.id = surfaces.thread_id and surfaces.surface = 'github'
               and surfaces.place->>'repository_id' = $1::bigint::text

@@ -7,6 +7,7 @@ use crate::approval::{Continues, Decided, Kind, State};
 use crate::github::RepoRef;
 use crate::intake::{Button, Request, Trigger};
 use crate::jobs::approvals::{self, Seen};
+use crate::jobs::bridge::{self, Who};
 use crate::jobs::{Services, run};
 use crate::reply::{Card, PostError};
 use crate::settings::Permission;
@@ -133,8 +134,9 @@ pub(super) async fn may_decide(services: &Services, claimed: &Claimed, kind: Kin
     }
     let Some(needed) = kind.needs() else { return Ok(true) };
     let github = services.github.as_ref().ok_or(PostError::Off)?;
-    let (repo, _) = RepoRef::of(&request.place).ok_or(PostError::Off)?;
-    Ok(github.permission(&repo, &request.author.login).await? >= needed)
+    // Without a repository nothing takes a permission on one, so nobody has it.
+    let Some(repo) = RepoRef::about(&request.place) else { return Ok(false) };
+    Ok(bridge::permission::<PostError>(&services.pool, github, &repo, &Who::of(request)).await? >= needed)
 }
 
 fn by(claimed: &Claimed) -> By<'_> {

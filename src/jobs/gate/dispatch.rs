@@ -4,16 +4,16 @@ use chrono::{DateTime, NaiveTime, TimeDelta, Utc};
 
 use super::asked::{self, Asked};
 use super::store::{self, Claimed, NewRun, Standing, Verdict};
-use super::{approve, ceilings, link, notice, outsider, remember, repository, say, status::status, words};
+use super::{approve, ceilings, discord, link, notice, outsider, remember, repository, say, status::status, words};
 use crate::agent::{Powers, Task};
 use crate::approval;
 use crate::github::Reaction;
 use crate::id::RunId;
-use crate::intake::command::{self, Command, Landing, Word};
+use crate::intake::command::{self, Account, Command, Landing, Word};
 use crate::intake::policy::{self, Line, Needed, Refusal, Use};
 use crate::intake::{Asks, Place, Request};
 use crate::jobs::house::House;
-use crate::jobs::{Services, review, run};
+use crate::jobs::{Services, bridge, review, run};
 use crate::reply::{self, Card, CommentPost, LiveState, LiveView, PostError, Said, Scope, Spot, answer_key};
 use crate::settings::Allow;
 
@@ -23,12 +23,17 @@ const RATE_WINDOW: TimeDelta = TimeDelta::hours(1);
 
 /// Decides about one request and carries the decision out. Safe to repeat: what was done before is found.
 pub(super) async fn dispatch(services: &Services, claimed: &Claimed) -> Result<Verdict, PostError> {
+    let place = bridge::placed(services, &claimed.request).await?;
+    let claimed = &Claimed { request: Request { place, ..claimed.request.clone() }, ..claimed.clone() };
     let request = &claimed.request;
     if is_ourselves(services, request).await? {
         return Ok(done("written by a bot"));
     }
     let house = House::now(services, &request.place).await?;
-    let is_named = || is_listed(services, request) || repository::names_bot(services, &house, &request.author.login);
+    // Names on Discord are everybody's to choose, so no bot is known by its name there.
+    let on_github = matches!(request.place, Place::Github { .. });
+    let is_named =
+        || on_github && (is_listed(services, request) || repository::names_bot(services, &house, &request.author.login));
     if request.author.is_bot && !is_named() {
         return Ok(done("written by a bot"));
     }
@@ -47,6 +52,10 @@ pub(super) async fn dispatch(services: &Services, claimed: &Claimed) -> Result<V
     }
     if let Asks::Reaction { comment, button } = &request.asks {
         return Box::pin(approve::by_reaction(services, claimed, &standing, *comment, *button)).await;
+    }
+    // Who somebody is elsewhere is theirs to say, whatever they may do here.
+    if let (Asked::Words, Some(Command::Account { what })) = (&asked, command::parse(&request.text, &services.settings.name)) {
+        return Box::pin(account(services, claimed, &standing, &what)).await;
     }
     // What nobody asked for is done because the repository's own file says so.
     if !request.asks.is_automatic()
@@ -98,7 +107,19 @@ pub(super) async fn dispatch(services: &Services, claimed: &Claimed) -> Result<V
             Err(refusal) => refuse(services, claimed, &standing, &refusal).await,
         },
         Command::Link { url } => Box::pin(link::link(services, claimed, &url)).await,
+        Command::LinkRepository { name } => Box::pin(link::repository(services, claimed, name.as_deref())).await,
+        Command::Account { what } => Box::pin(link::account(services, claimed, &what)).await,
     }
+}
+
+/// Where the service does not work at all, it does not say who somebody is either.
+async fn account(services: &Services, claimed: &Claimed, standing: &Standing, what: &Account) -> Result<Verdict, PostError> {
+    if let Place::Discord { .. } = &claimed.request.place
+        && let Err(refusal) = discord::may_speak(services, &claimed.request).await?
+    {
+        return refuse(services, claimed, standing, &refusal).await;
+    }
+    link::account(services, claimed, what).await
 }
 
 pub(super) fn done(what: &'static str) -> Verdict {
@@ -140,7 +161,7 @@ pub(super) async fn refuse(
     if asks.is_automatic() && !matches!(asks, Asks::Reaction { .. }) {
         return Ok(done("refused without a word: nobody asked"));
     }
-    let card = refusal(why, &claimed.request.author.login, services.clock.now());
+    let card = refusal(why, &claimed.request, &services.settings.name, services.clock.now());
     refuse_with(services, claimed, standing, &card).await
 }
 
@@ -152,18 +173,11 @@ async fn refuse_with(services: &Services, claimed: &Claimed, standing: &Standing
     Ok(done("refused"))
 }
 
-fn refusal(why: &Refusal, login: &str, now: DateTime<Utc>) -> Card {
+fn refusal(why: &Refusal, request: &Request, handle: &str, now: DateTime<Utc>) -> Card {
     let tomorrow = now.with_time(NaiveTime::MIN).earliest().unwrap_or(now) + TimeDelta::days(1);
     match why {
         Refusal::NotAllowed { needed } => {
-            let needed = match needed {
-                Needed::Permission(permission) => {
-                    reply::Needed::Permission { name: policy::permission_name(*permission).to_owned() }
-                }
-                Needed::Member => reply::Needed::Member,
-                Needed::Listed => reply::Needed::Listed,
-            };
-            Card::NoPermission { login: login.to_owned(), needed }
+            Card::NoPermission { login: request.author.login.clone(), needed: shown(*needed, &request.place, handle) }
         }
         Refusal::PersonLimit { limit, until } => Card::RateLimited { scope: Scope::Person { per_hour: *limit }, free_at: *until },
         Refusal::EverybodyLimit => Card::RateLimited { scope: Scope::Everyone, free_at: now + RATE_WINDOW },
@@ -171,10 +185,36 @@ fn refusal(why: &Refusal, login: &str, now: DateTime<Utc>) -> Card {
             let scope = match line {
                 Line::Everybody => Scope::Budget,
                 Line::Person => Scope::PersonBudget,
-                Line::Repository => Scope::RepositoryBudget,
+                Line::Repository => match &request.place {
+                    Place::Github { .. } => Scope::RepositoryBudget,
+                    Place::Discord { .. } => Scope::GuildBudget,
+                },
             };
             Card::RateLimited { scope, free_at: tomorrow }
         }
+    }
+}
+
+/// What is missing, as people read it where they asked.
+fn shown(needed: Needed, place: &Place, handle: &str) -> reply::Needed {
+    match needed {
+        Needed::Permission(permission) => {
+            let name = policy::permission_name(permission).to_owned();
+            match place {
+                Place::Discord { repository: Some(linked), .. } => {
+                    reply::Needed::OnLinked { name, repository: linked.full_name.clone() }
+                }
+                Place::Github { .. } | Place::Discord { .. } => reply::Needed::Permission { name },
+            }
+        }
+        Needed::Member => reply::Needed::Member,
+        Needed::Listed => reply::Needed::Listed,
+        Needed::Guild => reply::Needed::Guild,
+        Needed::Channel => reply::Needed::Channel,
+        Needed::Role => reply::Needed::Role,
+        Needed::NotDirect => reply::Needed::NotDirect,
+        Needed::Account => reply::Needed::Account { handle: handle.to_owned() },
+        Needed::Apart => reply::Needed::Apart,
     }
 }
 
@@ -229,8 +269,8 @@ pub(super) async fn within_limits(
 ) -> Result<Result<(), Refusal>, PostError> {
     let (now, request) = (services.clock.now(), &claimed.request);
     let house = House::of(services, &request.place).await?;
-    let (limits, place) = (&house.limits, request.place.owner());
-    let spent = services.kit.spending.today(&services.pool, limits, &request.author.login, &place, now).await?;
+    let (limits, place) = (&house.limits, request.place.payer());
+    let spent = services.kit.spending.today(&services.pool, limits, &request.requester(), &place, now).await?;
     let used = Use {
         by_person: standing.by_person,
         oldest_by_person: standing.oldest_by_person,

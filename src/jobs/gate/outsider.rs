@@ -8,9 +8,9 @@ use super::store::{Claimed, Standing, Verdict};
 use crate::agent::{Powers, Task};
 use crate::approval::store::{self, Ask};
 use crate::approval::{Continues, Covers, Kind, OPEN_FOR, State};
-use crate::intake::Request;
 use crate::intake::command::{self, Command};
 use crate::intake::policy::Refusal;
+use crate::intake::{Place, Request};
 use crate::jobs::{Services, approvals};
 use crate::reply::{self, Card, CommentPost, PostError, Spot};
 
@@ -29,6 +29,10 @@ pub(super) async fn refuse(
     let request = &claimed.request;
     if request.asks.is_automatic() {
         return Ok(done("nobody asked, and who caused it may not"));
+    }
+    // On Discord it is roles and linked accounts that are missing: whoever has them can say it themselves.
+    if let Place::Discord { .. } = &request.place {
+        return dispatch::refuse(services, claimed, standing, why).await;
     }
     let (Refusal::NotAllowed { .. }, Some(task)) = (why, task(request, &services.settings.name)) else {
         return dispatch::refuse(services, claimed, standing, why).await;
@@ -103,6 +107,8 @@ fn task(request: &Request, handle: &str) -> Option<Task> {
         | Command::Model { .. }
         | Command::Budget { .. }
         | Command::Link { .. }
+        | Command::LinkRepository { .. }
+        | Command::Account { .. }
         | Command::Misspelt { .. }
         | Command::Invalid { .. } => None,
     }

@@ -15,41 +15,65 @@ use crate::settings::{Allow, Permission};
 /// Whether the author of a request may trigger here: what the operator says, then what the repository's default branch says.
 pub(super) async fn may_trigger(services: &Services, house: &House, request: &Request) -> Result<Result<(), Refusal>, PostError> {
     if let Place::Discord { .. } = &request.place {
-        return Ok(discord::may_trigger(services, request));
+        return discord::may_trigger(services, house, request).await;
     }
     let Some(github) = &services.github else { return Err(PostError::Off) };
     let login = &request.author.login;
     let Some((repo, _)) = RepoRef::of(&request.place) else { return Err(PostError::Off) };
+    let mut permission = Permission::None;
+    if matches!(services.settings.allow, Allow::Permission(_)) || house.facts.file.allow.permission.is_some() {
+        permission = github.permission(&repo, login).await?;
+    }
+    may_trigger_in(services, house, &repo, login, permission).await
+}
+
+/// The same for somebody of whom GitHub says that they have this permission.
+pub(super) async fn may_trigger_in(
+    services: &Services,
+    house: &House,
+    repo: &RepoRef,
+    login: &str,
+    permission: Permission,
+) -> Result<Result<(), Refusal>, PostError> {
+    let Some(github) = &services.github else { return Err(PostError::Off) };
     let allow = &services.settings.allow;
     let file = &house.facts.file.allow;
-    let mut standing = policy::Standing { permission: Permission::None, member: false };
-    if matches!(allow, Allow::Permission(_)) || file.permission.is_some() {
-        standing.permission = github.permission(&repo, login).await?;
-    }
+    let mut standing = policy::Standing { permission, member: false };
     if *allow == Allow::Member {
-        standing.member = github.is_member(&repo, login).await?;
+        standing.member = github.is_member(repo, login).await?;
     }
     let mut here = Here { users: &file.users, in_team: false, permission: file.permission };
     let decided = policy::may_trigger_here(allow, here, login, standing);
     if decided.is_ok() || file.teams.is_empty() {
         return Ok(decided);
     }
-    here.in_team = is_in_team(services, house, &repo, login).await?;
+    here.in_team = is_in_team(services, house, repo, login).await?;
     Ok(policy::may_trigger_here(allow, here, login, standing))
 }
 
 /// Whether the author may set the model and the ceiling of a thread.
 pub(super) async fn may_govern(services: &Services, house: &House, request: &Request) -> Result<bool, PostError> {
     if let Place::Discord { .. } = &request.place {
-        return Ok(discord::may_govern(services, request));
+        return discord::may_govern(services, house, request).await;
     }
     let Some(github) = &services.github else { return Err(PostError::Off) };
     let Some((repo, _)) = RepoRef::of(&request.place) else { return Err(PostError::Off) };
-    let (login, allow, file) = (&request.author.login, &services.settings.allow, &house.facts.file.allow);
-    let permission = github.permission(&repo, login).await?;
+    let permission = github.permission(&repo, &request.author.login).await?;
+    may_govern_in(services, house, &repo, &request.author.login, permission).await
+}
+
+/// The same for somebody of whom GitHub says that they have this permission.
+pub(super) async fn may_govern_in(
+    services: &Services,
+    house: &House,
+    repo: &RepoRef,
+    login: &str,
+    permission: Permission,
+) -> Result<bool, PostError> {
+    let (allow, file) = (&services.settings.allow, &house.facts.file.allow);
     let mut here = Here { users: &file.users, in_team: false, permission: file.permission };
     if !policy::may_govern(allow, here, login, permission) && !file.teams.is_empty() {
-        here.in_team = is_in_team(services, house, &repo, login).await?;
+        here.in_team = is_in_team(services, house, repo, login).await?;
     }
     Ok(policy::may_govern(allow, here, login, permission))
 }

@@ -27,7 +27,7 @@ pub(super) async fn status(services: &Services, claimed: &Claimed) -> Result<Ver
     let open = approval::store::waiting(&services.pool, claimed.thread, now).await?;
     let (limits, request) = (&services.settings.limits, &claimed.request);
     let spending = &services.kit.spending;
-    let spent = spending.today(&services.pool, limits, &request.author.login, &request.place.owner(), now).await?;
+    let spent = spending.today(&services.pool, limits, &request.requester(), &request.place.payer(), now).await?;
     let card = Card::Status {
         activity,
         waiting,

@@ -15,7 +15,7 @@ use crate::intake::{Place, Request, policy};
 use crate::settings::Limits;
 
 /// An inbox row that is ours for a while.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Claimed {
     pub id: InboxId,
     pub thread: ThreadId,
@@ -193,9 +193,9 @@ pub async fn create_run(pool: &PgPool, claimed: &Claimed, new: NewRun<'_>, now: 
         Json(new.request) as _,
         Json(new.task) as _,
         now,
-        claimed.request.author.login,
+        claimed.request.requester(),
         claimed.request.author.id,
-        claimed.request.place.owner(),
+        claimed.request.place.payer(),
         new.powers as Powers,
         new.approval as Option<ApprovalId>,
     )
@@ -360,6 +360,29 @@ pub async fn join_place(pool: &PgPool, thread: ThreadId, place: &Place) -> Resul
         place.key(),
         thread as ThreadId,
         Json(place) as _,
+    )
+    .execute(pool)
+    .await?;
+    Ok(if done.rows_affected() == 1 { Joined::Joined } else { Joined::HasItsOwn })
+}
+
+/// Lets the place of a row share the thread of another place, unless anything else was asked for in its own. What is said there from then
+/// on belongs to that thread.
+pub async fn join_other(pool: &PgPool, claimed: &Claimed, other: &Place) -> Result<Joined, sqlx::Error> {
+    let done = sqlx::query!(
+        r#"
+        update surfaces s set thread_id = o.thread_id from surfaces o
+        where s.surface = $1 and s.key = $2 and o.surface = $3 and o.key = $4
+          and (s.thread_id = o.thread_id
+               or not exists (select 1 from runs r where r.thread_id = s.thread_id)
+                  and not exists (select 1 from inbox i where i.thread_id = s.thread_id and i.state = 'new' and i.id <> $5)
+                  and not exists (select 1 from surfaces t where t.thread_id = s.thread_id and t.surface <> s.surface))
+        "#,
+        claimed.request.place.surface().as_str(),
+        claimed.request.place.key(),
+        other.surface().as_str(),
+        other.key(),
+        claimed.id as InboxId,
     )
     .execute(pool)
     .await?;

@@ -10,6 +10,7 @@ use crate::clock::Clock;
 use crate::github::{Github, GithubError, NewPull, Pull, RepoRef};
 use crate::intake::Place;
 use crate::jobs::Services;
+use crate::jobs::bridge::join;
 use crate::landing::store::{self, Unsettled, Writer};
 use crate::landing::{Landing, LandingState};
 use crate::reply::marker;
@@ -45,6 +46,8 @@ pub(super) struct Announcer<'a> {
     pub github: &'a Github,
     pub writer: &'a Writer,
     pub repo: &'a RepoRef,
+    /// Where it was asked for.
+    pub from: &'a Place,
     /// How often the turn of a call is waited for.
     pub turns: usize,
 }
@@ -67,10 +70,19 @@ impl Announcer<'_> {
             is_pull_request: true,
         };
         let url = landing.pull_url.clone().unwrap_or_default();
-        if !self.writer.set_pull(&landing, number, &url, &place, self.services.clock.now()).await? {
+        let joins = self.joins().await?.then_some(&place);
+        if !self.writer.set_pull(&landing, number, &url, joins, self.services.clock.now()).await? {
             return Err(Trouble::Overtaken);
         }
         Ok(landing)
+    }
+
+    /// Whether the pull request is part of the conversation: not where it would let others read what was said there.
+    async fn joins(&self) -> Result<bool, Trouble> {
+        match self.from {
+            Place::Github { .. } => Ok(true),
+            Place::Discord { .. } => Ok(join::uneven(self.from, self.github.is_private(self.repo).await?).is_none()),
+        }
     }
 
     /// Finds the pull request of a landing by its branch and marker, or opens it.
@@ -126,7 +138,7 @@ async fn settle_some(services: &Services) -> Result<(), sqlx::Error> {
 
 async fn settle(services: &Services, github: &Github, unsettled: Unsettled) -> Result<(), Trouble> {
     let Unsettled { landing, place, thread, epoch } = unsettled;
-    let Some((repo, _)) = RepoRef::of(&place).filter(|(repo, _)| repo.id == landing.repository_id) else { return Ok(()) };
+    let Some(repo) = RepoRef::about(&place).filter(|repo| repo.id == landing.repository_id) else { return Ok(()) };
     let writer = Writer { pool: services.pool.clone(), thread, epoch };
     let there = match github.branch_head(&repo, &landing.branch).await? {
         Some(head) => github.holds(&repo, &head, &landing.head).await?,
@@ -137,6 +149,6 @@ async fn settle(services: &Services, github: &Github, unsettled: Unsettled) -> R
         writer.set_state(landing.id, LandingState::Void, None).await?;
         return Ok(());
     }
-    let announcer = Announcer { services, github, writer: &writer, repo: &repo, turns: 0 };
+    let announcer = Announcer { services, github, writer: &writer, repo: &repo, from: &place, turns: 0 };
     announcer.announce(landing).await.map(drop)
 }

@@ -106,7 +106,7 @@ impl GithubLander {
             .ok_or_else(|| Trouble::Refused("what was approved cannot be read any more; ask me for it anew".to_owned()))?;
         let proposal = Proposal {
             title: format!("Change {}", pending.paths.join(", ")),
-            body: format!("Approved by {}.", self.requester),
+            body: format!("Approved by {}.", self.requester_name().await?),
             ..Proposal::default()
         };
         let writes = writes_for(&changes);

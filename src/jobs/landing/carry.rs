@@ -152,8 +152,14 @@ impl GithubLander {
 
     /// The pull request, and that it belongs to this conversation.
     pub(super) async fn announce(&self, landing: Landing) -> Result<Landing, Trouble> {
-        let announcer =
-            Announcer { services: &self.services, github: &self.github, writer: &self.writer, repo: &self.repo, turns: TURNS };
+        let announcer = Announcer {
+            services: &self.services,
+            github: &self.github,
+            writer: &self.writer,
+            repo: &self.repo,
+            from: &self.request.place,
+            turns: TURNS,
+        };
         announcer.announce(landing).await
     }
 

@@ -1,8 +1,10 @@
 //! Who may let something land. To be let in is not to be let write: what is pushed, reverted, closed or deleted in somebody's name takes the
-//! permission that it would take of them.
+//! permission that it would take of them on GitHub, looked up as it lands. Whoever is on Discord has what the account they linked has.
 
 use super::GithubLander;
 use super::trouble::Trouble;
+use crate::intake::Author;
+use crate::jobs::bridge::{self, Who};
 use crate::reply::inline;
 use crate::settings::Permission;
 
@@ -12,17 +14,50 @@ impl GithubLander {
         if self.request.asks.is_automatic() || self.is_at_least(Permission::Write).await? {
             return Ok(None);
         }
-        let login = inline::plain(&self.requester, 60);
-        Ok(Some(format!("{login} may ask for work here, but has no write permission on this repository.")))
+        let Some(login) = self.requester.login(&self.services.pool).await? else {
+            let handle = inline::plain(&self.services.settings.name, 60);
+            return Ok(Some(format!(
+                "What lands in {} takes a person with write permission there, and I do not know who {} is on GitHub. Link that account with `@{handle} link account`, then ask again with `@{handle} pr`.",
+                inline::plain(&self.repo.full_name, 150),
+                inline::plain(&self.request.author.login, 60),
+            )));
+        };
+        let login = inline::plain(&login, 60);
+        Ok(Some(match self.requester {
+            Who::Github(_) => format!("{login} may ask for work here, but has no write permission on this repository."),
+            Who::Discord(_) => {
+                let repository = inline::plain(&self.repo.full_name, 150);
+                format!("{login} may ask for work here, but has no write permission on {repository}.")
+            }
+        }))
     }
 
     /// Whether whoever let the run begin has this permission, or who asked for it: a plan is carried out for the one who approved it.
     /// Bots are asked for like people; one that GitHub knows no permission of has none.
     pub(super) async fn is_at_least(&self, needed: Permission) -> Result<bool, Trouble> {
-        let author = &self.request.author.login;
-        if self.github.permission(&self.repo, &self.requester).await? >= needed {
+        if self.has(&self.requester, needed).await? {
             return Ok(true);
         }
-        Ok(*author != self.requester && self.github.permission(&self.repo, author).await? >= needed)
+        Ok(self.author != self.requester && self.has(&self.author, needed).await?)
+    }
+
+    async fn has(&self, who: &Who, needed: Permission) -> Result<bool, Trouble> {
+        Ok(bridge::permission::<Trouble>(&self.services.pool, &self.github, &self.repo, who).await? >= needed)
+    }
+
+    /// Who asked, as commits name people: by their account on GitHub; none where it is not known.
+    pub(super) async fn person(&self) -> Result<Option<Author>, Trouble> {
+        match &self.author {
+            Who::Github(_) => Ok(Some(self.request.author.clone())),
+            Who::Discord(_) => {
+                let known = self.author.account(&self.services.pool).await?;
+                Ok(known.map(|known| Author { id: known.id, login: known.login, is_bot: false }))
+            }
+        }
+    }
+
+    /// Who let the run begin, for people.
+    pub(super) async fn requester_name(&self) -> Result<String, Trouble> {
+        Ok(self.requester.login(&self.services.pool).await?.unwrap_or_else(|| "somebody on Discord".to_owned()))
     }
 }

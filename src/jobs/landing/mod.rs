@@ -25,6 +25,7 @@ use self::target::{Place, Target};
 use self::trouble::Trouble;
 use self::write::Both;
 use super::Services;
+use super::bridge::Who;
 use crate::agent::RunEvent;
 use crate::agent::sandboxes::{ThreadSandboxes, Workplace};
 use crate::agent::store::Taken;
@@ -50,10 +51,12 @@ pub(super) struct GithubLander {
     writer: Writer,
     run: RunId,
     request: Request,
-    /// The login of whoever let the run begin.
-    requester: String,
+    /// Whoever let the run begin, and whoever asked for it.
+    requester: Who,
+    author: Who,
     repo: RepoRef,
-    number: i64,
+    /// Of the issue or pull request the conversation is; none elsewhere.
+    number: Option<i64>,
     /// One at a time.
     busy: Mutex<()>,
 }
@@ -83,9 +86,10 @@ fn offered(output: ToolOutput) -> Outcome {
 }
 
 impl GithubLander {
-    /// For a run; none where there is no GitHub.
+    /// For a run; none where there is no GitHub, and no repository.
     pub(super) fn of(services: &Services, taken: &Taken, sandboxes: &ThreadSandboxes) -> Option<Self> {
-        let (repo, number) = RepoRef::of(&taken.request.place)?;
+        let repo = RepoRef::about(&taken.request.place)?;
+        let number = RepoRef::of(&taken.request.place).map(|(_, number)| number);
         Some(Self {
             services: services.clone(),
             github: services.github.clone()?,
@@ -93,7 +97,8 @@ impl GithubLander {
             writer: Writer { pool: services.pool.clone(), thread: taken.thread, epoch: taken.epoch },
             run: taken.id,
             request: taken.request.clone(),
-            requester: taken.requester.clone(),
+            requester: Who::of_requester(&taken.requester),
+            author: Who::of(&taken.request),
             repo,
             number,
             busy: Mutex::default(),
@@ -115,6 +120,13 @@ impl GithubLander {
                 place.checkout.notes.first().cloned().unwrap_or_else(|| "There is no repository in the workspace.".to_owned());
             return Err(Trouble::Refused(format!("nothing can land: {why}")));
         };
+        // A conversation elsewhere may have been linked to another repository since.
+        if self.number.is_none() && place.checkout.is_of_another(&self.repo.full_name) {
+            return Err(Trouble::Refused(format!(
+                "nothing can land: the workspace is not one of {}; ask in another conversation that is linked to it",
+                self.repo.full_name
+            )));
+        }
         let checkout = self.checkout_of(&base).await?;
         let survey = self.sandboxes.survey(&place, &checkout).await?;
         let Survey { changes, mut left_out, present } = survey;
@@ -246,6 +258,7 @@ impl GithubLander {
         let title = self.title(work.proposal);
         let planned = plan::commits(&changes, &work.proposal.commits);
         let mut commits: Vec<CommitMade> = Vec::new();
+        let person = self.person().await?;
         let mut tree = onto.clone();
         for commit in planned {
             let proposed = commit.message.map(|message| self.redactor().redact(&message).into_owned());
@@ -254,7 +267,7 @@ impl GithubLander {
                 None if commits.is_empty() => format!("{title}\n\n{}", summary(&self.redactor().redact(&work.proposal.body))),
                 None => format!("{title}: the rest"),
             };
-            let message = words::commit_message(&message, &self.request, &api);
+            let message = words::commit_message(&message, &self.request, person.as_ref(), &api);
             tree = self.write(&target.objects, work.writes, &tree, &commit.changes).await?;
             let last = commits.last().map_or(parent.as_str(), |commit| commit.sha.as_str());
             let create = || self.github.create_commit(&target.objects, work.writes, &message, &tree.sha, last);
@@ -267,12 +280,13 @@ impl GithubLander {
         for execution in &mut executions {
             execution.code = self.redactor().redact(&execution.code).into_owned();
         }
-        let closes = words::wants_closing(&self.request.text, self.number) && !target.is_pull_request;
+        let closes = self.number.filter(|number| words::wants_closing(&self.request.text, *number) && !target.is_pull_request);
         let body = words::body(&words::BodyOf {
             text: &self.redactor().redact(&work.proposal.body),
             executions: &executions,
             request: &self.request,
-            closes: closes.then_some(self.number),
+            asker: person.as_ref().map_or(&self.request.author.login, |person| &person.login),
+            closes,
             left_out,
             key: &store::pull_key(id),
         });

@@ -100,8 +100,8 @@ impl GithubLander {
     /// The pull request of the conversation: itself, or the last one that was opened for it.
     pub(super) async fn pull(&self) -> Result<Option<Pull>, Trouble> {
         let number = match self.is_pull_request() {
-            true => Some(self.number),
-            false => last_pull(&self.writer.landings().await?),
+            true => self.number,
+            false => last_pull(&self.writer.landings().await?, self.repo.id),
         };
         let Some(number) = number else { return Ok(None) };
         match self.github.pull(&self.repo, number).await {
@@ -158,8 +158,12 @@ impl GithubLander {
     }
 }
 
-/// The pull request that was opened last.
-fn last_pull(landings: &[Landing]) -> Option<i64> {
-    let counts = |landing: &&Landing| matches!(landing.state, LandingState::Landed | LandingState::Landing);
+/// The pull request that was opened last for this repository: a conversation elsewhere can be linked to another one since.
+fn last_pull(landings: &[Landing], repository: i64) -> Option<i64> {
+    let counts = |landing: &&Landing| {
+        // One that came from a fork is in another repository.
+        let here = landing.repository_id == repository || !landing.opens;
+        here && matches!(landing.state, LandingState::Landed | LandingState::Landing)
+    };
     landings.iter().rev().filter(counts).find_map(|landing| landing.pull_request)
 }

@@ -156,7 +156,8 @@ impl GithubLander {
             many => format!("Revert {}", inline::counted(many.len() as u64, "commit")),
         };
         let reverted: Vec<String> = commits.iter().map(|commit| format!("This reverts commit {}.", commit.sha)).collect();
-        let message = words::commit_message(&format!("{subject}\n\n{}", reverted.join("\n")), &self.request, &self.api_url());
+        let text = format!("{subject}\n\n{}", reverted.join("\n"));
+        let message = words::commit_message(&text, &self.request, self.person().await?.as_ref(), &self.api_url());
         let made = self.write(repo, writes, before, &all).await?;
         let sha = self.in_turn(|| self.github.create_commit(repo, writes, &message, &made.sha, &head)).await?;
         let landing = Landing {

@@ -55,8 +55,8 @@ impl GithubReader {
             return Ok(head.clone());
         }
         let unknown = |error: GithubError| explain(&error, "The commit");
-        if self.is_pull_request {
-            return Ok(self.github.pull_head(&self.repo, self.number, self.horizon()).await.map_err(unknown)?.sha);
+        if let Some(number) = self.number.filter(|_| self.is_pull_request) {
+            return Ok(self.github.pull_head(&self.repo, number, self.horizon()).await.map_err(unknown)?.sha);
         }
         let head = self.github.default_head(&self.repo).await.map_err(unknown)?;
         head.ok_or_else(|| HandError::Refused("The repository is empty.".to_owned()))

@@ -82,7 +82,7 @@ impl GithubReader {
 
     async fn pull_at(&self, target: &Target) -> Result<At, HandError> {
         let repo = self.reach(target).await?;
-        let number = target.number.unwrap_or(self.number);
+        let number = self.number(target)?;
         let (is_own, what) = (self.is_own(&repo, number), named(&repo, number));
         if is_own && !self.is_pull_request {
             return Err(HandError::Refused("This conversation is an issue. Give the `number` of a pull request.".to_owned()));

@@ -8,7 +8,26 @@
 use super::GithubReader;
 use crate::agent::tools::{HandError, Target};
 use crate::github::{GithubError, RepoRef};
+use crate::jobs::bridge;
 use crate::settings::Permission;
+
+/// Why a permission is not known.
+enum Trouble {
+    Github(GithubError),
+    Database(sqlx::Error),
+}
+
+impl From<GithubError> for Trouble {
+    fn from(error: GithubError) -> Self {
+        Self::Github(error)
+    }
+}
+
+impl From<sqlx::Error> for Trouble {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Database(error)
+    }
+}
 
 impl GithubReader {
     /// The repository of a target, when it may be read.
@@ -52,9 +71,13 @@ impl GithubReader {
             return Err(refused());
         }
         // Who approved a request lends it no right to read.
-        for login in [&self.requester, &self.request.author.login] {
-            if self.github.permission(repo, login).await.map_err(explained)? < Permission::Read {
-                return Err(refused());
+        for who in &self.people {
+            let may: Result<Permission, Trouble> = bridge::permission(&self.pool, &self.github, repo, who).await;
+            match may {
+                Ok(may) if may >= Permission::Read => {}
+                Ok(_) => return Err(refused()),
+                Err(Trouble::Github(error)) => return Err(explained(error)),
+                Err(Trouble::Database(error)) => return Err(HandError::Unavailable(error.to_string())),
             }
         }
         Ok(())

@@ -22,7 +22,7 @@ pub(super) fn help(handle: &str, available: &[Word]) -> String {
 }
 
 /// How a command is written and what it does.
-fn describe(word: Word) -> (&'static str, &'static str) {
+pub(in crate::reply) fn describe(word: Word) -> (&'static str, &'static str) {
     match word {
         Word::Run => ("`run` and a fenced code block", "the code is run as it is, without a model"),
         Word::Review => ("`review`", "I review this pull request"),
@@ -43,7 +43,10 @@ fn describe(word: Word) -> (&'static str, &'static str) {
         Word::Memory => ("`memory`", "what I keep in mind, who said it, and whether it still holds"),
         Word::Model => ("`model provider/name`", "this thread uses that model"),
         Word::Budget => ("`budget 5`", "a run in this thread may cost 5 dollars"),
-        Word::Link => ("`link <address>`", "that issue or channel joins this thread"),
+        Word::Link => (
+            "`link <address>`",
+            "that issue or thread joins this conversation; on Discord `link owner/name` says which repository a channel is about, and `link account` who you are on GitHub",
+        ),
     }
 }
 
@@ -85,7 +88,7 @@ pub(super) fn invalid(handle: &str, problem: &Problem) -> String {
         }
         Problem::NoAddress { given } => {
             format!(
-                "`link` needs the address of an issue or a Discord channel{}. For example: `@{handle} link https://github.com/owner/name/issues/7`",
+                "`link` needs the address of an issue or of a thread on Discord, or a repository{}. For example: `@{handle} link https://github.com/owner/name/issues/7`",
                 instead(given)
             )
         }

@@ -1,10 +1,12 @@
 //! Short comments that are no answers: refusals with their reason, help, status, "did you mean", what waits for a yes.
 
-mod approval;
-mod help;
+pub(super) mod approval;
+mod bridge;
+pub(super) mod help;
 mod memory;
 
 pub use self::approval::{ApprovalNote, approval_body, landing, outsider, plan};
+pub use self::bridge::{BridgeCard, Mirrored, Step, Whole, account_code};
 pub use self::memory::{Listing, MemoryCard, ShownLine};
 
 use std::time::Duration;
@@ -68,6 +70,11 @@ pub enum Card {
     Memory {
         /// Which of them.
         what: MemoryCard,
+    },
+    /// What connects Discord and GitHub.
+    Bridge {
+        /// Which of them.
+        what: BridgeCard,
     },
     /// Nearly a command.
     DidYouMean {
@@ -155,6 +162,28 @@ pub enum Needed {
     Member,
     /// To be on the list of the service.
     Listed,
+    /// A permission on the repository a conversation elsewhere is linked to.
+    OnLinked {
+        /// Its name as GitHub's pages call it.
+        name: String,
+        /// `owner/name`.
+        repository: String,
+    },
+    /// A server on Discord that the service lists.
+    Guild,
+    /// A channel on Discord that the service lists.
+    Channel,
+    /// A role on Discord that the service lists.
+    Role,
+    /// To be asked in a server: direct messages show no roles and no channel.
+    NotDirect,
+    /// A linked account on GitHub, because the linked repository is private.
+    Account {
+        /// Our name, without `@`.
+        handle: String,
+    },
+    /// A channel that not everybody in the server reads, because the linked repository is private.
+    Apart,
 }
 
 /// Whose limit was reached.
@@ -174,6 +203,8 @@ pub enum Scope {
     PersonBudget,
     /// The money that may be spent in a repository in a day.
     RepositoryBudget,
+    /// The money that may be spent in a server on Discord in a day.
+    GuildBudget,
 }
 
 /// What happens in a thread.
@@ -203,7 +234,8 @@ pub fn card(card: &Card, key: &str) -> String {
     marker::mark(&text(card), key)
 }
 
-fn text(card: &Card) -> String {
+/// The body without its marker.
+pub(super) fn text(card: &Card) -> String {
     match card {
         Card::NoPermission { login, needed } => no_permission(login, needed),
         Card::Bot => "I do not take requests from bots and apps, so that no two of us talk for ever. Nothing was run. A person can repeat the request.".to_owned(),
@@ -216,6 +248,7 @@ fn text(card: &Card) -> String {
         }
         Card::House { what } => house::text(what),
         Card::Memory { what } => memory::text(what),
+        Card::Bridge { what } => bridge::text(what),
         Card::DidYouMean { handle, word, suggestion } => did_you_mean(handle, word, *suggestion),
         Card::Invalid { handle, problem } => invalid(handle, problem),
         Card::Stopping => "Stopping. What was reached so far follows.".to_owned(),
@@ -253,18 +286,43 @@ fn no_permission(login: &str, needed: &Needed) -> String {
     let (takes, remedy) = match needed {
         Needed::Permission { name } => (
             format!("people with {} permission on this repository", inline::plain(name, 20)),
-            "A maintainer can grant it, or repeat your request in a comment of their own.",
+            "A maintainer can grant it, or repeat your request in a comment of their own.".to_owned(),
         ),
         Needed::Member => (
             "members of the organisation that owns this repository".to_owned(),
-            "A member can repeat your request in a comment of their own.",
+            "A member can repeat your request in a comment of their own.".to_owned(),
         ),
         Needed::Listed => (
             "people on the list of this service".to_owned(),
-            "Someone on it can repeat your request in a comment of their own; whoever runs this service keeps the list in `THREADBOX_ALLOW`.",
+            "Someone on it can repeat your request in a comment of their own; whoever runs this service keeps the list in `THREADBOX_ALLOW`.".to_owned(),
         ),
+        Needed::OnLinked { name, repository } => (
+            format!("people with {} permission on {}, which this is linked to", inline::plain(name, 20), inline::plain(repository, 150)),
+            "A maintainer of it can grant that to your account on GitHub.".to_owned(),
+        ),
+        Needed::Role => (
+            "people with certain roles here".to_owned(),
+            "Someone who has one can repeat your request; whoever runs this service keeps the list in `DISCORD_ALLOW_ROLES`.".to_owned(),
+        ),
+        Needed::Guild | Needed::Channel | Needed::NotDirect | Needed::Account { .. } | Needed::Apart => return not_here(needed),
     };
     format!("I only work for {takes}, and {} is not among them, so nothing was run. {remedy}", inline::plain(login, 60))
+}
+
+/// Where it is the place that does not fit, or the next step is theirs.
+fn not_here(needed: &Needed) -> String {
+    let why = match needed {
+        Needed::Guild => "I do not work in this server, or for people who share no server with me where I do. Whoever runs this service keeps the list in `DISCORD_ALLOW_GUILDS`.".to_owned(),
+        Needed::Channel => "I do not work in this channel. Whoever runs this service keeps the list in `DISCORD_ALLOW_CHANNELS`.".to_owned(),
+        Needed::NotDirect => "Who may ask me is decided by roles and channels of a server, which direct messages do not show. Ask me in the server.".to_owned(),
+        Needed::Account { handle } => format!(
+            "This is about a private repository, and I do not know who you are on GitHub. Link your account first: `@{} link account`.",
+            inline::plain(handle, 60)
+        ),
+        Needed::Apart => "This is linked to a private repository, and everybody in this server can read here. Hide the channel from those who may not read the repository, or link it anew.".to_owned(),
+        Needed::Permission { .. } | Needed::Member | Needed::Listed | Needed::OnLinked { .. } | Needed::Role => String::new(),
+    };
+    format!("{why} Nothing was run.")
 }
 
 fn rate_limited(scope: Scope, free_at: DateTime<Utc>) -> String {
@@ -284,6 +342,9 @@ fn rate_limited(scope: Scope, free_at: DateTime<Utc>) -> String {
         ),
         Scope::RepositoryBudget => format!(
             "What may be spent in this repository in a day is used up. Nothing was run. It starts afresh at {at}; it is set by `REPOSITORY_DAILY_BUDGET_USD`, or lower by `[limits]` in the repository's file."
+        ),
+        Scope::GuildBudget => format!(
+            "What may be spent in this server in a day is used up. Nothing was run. It starts afresh at {at}; whoever runs this service can raise it with `DISCORD_GUILD_DAILY_BUDGET_USD`."
         ),
         Scope::Budget => format!(
             "The budget for today is used up. Nothing was run. It starts afresh at {at}; whoever runs this service can raise it with `DAILY_BUDGET_USD`."

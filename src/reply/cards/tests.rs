@@ -141,7 +141,7 @@ fn everything_we_say_in_short() {
 
     ---
 
-    `link` needs the address of an issue or a Discord channel. For example: `@threadbox link https://github.com/owner/name/issues/7`
+    `link` needs the address of an issue or of a thread on Discord, or a repository. For example: `@threadbox link https://github.com/owner/name/issues/7`
 
     ---
 

@@ -74,6 +74,7 @@ impl Stage {
             opening: Some(number(opening)),
             person: None,
             repository: None,
+            apart: None,
         };
         self.accept(opening, place, text).await
     }
@@ -510,6 +511,7 @@ async fn in_threads_posts_and_direct_messages_it_talks_right_there() {
         opening: None,
         person: None,
         repository: None,
+        apart: None,
     };
     let in_thread = stage.accept(asked, place(Some(stage.guild), thread), "do it").await;
     let alone = stage.accept(message, place(None, direct), "hello").await;

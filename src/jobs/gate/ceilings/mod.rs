@@ -7,7 +7,7 @@ use super::notice;
 use super::repository::may_govern;
 use super::store::{Claimed, Verdict};
 use crate::github::{GithubError, Reaction};
-use crate::intake::policy;
+use crate::intake::{Place, policy};
 use crate::jobs::Services;
 use crate::jobs::house::{self, House};
 use crate::model::{ModelName, Usage, price};
@@ -76,7 +76,12 @@ pub(super) async fn settings(services: &Services, claimed: &Claimed) -> Result<S
 }
 
 async fn not_theirs(services: &Services, claimed: &Claimed) -> Result<Verdict, PostError> {
-    tell(services, claimed, HouseCard::NotTheirs { login: claimed.request.author.login.clone() }).await
+    let login = claimed.request.author.login.clone();
+    let card = match &claimed.request.place {
+        Place::Github { .. } => HouseCard::NotTheirs { login },
+        Place::Discord { .. } => HouseCard::NotTheirsOnDiscord { login },
+    };
+    tell(services, claimed, card).await
 }
 
 async fn tell(services: &Services, claimed: &Claimed, card: HouseCard) -> Result<Verdict, PostError> {

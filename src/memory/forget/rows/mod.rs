@@ -23,6 +23,8 @@ const CODE: &str = "names code, a model or a place, in nobody's words";
 
 /// Table, column, and what becomes of it.
 pub const TABLES: &[(&str, &str, Fate)] = &[
+    ("account_codes", "digest", Deleted),
+    ("account_codes", "discord_name", Deleted),
     ("approvals", "continues", Deleted),
     ("approvals", "covers", Deleted),
     ("approvals", "decided_by", Person),
@@ -45,6 +47,7 @@ pub const TABLES: &[(&str, &str, Fate)] = &[
     // Of a label it holds the name, which is a word of the repository.
     ("deliveries", "object", Kept(NEVER_TWICE)),
     ("deliveries", "surface", Kept(KEY)),
+    ("discord_repositories", "full_name", Kept(CODE)),
     // What a provider answered to what could not be embedded; it holds none of the words.
     ("embedding_models", "failure", Kept(CODE)),
     ("embedding_models", "holder", Kept(KEY)),
@@ -104,6 +107,8 @@ pub const TABLES: &[(&str, &str, Fate)] = &[
     ("messages", "url", Emptied),
     ("observations", "cites", Deleted),
     ("observations", "text", Deleted),
+    ("people", "discord_name", Deleted),
+    ("people", "github_login", Deleted),
     ("pictures", "content", Deleted),
     ("pictures", "media_type", Deleted),
     // A person's number.

@@ -291,7 +291,7 @@ async fn forget_requests(tx: &mut Tx<'_>, messages: &[Uuid], runs: &[Uuid], now:
     sqlx::query!(
         r#"
         update runs set forgotten_at = coalesce(forgotten_at, $2), task = '{"task": "ask", "text": ""}',
-            request = request - '{head,review_thread,asks,opened_by}'::text[] || jsonb_build_object('text', '', 'title', '', 'body', null, 'url', '',
+            request = ((request #- '{place,repository,login}') - '{head,review_thread,asks,opened_by,with}'::text[]) || jsonb_build_object('text', '', 'title', '', 'body', null, 'url', '',
                 'author', request->'author' || '{"login": ""}')
         where id = any($1)
         "#,
@@ -303,7 +303,7 @@ async fn forget_requests(tx: &mut Tx<'_>, messages: &[Uuid], runs: &[Uuid], now:
     sqlx::query!(
         r#"
         update inbox set
-            request = request - '{head,review_thread,asks,opened_by}'::text[] || jsonb_build_object('text', '', 'title', '', 'body', null, 'url', '',
+            request = ((request #- '{place,repository,login}') - '{head,review_thread,asks,opened_by,with}'::text[]) || jsonb_build_object('text', '', 'title', '', 'body', null, 'url', '',
                 'author', request->'author' || '{"login": ""}')
         where message_id = any($1)
         "#,

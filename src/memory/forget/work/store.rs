@@ -358,13 +358,21 @@ pub(super) async fn owner_has_words(pool: &PgPool, owner: &str, until: DateTime<
 /// What belongs to an owner as a whole: what is kept in mind for all its conversations, and its name.
 pub(super) async fn rest_of_owner(pool: &PgPool, owner: &str, asked_at: DateTime<Utc>) -> Result<(), sqlx::Error> {
     let mut tx = pool.begin().await?;
-    sqlx::query!("delete from working_memories where scope = 'owner' and key = $1 and updated_at <= $2", owner, asked_at)
+    // A guild's channels that not everybody reads have a memory of their own.
+    sqlx::query!(
+        "delete from working_memories where scope = 'owner' and (key = $1 or starts_with(key, $1 || ':')) and updated_at <= $2",
+        owner,
+        asked_at,
+    )
+    .execute(&mut *tx)
+    .await?;
+    sqlx::query!("delete from discord_repositories where 'discord:' || guild = $1 and linked_at <= $2", owner, asked_at,)
         .execute(&mut *tx)
         .await?;
     sqlx::query!(
         r#"
         update surfaces s set place = s.place || '{"repository": ""}' from threads t
-        where t.owner = $1 and s.thread_id = t.id and s.place ? 'repository'
+        where t.owner = $1 and s.thread_id = t.id and s.surface = 'github'
           and not exists (select 1 from messages m where m.thread_id = t.id and m.forgotten_at is null)
         "#,
         owner,
@@ -375,11 +383,11 @@ pub(super) async fn rest_of_owner(pool: &PgPool, owner: &str, asked_at: DateTime
         r#"
         with nameless as (
             update runs set request = jsonb_set(request, '{place,repository}', '""')
-            where repository = $1 and forgotten_at is not null and request->'place' ? 'repository'
+            where repository = $1 and forgotten_at is not null and request->'place'->>'surface' = 'github'
         )
         update inbox i set request = jsonb_set(i.request, '{place,repository}', '""') from threads t, messages m
         where t.owner = $1 and i.thread_id = t.id and m.id = i.message_id and m.forgotten_at is not null
-          and i.request->'place' ? 'repository'
+          and i.request->'place'->>'surface' = 'github'
         "#,
         owner,
     );
@@ -457,6 +465,9 @@ fn word_of(login: &str) -> String {
 pub(super) async fn rest_of_person(pool: &PgPool, person: &Person) -> Result<(), sqlx::Error> {
     let mut tx = pool.begin().await?;
     if let Some(id) = person.id {
+        sqlx::query!("delete from people where discord_id = $1 or github_id = $1", id).execute(&mut *tx).await?;
+        sqlx::query!("delete from account_codes where discord_id = $1", id).execute(&mut *tx).await?;
+        sqlx::query!("delete from account_tries where github_id = $1", id).execute(&mut *tx).await?;
         sqlx::query!(
             "update ledger set requester = '#' || $1::bigint from runs r where r.id = ledger.run_id and r.requester_id = $1",
             id,
