@@ -46,6 +46,8 @@ impl Stage {
         let record = std::env::var_os("THREADBOX_RECORD_DISCORD").map(std::path::PathBuf::from);
         let discord = DiscordStandin::start(Options { record, ..Options::default() }).await.unwrap();
         discord.enforce_limits(false);
+        // What is announced is heeded all the same.
+        discord.limit_route(WRITES, 1_000, 1_000);
         let ada = discord.add_person("ada");
         let guild = discord.add_guild("Octo", ada);
         let channel = ChannelId::new(discord.add_text_channel(guild, "general"));

@@ -55,6 +55,7 @@ impl Stage {
         let options = Options { clock: Arc::new(clock.clone()), record, ..Options::default() };
         let discord = DiscordStandin::start(options).await.unwrap();
         discord.enforce_limits(false);
+        discord.limit_route("POST /channels/:id/messages", 1_000, 1_000);
         let [ada, maya] = ["ada", "maya"].map(|name| discord.add_person(name));
         let guild = discord.add_guild("Octo", ada);
         discord.add_member(guild, maya, &[]);
