@@ -91,25 +91,78 @@ impl Grounds {
     }
 
     /// Learns from the refusal of something what a channel does not allow. True when the same can be said there with less.
-    pub fn learn(&self, talk: &Where, pieces: &[Piece], error: &DiscordError, now: DateTime<Utc>) -> bool {
+    pub async fn learn(
+        &self,
+        discord: &Discord,
+        talk: &Where,
+        pieces: &[Piece],
+        error: &DiscordError,
+        now: DateTime<Utc>,
+    ) -> bool {
         let forbidden = matches!(error, DiscordError::Forbidden { code: code::MISSING_PERMISSIONS, .. });
         let too_large = error.code() == Some(code::TOO_LARGE);
         let (files, embeds) =
             (pieces.iter().any(|piece| !piece.files.is_empty()), pieces.iter().any(|piece| !piece.embeds.is_empty()));
-        let mut lacks = self.lacks(talk.channel, now);
-        if (forbidden || too_large) && files && !lacks.files {
-            lacks.files = true;
-        } else if forbidden && embeds && !lacks.embeds {
-            lacks.embeds = true;
-        } else {
-            return false;
-        }
+        let known = self.lacks(talk.channel, now);
+        let lacks = match talk.guild {
+            Some(guild) if forbidden && (files || embeds) => match lacking(discord, guild, talk.channel).await {
+                Ok(lacks) => lacks,
+                Err(error) => {
+                    tracing::info!(discord.channel = talk.channel.get(), %error, "what we may is not known");
+                    Lacks { files, embeds }
+                }
+            },
+            _ => Lacks { files: known.files || too_large, ..known },
+        };
+        self.note(talk.channel, lacks, now);
+        (files && lacks.files && !known.files) || (embeds && lacks.embeds && !known.embeds)
+    }
+
+    fn note(&self, channel: ChannelId, lacks: Lacks, now: DateTime<Utc>) {
         let mut known = lock(&self.lacks);
         if known.len() >= MOST_KNOWN {
             known.clear();
         }
-        known.insert(talk.channel, (lacks, now));
-        true
+        known.insert(channel, (lacks, now));
+    }
+}
+
+/// What we may not do in a channel; in a thread, what we may not do in the channel it is in.
+async fn lacking(discord: &Discord, guild: GuildId, channel: ChannelId) -> Result<Lacks, DiscordError> {
+    let us = discord.known_bot().await?.id;
+    let mut place = discord.channel(channel).await?;
+    if let Some(parent) = place.parent.filter(|_| place.kind.is_thread()) {
+        place = discord.channel(parent).await?;
+    }
+    let member = discord.member(guild, us).await?;
+    let may = discord.guild(guild).await?.permissions_in(&place, us, &member);
+    Ok(Lacks { files: !may.attach_files(), embeds: !may.embed_links() })
+}
+
+/// The same, with no more files in one message than can be sent at once.
+pub(super) fn spread(pieces: Vec<Piece>) -> Vec<Piece> {
+    let mut spread = Vec::new();
+    for mut piece in pieces {
+        let mut further = Vec::new();
+        let mut sum = 0;
+        for file in std::mem::take(&mut piece.files) {
+            sum += size(&file);
+            if sum > LARGEST_MESSAGE && !(piece.files.is_empty() && further.is_empty()) {
+                sum = size(&file);
+                further.push(Piece::default());
+            }
+            further.last_mut().unwrap_or(&mut piece).files.push(file);
+        }
+        spread.push(piece);
+        spread.append(&mut further);
+    }
+    spread
+}
+
+fn size(file: &PieceFile) -> u64 {
+    match &file.source {
+        Source::Bytes(bytes) => u64::try_from(bytes.len()).unwrap_or(u64::MAX),
+        Source::Attachment { size, .. } => *size,
     }
 }
 
@@ -134,7 +187,7 @@ fn buttons(post: &CommentPost<'_>, said: &Said<'_>) -> Buttons {
             decline: Some(Button::Decline(note.id).custom_id()),
             ..Buttons::default()
         },
-        Said::Card(_) => Buttons::default(),
+        Said::Card(_) => Buttons { retry: of_run(Button::Retry), ..Buttons::default() },
     }
 }
 
@@ -207,4 +260,24 @@ fn button(button: &PieceButton) -> CreateButton {
         ButtonStyle::Danger => Style::Danger,
     };
     CreateButton::new(&button.id).label(&button.label).style(style).disabled(button.disabled)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(size: u64) -> PieceFile {
+        PieceFile { name: size.to_string(), source: Source::Attachment { url: String::new(), size } }
+    }
+
+    #[test]
+    fn files_that_are_too_much_for_one_message_go_on_in_the_next() {
+        let most = LARGEST_MESSAGE;
+        let first = Piece { content: "x".into(), files: [most, 1, most - 1, 1].map(file).into(), ..Piece::default() };
+        let second = Piece { content: "y".into(), ..Piece::default() };
+        let names = |piece: &Piece| piece.files.iter().map(size).collect::<Vec<_>>();
+        let spread = spread(vec![first, second]);
+        assert_eq!(spread.iter().map(names).collect::<Vec<_>>(), [vec![most], vec![1, most - 1], vec![1], vec![]]);
+        assert_eq!(spread.iter().map(|piece| piece.content.as_str()).collect::<Vec<_>>(), ["x", "", "", "y"]);
+    }
 }

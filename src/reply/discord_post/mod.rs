@@ -5,7 +5,6 @@
 //! each conversation: in the thread of the message it began with, or, where none can be opened, in the channel.
 
 mod draft;
-mod plain;
 mod store;
 mod talk;
 
@@ -21,7 +20,7 @@ use self::draft::Grounds;
 use self::store::There;
 use self::talk::Where;
 use super::Redactor;
-use super::discord::Piece;
+use super::discord::{self, Piece};
 use super::post::{CommentPost, PostError};
 use super::said::Said;
 use super::store::{self as posts, PostRow};
@@ -64,15 +63,17 @@ impl DiscordPosts {
         let mut talk = self.where_to(post).await?;
         loop {
             let here = self.grounds.here(&self.discord, post, said, &talk, self.clock.now()).await;
-            let pieces = plain::render(said, &here);
-            match self.say(post, &talk, &pieces).await {
-                Err(PostError::Discord(error)) if self.grounds.learn(&talk, &pieces, &error, self.clock.now()) => {
-                    tracing::info!(discord.channel = talk.channel.get(), %error, "said again with less");
-                }
-                Err(PostError::Discord(error)) if talk.is_thread_of_ours && cannot_talk(&error) => {
-                    talk = self.fall_back(post, &talk).await?;
-                }
+            let pieces = draft::spread(discord::render(said, &here));
+            let error = match self.say(post, &talk, &pieces).await {
+                Err(PostError::Discord(error)) => error,
                 done => return done,
+            };
+            if self.grounds.learn(&self.discord, &talk, &pieces, &error, self.clock.now()).await {
+                tracing::info!(discord.channel = talk.channel.get(), %error, "said again with less");
+            } else if talk.is_thread_of_ours && cannot_talk(&error) {
+                talk = self.fall_back(post, &talk).await?;
+            } else {
+                return Err(error.into());
             }
         }
     }
@@ -114,7 +115,7 @@ impl DiscordPosts {
         let Some(first) = store::whereabouts(&self.pool, post.key).await? else { return Ok(()) };
         let talk = Where::in_channel(surface::id(first.channel), post.place);
         let here = self.grounds.here(&self.discord, post, said, &talk, self.clock.now()).await;
-        for (n, piece) in plain::render(said, &here).iter().enumerate() {
+        for (n, piece) in draft::spread(discord::render(said, &here)).iter().enumerate() {
             let Some(there) = store::whereabouts(&self.pool, &piece_key(post.key, n)).await? else { continue };
             match self.update(there, &self.draft(piece).await?).await {
                 Ok(()) | Err(DiscordError::NotFound { .. }) => {}

@@ -146,6 +146,8 @@ fn first_name(text: &str) -> String {
     const MENTIONS: [&str; 4] = ["<@", "<#", "</", "```"];
     let visible = clean::visible(text);
     let words = visible.split_whitespace().filter(|word| !MENTIONS.iter().any(|mark| word.starts_with(mark)));
+    // Whom it is addressed to is known from where it stands.
+    let words = words.skip_while(|word| word.starts_with('@'));
     let mut name = String::new();
     for word in words {
         let length = name.chars().count() + usize::from(!name.is_empty()) + word.chars().count();
@@ -172,7 +174,8 @@ mod tests {
 
     #[test]
     fn a_thread_is_first_named_by_the_first_words() {
-        let names = ["<@12> fix the\nbuild  please", "<@!12>", "<@12> ```py\nprint(1)\n```", "ask <#4> there"].map(first_name);
+        let names = ["<@12> @threadbox, fix the\nbuild  please", "<@!12>", "<@12> ```py\nprint(1)\n```", "ask <#4> there"]
+            .map(first_name);
         assert_eq!(names, ["fix the build please", "New thread", "print(1)", "ask there"]);
         let long = first_name(&"word ".repeat(60));
         assert!(long.ends_with("word…") && long.chars().count() <= 100, "{long}");

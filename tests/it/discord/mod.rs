@@ -5,6 +5,7 @@ mod input;
 mod landing;
 mod links;
 mod policy;
+mod posts;
 
 use threadbox::standin::discord::{Id, Message, Options};
 use threadbox::standin::github::IssueRef;
