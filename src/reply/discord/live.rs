@@ -116,6 +116,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(32))]
+
         #[test]
         fn it_is_one_message(labels in proptest::collection::vec("\\PC{0,200}", 0..30), words in "(```|<!--|<details>|\n|# |\\PC){0,900}") {
             let steps = labels.iter().map(|label| step(label, StepState::Done)).collect();

@@ -61,7 +61,7 @@ impl Unit {
         let text = text.trim_end().trim_start_matches(['\n', '\r']);
         let language = safe::language(language);
         let text = safe::fenced(&safe::visible(text));
-        (!text.trim().is_empty()).then(|| Self { gap: Gap::Line, quoted: false, body: Body::Code { language, text } })
+        (!text.trim().is_empty()).then_some(Self { gap: Gap::Line, quoted: false, body: Body::Code { language, text } })
     }
 
     fn leads(&self) -> bool {

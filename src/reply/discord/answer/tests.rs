@@ -386,7 +386,7 @@ fn many_files_are_several_messages() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(ProptestConfig::with_cases(24))]
 
     #[test]
     fn any_answer_is_sound(

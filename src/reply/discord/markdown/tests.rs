@@ -155,7 +155,7 @@ fn prose(message: &str) -> Vec<&str> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(128))]
+    #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
     fn nobody_is_pinged_and_no_small_line_is_forged(
