@@ -16,9 +16,8 @@ mod daytona_control;
 mod daytona_faults;
 mod daytona_machine;
 mod daytona_standin;
+mod discord;
 mod discord_client;
-#[path = "discord/posts.rs"]
-mod discord_posts;
 mod discord_standin;
 mod egress;
 mod embedded;
