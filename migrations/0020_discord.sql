@@ -12,7 +12,7 @@ create table discord_gateway (
 
 -- Whom a conversation on Discord is with. What that person says there needs no mention, until somebody else takes the conversation over.
 -- The numbers are those of messages, which are in the order of time.
-create table discord_talks (
+create table discord_partners (
     -- The thread.
     channel         bigint primary key,
     partner         bigint not null,

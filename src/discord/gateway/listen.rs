@@ -319,6 +319,9 @@ impl Listener {
         if ours.as_deref() == Some(thread.name.as_str()) || known.as_deref() == Some(title::tidy(&thread.name).as_str()) {
             return Ok(());
         }
+        if store::is_our_name(&self.gateway.pool, channel, &thread.name).await? {
+            return Ok(());
+        }
         let at = self.gateway.clock.now();
         let renamed = Renamed {
             place: self.place_of(channel, Some(number(thread.guild_id)), channel),

@@ -1,4 +1,4 @@
-//! The tables `discord_gateway` and `discord_talks`, and what is known of conversations on Discord.
+//! The tables `discord_gateway` and `discord_partners`, and what is known of conversations on Discord.
 
 use std::time::Duration;
 
@@ -124,10 +124,21 @@ pub(super) async fn title(pool: &PgPool, channel: i64) -> Result<Option<String>,
     Ok(title.flatten())
 }
 
+/// True when we gave the thread this name.
+pub(super) async fn is_our_name(pool: &PgPool, channel: i64, name: &str) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"select exists (select 1 from discord_talks where opening = $1 and $2 = any (names)) as "ours!""#,
+        channel,
+        name,
+    )
+    .fetch_one(pool)
+    .await
+}
+
 /// Writes down that somebody addressed us there: what they say next needs no mention. Idempotent, in whatever order it is told.
 pub(super) async fn addressed(pool: &PgPool, channel: i64, partner: i64, message: i64) -> Result<(), sqlx::Error> {
     sqlx::query!(
-        "insert into discord_talks as t (channel, partner, addressed) values ($1, $2, $3)
+        "insert into discord_partners as t (channel, partner, addressed) values ($1, $2, $3)
          on conflict (channel) do update set partner = excluded.partner, addressed = excluded.addressed,
              taken_over = case when t.taken_over > excluded.addressed then t.taken_over end
          where t.addressed < excluded.addressed",
@@ -144,7 +155,7 @@ pub(super) async fn addressed(pool: &PgPool, channel: i64, partner: i64, message
 /// took the conversation over; whoever else speaks does that.
 pub(super) async fn follows_up(pool: &PgPool, channel: i64, author: i64, message: i64) -> Result<bool, sqlx::Error> {
     let follows = sqlx::query_scalar!(
-        r#"update discord_talks set taken_over = case
+        r#"update discord_partners set taken_over = case
                when partner <> $2 and $3 > addressed then least(coalesce(taken_over, $3), $3)
                else taken_over end
            where channel = $1

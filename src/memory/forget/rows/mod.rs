@@ -47,7 +47,11 @@ pub const TABLES: &[(&str, &str, Fate)] = &[
     // Of a label it holds the name, which is a word of the repository.
     ("deliveries", "object", Kept(NEVER_TWICE)),
     ("deliveries", "surface", Kept(KEY)),
+    ("discord_gateway", "holder", Kept(KEY)),
+    ("discord_gateway", "name", Kept(KEY)),
+    ("discord_gateway", "trouble", Kept(CODE)),
     ("discord_repositories", "full_name", Kept(CODE)),
+    ("discord_talks", "names", Emptied),
     // What a provider answered to what could not be embedded; it holds none of the words.
     ("embedding_models", "failure", Kept(CODE)),
     ("embedding_models", "holder", Kept(KEY)),

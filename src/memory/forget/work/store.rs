@@ -296,6 +296,7 @@ pub(super) async fn rest_of_thread(tx: &mut Tx<'_>, thread: ThreadId, asked_at: 
         .execute(&mut **tx)
         .await?;
     sqlx::query!("delete from observations where thread_id = $1", thread as ThreadId).execute(&mut **tx).await?;
+    sqlx::query!("update discord_talks set names = '{}' where thread_id = $1", thread as ThreadId).execute(&mut **tx).await?;
     sqlx::query!("delete from landings where thread_id = $1", thread as ThreadId).execute(&mut **tx).await?;
     sqlx::query!("delete from landing_approvals where thread_id = $1", thread as ThreadId).execute(&mut **tx).await?;
     sqlx::query!("delete from approvals where thread_id = $1", thread as ThreadId).execute(&mut **tx).await?;
