@@ -4,21 +4,26 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use serde_json::json;
 use threadbox::clock::{Clock, ManualClock};
 use threadbox::discord::{Discord, Pace};
 use threadbox::github::Reaction;
 use threadbox::id::{RunId, ThreadId};
 use threadbox::intake::{Accepted, Asks, Author, Delivery, ObjectVersion, Place, Request, Surface, Trigger, With, accept_found};
+use threadbox::landing::CommitMade;
 use threadbox::reply::{
-    AnswerView, Attached, Card, CommentPost, Footer, LiveComment, LiveState, LiveStep, LiveView, Outcome, PostError, Poster,
-    Redactor, Said, Shown, Spot, StepState, answer_key,
+    AnswerView, Attached, Card, CommentPost, Footer, Landed, LiveComment, LiveState, LiveStep, LiveView, Outcome, PostError,
+    Poster, Redactor, Said, Shown, Spot, StepState, answer_key,
 };
-use threadbox::secret::secret;
+use threadbox::secret::{ExposeSecret, secret};
 use threadbox::settings::DiscordSettings;
-use threadbox::standin::discord::{DiscordStandin, Fault, Id, Message, Options, Permissions};
+use threadbox::standin::discord::{DiscordStandin, Fault, Id, Message, Options, Permissions, World};
+use threadbox::standin::github;
+use threadbox::standin::model::{call, say};
 use tokio::sync::watch;
 use url::Url;
 
+use crate::support::bot::{self, Bot};
 use crate::support::database::TestDatabase;
 
 const LIMIT: Duration = Duration::from_secs(30);
@@ -68,47 +73,14 @@ impl Stage {
     /// Maya mentions us in the channel.
     async fn begin(&self, text: &str) -> Begun {
         let opening = self.discord.say(self.channel, self.maya, text).unwrap();
-        let place = Place::Discord {
-            guild: Some(number(self.guild)),
-            channel: number(self.channel),
-            parent: None,
-            opening: Some(number(opening)),
-            person: None,
-            repository: None,
-            apart: None,
-        };
+        let place = opened(self.guild, self.channel, opening);
         self.accept(opening, place, text).await
     }
 
     async fn accept(&self, message: Id, place: Place, text: &str) -> Begun {
-        let request = Request {
-            place: place.clone(),
-            trigger: Trigger::Comment(number(message)),
-            author: Author { id: number(self.maya), login: "maya".into(), is_bot: false },
-            text: text.to_owned(),
-            title: String::new(),
-            body: None,
-            url: format!("https://discord.com/channels/{}/{}/{message}", self.guild, self.channel),
-            written_at: self.clock.now(),
-            asks: Asks::Words,
-            head: None,
-            review_thread: None,
-            from_fork: false,
-            opened_by: None,
-            with: With::default(),
-        };
-        let object = ObjectVersion { object: format!("message:{message}"), edited_at: request.written_at };
-        let delivery = Delivery {
-            surface: Surface::Discord,
-            external_id: message.to_string(),
-            kind: "message".into(),
-            object: Some(object),
-            was_also: None,
-        };
-        match accept_found(&self.database.pool, &delivery, &request, self.clock.now()).await.unwrap() {
-            Accepted::Stored { thread, .. } => Begun { opening: message, place, thread, request },
-            other => panic!("{other:?}"),
-        }
+        let request = request(&place, (self.maya, message), text, self.clock.now());
+        let thread = accept(&self.database, &request).await;
+        Begun { opening: message, place, thread, request }
     }
 
     /// What we wrote in a channel or thread; not that a thread was opened.
@@ -175,6 +147,54 @@ impl Stage {
         assert_eq!(self.discord.faults_left(), 0, "a fault was never met");
         drop(self.poster);
         self.database.finish().await;
+    }
+}
+
+/// A conversation that begins with this message in a channel.
+fn opened(guild: Id, channel: Id, opening: Id) -> Place {
+    Place::Discord {
+        guild: Some(number(guild)),
+        channel: number(channel),
+        parent: None,
+        opening: Some(number(opening)),
+        person: None,
+        repository: None,
+        apart: None,
+    }
+}
+
+fn request(place: &Place, (maya, message): (Id, Id), text: &str, now: DateTime<Utc>) -> Request {
+    Request {
+        place: place.clone(),
+        trigger: Trigger::Comment(number(message)),
+        author: Author { id: number(maya), login: "maya".into(), is_bot: false },
+        text: text.to_owned(),
+        title: String::new(),
+        body: None,
+        url: format!("https://discord.com/channels/1/2/{message}"),
+        written_at: now,
+        asks: Asks::Words,
+        head: None,
+        review_thread: None,
+        from_fork: false,
+        opened_by: None,
+        with: With::default(),
+    }
+}
+
+/// Takes in what was said, as if the gateway had told of it. The thread it belongs to.
+async fn accept(database: &TestDatabase, request: &Request) -> ThreadId {
+    let Trigger::Comment(message) = request.trigger else { panic!("{:?}", request.trigger) };
+    let delivery = Delivery {
+        surface: Surface::Discord,
+        external_id: message.to_string(),
+        kind: "message".into(),
+        object: Some(ObjectVersion { object: format!("message:{message}"), edited_at: request.written_at }),
+        was_also: None,
+    };
+    match accept_found(&database.pool, &delivery, request, request.written_at).await.unwrap() {
+        Accepted::Stored { thread, .. } => thread,
+        other => panic!("{other:?}"),
     }
 }
 
@@ -396,8 +416,7 @@ async fn an_archived_thread_comes_back_when_something_is_said_in_it() {
     let begun = stage.begin("do it").await;
     stage.say(&begun, "run-1", &Said::Live(&LiveView::default())).await.unwrap();
     let is_archived = || {
-        let look =
-            |world: &threadbox::standin::discord::World| world.channel(begun.opening).unwrap().thread.clone().unwrap().archived;
+        let look = |world: &World| world.channel(begun.opening).unwrap().thread.clone().unwrap().archived;
         stage.discord.world(look)
     };
     for (key, text) in [("run-1", "Edited."), ("run-2", "Written.")] {
@@ -437,6 +456,31 @@ async fn files_are_sent_and_what_is_too_large_or_not_permitted_is_linked() {
     stage.say(&begun, "run-2", &Said::Answer { view: &view, allowed: &[] }).await.unwrap();
     let last = stage.ours(begun.opening).pop().unwrap();
     assert!(last.attachments.is_empty() && last.content.contains(&small.url), "{}", last.content);
+    stage.finish().await;
+}
+
+#[tokio::test]
+async fn where_frames_are_not_permitted_files_still_come() {
+    let stage = Stage::new().await;
+    stage.deny(Permissions::EMBED_LINKS);
+    let begun = stage.begin("open it").await;
+    let run = stage.run(&begun).await;
+    let plot = stage.attachment(run, "plot.svg", b"<svg/>").await;
+    let commit = CommitMade { sha: "0123456789abcdef0123456789abcdef01234567".into(), subject: "Fix the parser".into() };
+    let landed = Landed {
+        pull_request: Some(7),
+        url: Some("https://github.com/acme/rocket/pull/7".into()),
+        branch: "threadbox/parser".into(),
+        commits: vec![commit],
+        files: 1,
+        ..Landed::default()
+    };
+    let view = AnswerView { attachments: vec![plot], landed: vec![landed], ..answer("Done.") };
+    stage.say(&begun, "run-1", &Said::Answer { view: &view, allowed: &[] }).await.unwrap();
+    let ours = stage.ours(begun.opening);
+    let [answer] = &ours[..] else { panic!("{ours:?}") };
+    assert_eq!((answer.attachments.len(), answer.embeds.len()), (1, 0));
+    assert!(answer.content.contains("Fix the parser"), "{}", answer.content);
     stage.finish().await;
 }
 
@@ -537,16 +581,12 @@ async fn while_it_works_it_is_seen_typing_and_how_it_goes() {
     let live = LiveComment::follow(stage.poster.clone(), begun.thread, run, place, views);
     let message = stage.ours(begun.opening)[0].id;
     let shows = async |text: &str| {
-        let look = |world: &threadbox::standin::discord::World| {
-            world.message(message).is_some_and(|one| one.content.contains(text)).then_some(())
-        };
+        let look = |world: &World| world.message(message).is_some_and(|one| one.content.contains(text)).then_some(());
         stage.discord.wait_for(text, LIMIT, look).await.unwrap();
     };
     shows("Reading").await;
     let us = stage.discord.us();
-    let typing = |world: &threadbox::standin::discord::World| {
-        world.typing().find(|one| one.user == us && one.channel == begun.opening).map(drop)
-    };
+    let typing = |world: &World| world.typing().find(|one| one.user == us && one.channel == begun.opening).map(drop);
     stage.discord.wait_for("typing", LIMIT, typing).await.unwrap();
     for n in 0..50 {
         view.send_replace(working(&format!("Step {n}")));
@@ -581,4 +621,38 @@ async fn a_channel_that_is_gone_is_a_final_refusal() {
     let error = stage.answer(&begun, "run-1", "Done.").await.unwrap_err();
     assert!(matches!(&error, PostError::Discord(error) if !error.is_transient()), "{error}");
     stage.finish().await;
+}
+
+#[tokio::test]
+async fn a_request_is_answered_in_its_thread_which_gets_the_title() {
+    let discord = DiscordStandin::start(Options::default()).await.unwrap();
+    let [ada, maya] = ["ada", "maya"].map(|name| discord.add_person(name));
+    let guild = discord.add_guild("Octo", ada);
+    discord.add_member(guild, maya, &[]);
+    let channel = discord.add_text_channel(guild, "general");
+    let (url, token) = (discord.url(), discord.token());
+    let environment = [("DISCORD_API_URL", url.as_str()), ("DISCORD_TOKEN", token.expose_secret())];
+    let github = github::Options { expects: github::Expects::Token, ..github::Options::default() };
+    let mut bot = Bot::prepare(&environment, github).await;
+    bot.model.script([call("runCode", json!({ "code": "print(6 * 7)" })), say("It is **42**.")]);
+    bot.run().await;
+    let opening = discord.say(channel, maya, "what is six times seven?").unwrap();
+    let place = opened(guild, channel, opening);
+    accept(&bot.database, &request(&place, (maya, opening), "@threadbox what is six times seven?", Utc::now())).await;
+    bot.hurry().await;
+
+    let look = |world: &World| world.channel(opening).is_some_and(|thread| thread.name == "A title").then_some(());
+    discord.wait_for("the title", bot::LIMIT, look).await.unwrap();
+    let reacted = |world: &World| {
+        let reactions = &world.message(opening)?.reactions;
+        let ours: Vec<&str> = reactions.iter().filter(|(_, who)| !who.is_empty()).map(|(emoji, _)| emoji.as_str()).collect();
+        (ours == ["🚀"]).then_some(())
+    };
+    discord.wait_for("the rocket alone", bot::LIMIT, reacted).await.unwrap();
+    let ours: Vec<Message> = discord.messages(opening).into_iter().filter(|one| one.kind != 21).collect();
+    let [answer] = &ours[..] else { panic!("{ours:?}") };
+    assert!(answer.content.contains("It is **42**.") && answer.edited_at.is_some(), "{}", answer.content);
+    let buttons = serde_json::to_string(&answer.components).unwrap();
+    assert!(buttons.contains("tb1:retry:") && !buttons.contains("tb1:stop:"), "{buttons}");
+    bot.finish().await;
 }
