@@ -10,9 +10,12 @@
 pub mod button;
 mod channel;
 mod client;
+pub mod command;
+mod component;
 mod error;
 mod guild;
 mod identity;
+pub mod interaction;
 mod limits;
 mod message;
 mod reaction;
