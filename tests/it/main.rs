@@ -16,6 +16,7 @@ mod daytona_control;
 mod daytona_faults;
 mod daytona_machine;
 mod daytona_standin;
+mod discord_interactions;
 mod discord_standin;
 mod egress;
 mod embedded;

@@ -184,6 +184,10 @@ fn one(word: Word, options: &Options, handle: &str) -> Result<Translated, Unfit>
     if given.chars().count() > LONGEST_TEXT {
         return Err(Unfit::TooLong);
     }
+    let takes_words = matches!(word, Word::Queue | Word::Plan | Word::Remember | Word::Forget);
+    if takes_words && !given.contains(char::is_alphanumeric) {
+        return Err(Unfit::Problem(Problem::NoText { word }));
+    }
     let name = word.as_str();
     let text = means(word, format!("@{handle} {name} {given}").trim_end().to_owned(), handle)
         .or_else(|_| means(word, format!("@{handle} {name} this: {given}"), handle).map_err(|_| ()))
@@ -296,6 +300,8 @@ mod tests {
         assert_eq!(texts("queue", &[("text", "is the build green?")]), ["@threadbox queue this: is the build green?"]);
         assert_eq!(texts("ask", &[("text", "stop")]), ["stop\n\n@threadbox"]);
         assert_eq!(texts("ask", &[("text", "revew this")]), ["revew this\n\n@threadbox"]);
+        let nothing = Err(Unfit::Problem(Problem::NoText { word: Word::Remember }));
+        assert_eq!(say("remember", &[("text", "???")]), nothing);
         let forget = say("forget", &[("text", "it")]);
         assert_eq!(forget, Err(Unfit::Unclear { word: Word::Forget }));
         assert_eq!(say("model", &[("name", "gpt-5")]), Err(Unfit::Problem(Problem::NoModel { given: "gpt-5".into() })));
