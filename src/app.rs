@@ -222,6 +222,11 @@ fn services(settings: &Arc<Settings>, pool: &PgPool, parts: &Parts, shutdown: &C
     let origins = origins.transpose()?.map(Arc::new);
     let redactor = Arc::new(Redactor::with_learned(settings.secrets(), learned));
     let http = model::Http::new()?;
+    let poster = Poster::new(pool.clone(), github.clone(), redactor.clone(), clock.clone());
+    let poster = match &discord {
+        Some(discord) => poster.on_discord(discord.clone()),
+        None => poster,
+    };
     let title = if settings.models.title.is_empty() { &settings.models.chain } else { &settings.models.title };
     let embedder = embedder(settings, &http, &parts.patience);
     let kit = Kit {
@@ -231,12 +236,12 @@ fn services(settings: &Arc<Settings>, pool: &PgPool, parts: &Parts, shutdown: &C
         clock: clock.clone(),
         limits: settings.limits.clone(),
         spending: Spending::default(),
-        redactor: redactor.clone(),
+        redactor,
     };
     Ok(Services {
         pool: pool.clone(),
         settings: settings.clone(),
-        poster: Poster::new(pool.clone(), github.clone(), redactor, clock.clone()),
+        poster,
         github,
         discord,
         kit,

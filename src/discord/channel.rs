@@ -106,6 +106,18 @@ pub struct NewThread<'a> {
     pub name: &'a str,
 }
 
+/// What became of a thread that was to be opened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Opened {
+    /// It was opened.
+    Now {
+        /// Its name, as Discord has it.
+        name: String,
+    },
+    /// It was there already: opened by somebody else, or by us with an answer that was lost.
+    Before,
+}
+
 /// Characters a name may have.
 const LONGEST_NAME: usize = 100;
 
@@ -182,21 +194,16 @@ impl Discord {
         Ok(self.call(&Call::get(format!("/channels/{id}"))).await?.json::<Wire>(Effect::None)?.into())
     }
 
-    /// Opens the thread of a message; its id is the message's. Idempotent: a thread that is there already is the thread.
+    /// Opens the thread of a message, which has the message's number. Idempotent: a thread that is there already is the thread.
     ///
     /// # Errors
     /// As the call; `Forbidden` when we may not open threads there, `Invalid` where there cannot be one.
-    pub async fn start_thread(
-        &self,
-        channel: ChannelId,
-        message: MessageId,
-        new: NewThread<'_>,
-    ) -> Result<ChannelId, DiscordError> {
-        let body = json!({"name": cut_name(new.name)});
-        let call = Call::post(format!("/channels/{channel}/messages/{message}/threads"), body, Effect::Change);
+    pub async fn start_thread(&self, channel: ChannelId, message: MessageId, new: NewThread<'_>) -> Result<Opened, DiscordError> {
+        let name = thread_name(new.name);
+        let call = Call::post(format!("/channels/{channel}/messages/{message}/threads"), json!({"name": name}), Effect::Change);
         match self.call(&call).await {
-            Ok(_) => Ok(ChannelId::new(message.get())),
-            Err(error) if error.code() == Some(code::THREAD_EXISTS) => Ok(ChannelId::new(message.get())),
+            Ok(answer) => Ok(Opened::Now { name: answer.json::<Wire>(Effect::Change)?.name.unwrap_or(name) }),
+            Err(error) if error.code() == Some(code::THREAD_EXISTS) => Ok(Opened::Before),
             Err(error) => Err(error),
         }
     }
@@ -206,7 +213,7 @@ impl Discord {
     /// # Errors
     /// As the call; `RateLimited` for minutes when it was renamed twice already, which holds up nothing else.
     pub async fn rename(&self, id: ChannelId, name: &str) -> Result<(), DiscordError> {
-        let call = Call::patch(format!("/channels/{id}"), json!({"name": cut_name(name)}));
+        let call = Call::patch(format!("/channels/{id}"), json!({"name": thread_name(name)}));
         self.call(&call.with_own_limit()).await.map(drop)
     }
 
@@ -262,8 +269,8 @@ impl Discord {
     }
 }
 
-/// A name that Discord takes: on one line, neither empty nor too long.
-fn cut_name(name: &str) -> String {
+/// A name that Discord takes: on one line, neither empty nor longer than 100 characters.
+pub fn thread_name(name: &str) -> String {
     let line = name.split_whitespace().collect::<Vec<_>>().join(" ");
     let cut: String = line.chars().take(LONGEST_NAME).collect();
     if cut.is_empty() { "thread".to_owned() } else { cut.trim_end().to_owned() }
@@ -281,9 +288,9 @@ mod tests {
 
     #[test]
     fn a_name_is_one_line_that_fits() {
-        assert_eq!(cut_name(" Fix\nthe  build "), "Fix the build");
-        assert_eq!(cut_name(" \n"), "thread");
-        assert_eq!(cut_name(&"é".repeat(200)).chars().count(), 100);
+        assert_eq!(thread_name(" Fix\nthe  build "), "Fix the build");
+        assert_eq!(thread_name(" \n"), "thread");
+        assert_eq!(thread_name(&"é".repeat(200)).chars().count(), 100);
     }
 
     #[test]

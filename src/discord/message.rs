@@ -4,7 +4,7 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use serenity::builder::{CreateActionRow, CreateEmbed};
-use serenity::model::channel::{Message, Nonce};
+use serenity::model::channel::Message;
 use serenity::model::id::{AttachmentId, ChannelId, MessageId, UserId};
 use sha2::{Digest, Sha256};
 
@@ -132,7 +132,7 @@ impl Draft {
 
 impl Discord {
     /// Writes a message. With a nonce it may be repeated within minutes: the second time finds the first. Later,
-    /// [`Discord::find_own`] has to be asked before.
+    /// [`Discord::own_messages`] have to be looked through before.
     ///
     /// # Errors
     /// As the call.
@@ -187,33 +187,26 @@ impl Discord {
         Ok(messages)
     }
 
-    /// The message of ours with this nonce among those written at or after `since`.
+    /// Our messages among those written in a channel at or after `since`, newest first. They carry their nonce where Discord still tells
+    /// it.
     ///
     /// # Errors
-    /// As the calls. When more than 1,000 messages would have to be read it fails instead of claiming there is none.
-    pub async fn find_own(&self, channel: ChannelId, nonce: &str, since: DateTime<Utc>) -> Result<Option<Message>, DiscordError> {
+    /// As the calls. When more than 1,000 messages would have to be read it fails instead of passing over some.
+    pub async fn own_messages(&self, channel: ChannelId, since: DateTime<Utc>) -> Result<Vec<Message>, DiscordError> {
         let us = self.known_bot().await?.id;
-        self.within(Effect::None, self.search(channel, nonce, us, since)).await
+        self.within(Effect::None, self.read_back(channel, us, since)).await
     }
 
-    async fn search(
-        &self,
-        channel: ChannelId,
-        nonce: &str,
-        us: UserId,
-        since: DateTime<Utc>,
-    ) -> Result<Option<Message>, DiscordError> {
-        let mut page = Page::Newest;
+    async fn read_back(&self, channel: ChannelId, us: UserId, since: DateTime<Utc>) -> Result<Vec<Message>, DiscordError> {
+        let (mut ours, mut page) = (Vec::new(), Page::Newest);
         for _ in 0..MOST_PAGES {
             let messages = self.messages(channel, page, PER_PAGE).await?;
-            let Some(oldest) = messages.first() else { return Ok(None) };
-            let (oldest, done) = (oldest.id, super::made_at(oldest.id) < since || messages.len() < PER_PAGE);
-            let has_nonce = |message: &&Message| matches!(&message.nonce, Some(Nonce::String(text)) if text == nonce);
-            if let Some(message) = messages.iter().filter(|message| message.author.id == us).find(has_nonce) {
-                return Ok(Some(message.clone()));
-            }
+            let Some(oldest) = messages.first().map(|message| message.id) else { return Ok(ours) };
+            let done = super::made_at(oldest) < since || messages.len() < PER_PAGE;
+            let wanted = |message: &Message| message.author.id == us && super::made_at(message.id) >= since;
+            ours.extend(messages.into_iter().rev().filter(wanted));
             if done {
-                return Ok(None);
+                return Ok(ours);
             }
             page = Page::Before(oldest);
         }

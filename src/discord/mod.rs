@@ -24,7 +24,7 @@ use std::num::NonZeroU64;
 
 use chrono::{DateTime, Utc};
 
-pub use channel::{Channel, ChannelKind, ForumTag, NewThread, ThreadState};
+pub use channel::{Channel, ChannelKind, ForumTag, NewThread, Opened, ThreadState, thread_name};
 pub use client::{CALL_TIMEOUT, Discord};
 pub use error::{DiscordError, code};
 pub use guild::{Guild, GuildMember, GuildRole, OurGuild};

@@ -373,7 +373,7 @@ async fn publish(services: &Services, taken: &Taken, record: &Record) -> Result<
         }
     };
     match posted {
-        Err(PostError::Github(GithubError::Invalid(why))) => {
+        Err(PostError::Github(GithubError::Invalid(why)) | PostError::Discord(DiscordError::Invalid { why, .. })) => {
             tracing::error!(run.id = %taken.id, why, "the answer was rejected; only that is said");
             services.poster.comment(&post, &Said::Answer { view: &rejected(&view), allowed: &[] }).await?;
         }
@@ -399,10 +399,9 @@ async fn publish(services: &Services, taken: &Taken, record: &Record) -> Result<
     Ok(())
 }
 
-/// What is said where GitHub does not take the answer itself: the text must be at fault, so nothing of it is in here.
+/// What is said where the surface does not take the answer itself: the text must be at fault, so nothing of it is in here.
 fn rejected(view: &AnswerView) -> AnswerView {
-    let reason =
-        "GitHub rejected the text of the answer. The answer itself is kept, and I know it when you ask me to say it differently.";
+    let reason = "The text of the answer was rejected where it was to be posted. The answer itself is kept, and I know it when you ask me to say it differently.";
     let report = match &view.outcome {
         Outcome::Failed { report, .. } => report.clone(),
         Outcome::Answered

@@ -29,10 +29,20 @@ impl TaskHandler for TitleThread {
     async fn run(self, context: WorkerContext) -> impl IntoTaskHandlerResult {
         let services = context.get_ext::<Services>().ok_or("the services are missing")?;
         tokio::select! {
-            found = find_title(services, self.thread_id) => found.map_err(|error| error.to_string()),
+            named = name(services, self.thread_id) => named.map_err(|error| error.to_string()),
             () = services.shutdown.cancelled() => Err("the service is ending".to_owned()),
         }
     }
+}
+
+/// Finds a title where there is none, and shows the one that is ours. A surface that does not show it now is asked again with the job,
+/// which finds the title then.
+async fn name(services: &Services, thread: ThreadId) -> anyhow::Result<()> {
+    find_title(services, thread).await?;
+    if let Some(title) = thread::own_title(&services.pool, thread).await? {
+        services.poster.show_title(thread, &title).await?;
+    }
+    Ok(())
 }
 
 async fn find_title(services: &Services, thread: ThreadId) -> anyhow::Result<()> {

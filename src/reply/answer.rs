@@ -1,8 +1,8 @@
 //! The comment at the end of a run: what came of it, the answer, what was run, the diff, and one small line.
 
-mod files;
-mod landed;
-mod limit;
+pub(super) mod files;
+pub(super) mod landed;
+pub(super) mod limit;
 
 use std::time::Duration;
 
@@ -148,7 +148,8 @@ fn left_out(execution: &Execution, is_cut: bool, link: Option<&str>) -> String {
     }
 }
 
-fn new_files(files: &[String]) -> String {
+/// A line with the names of new files; nothing when there are none.
+pub(super) fn new_files(files: &[String]) -> String {
     const MAX_BYTES: usize = 600;
     let mut names = Vec::new();
     let mut used = 0;
@@ -171,16 +172,21 @@ fn new_files(files: &[String]) -> String {
 
 fn diff_section(diff: &str, limit: usize, link: Option<&str>) -> String {
     let diff = clean::visible(diff);
-    let body = |line: &&str, mark: &str, head: &str| line.starts_with(mark) && !line.starts_with(head);
-    let added = diff.lines().filter(|line| body(line, "+", "+++")).count();
-    let removed = diff.lines().filter(|line| body(line, "-", "---")).count();
-    let files = diff.lines().filter(|line| line.starts_with("+++ ")).count();
     let room = limit.saturating_sub(SECTION);
     let mut block = fence::within("diff", &diff, room + 100);
     if let Some(link) = link.filter(|_| diff.len() > room) {
         block.push_str(&format!("\n*[All of it is on the run page.]({})*\n", inline::target(link)));
     }
-    details(&format!("Changes: {} · +{added} −{removed}", inline::counted(files as u64, "file")), &block, false)
+    details(&format!("Changes: {}", extent(&diff)), &block, false)
+}
+
+/// How much a diff changes: `2 files · +10 −3`.
+pub(super) fn extent(diff: &str) -> String {
+    let body = |line: &&str, mark: &str, head: &str| line.starts_with(mark) && !line.starts_with(head);
+    let added = diff.lines().filter(|line| body(line, "+", "+++")).count();
+    let removed = diff.lines().filter(|line| body(line, "-", "---")).count();
+    let files = diff.lines().filter(|line| line.starts_with("+++ ")).count();
+    format!("{} · +{added} −{removed}", inline::counted(files as u64, "file"))
 }
 
 /// A collapsible section. The blank lines make what is inside Markdown again.

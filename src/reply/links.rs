@@ -104,7 +104,7 @@ fn is_githubs_own(address: &str) -> bool {
 }
 
 /// Whether an address says more than where something is.
-fn carries_data(address: &str) -> bool {
+pub(super) fn carries_data(address: &str) -> bool {
     // Relative addresses stay on GitHub.
     let Ok(url) = Url::parse(address) else { return address.starts_with("//") };
     if !matches!(url.scheme(), "http" | "https" | "mailto") {

@@ -14,7 +14,11 @@ use crate::intake::Place;
 /// A run that ends within this time is never shown half-way: its comment becomes the answer directly.
 const FIRST_EDIT: Duration = Duration::from_millis(1_500);
 /// GitHub asks for a second between writes, and allows 80 a minute for everything we do there.
-const BETWEEN_EDITS: Duration = Duration::from_secs(4);
+const BETWEEN_EDITS_ON_GITHUB: Duration = Duration::from_secs(4);
+/// Discord takes five edits in five seconds in a channel.
+const BETWEEN_EDITS_ON_DISCORD: Duration = Duration::from_millis(1_200);
+/// What shows that we type lasts ten seconds.
+const TYPES_EVERY: Duration = Duration::from_secs(8);
 
 /// Keeps a run's comment up to date in the background until it is finished.
 ///
@@ -45,31 +49,10 @@ impl LiveComment {
         let enough = CancellationToken::new();
         let end = enough.clone();
         let task = tokio::spawn(async move {
-            let key = answer_key(run);
-            let post = CommentPost { key: &key, thread, run: Some(run), kind: "answer", about: None, place: &place, spot };
-            let mut pause = FIRST_EDIT;
-            let mut shown = String::new();
-            loop {
-                tokio::select! {
-                    () = end.cancelled() => return,
-                    () = tokio::time::sleep(pause) => {}
-                }
-                pause = BETWEEN_EDITS;
-                let mut view = views.borrow_and_update().clone();
-                view.words = view.words.as_deref().map(whole_words);
-                poster.redactor().live(&mut view);
-                let body = live(&view, &key);
-                if body != shown {
-                    // An edit that fails is made up for by the next one, and by the answer at the latest.
-                    if let Err(error) = poster.edit(&post, &Said::Live(&view)).await {
-                        tracing::info!(run.id = %run, %error, "the live comment was not edited");
-                    }
-                    shown = body;
-                }
-                tokio::select! {
-                    () = end.cancelled() => return,
-                    changed = views.changed() => if changed.is_err() { return },
-                }
+            tokio::select! {
+                biased;
+                () = edit(&poster, (thread, run), (&place, spot), &mut views, &end) => {}
+                () = keep_typing(&poster, run, &place) => {}
             }
         });
         Self { enough, task: Some(task) }
@@ -83,6 +66,59 @@ impl LiveComment {
         {
             tracing::error!(%error, "the live comment's task failed");
         }
+    }
+}
+
+async fn edit(
+    poster: &Poster,
+    (thread, run): (ThreadId, RunId),
+    (place, spot): (&Place, Spot),
+    views: &mut watch::Receiver<LiveView>,
+    end: &CancellationToken,
+) {
+    let key = answer_key(run);
+    let post = CommentPost { key: &key, thread, run: Some(run), kind: "answer", about: None, place, spot };
+    let mut pause = FIRST_EDIT;
+    let mut shown = String::new();
+    loop {
+        tokio::select! {
+            () = end.cancelled() => return,
+            () = tokio::time::sleep(pause) => {}
+        }
+        pause = between_edits(place);
+        let mut view = views.borrow_and_update().clone();
+        view.words = view.words.as_deref().map(whole_words);
+        poster.redactor().live(&mut view);
+        let body = live(&view, &key);
+        if body != shown {
+            // An edit that fails is made up for by the next one, and by the answer at the latest.
+            if let Err(error) = poster.edit(&post, &Said::Live(&view)).await {
+                tracing::info!(run.id = %run, %error, "the live comment was not edited");
+            }
+            shown = body;
+        }
+        tokio::select! {
+            () = end.cancelled() => return,
+            changed = views.changed() => if changed.is_err() { return },
+        }
+    }
+}
+
+fn between_edits(place: &Place) -> Duration {
+    match place {
+        Place::Github { .. } => BETWEEN_EDITS_ON_GITHUB,
+        Place::Discord { .. } => BETWEEN_EDITS_ON_DISCORD,
+    }
+}
+
+/// Shows that somebody is at work for as long as it is asked for.
+async fn keep_typing(poster: &Poster, run: RunId, place: &Place) {
+    tokio::time::sleep(FIRST_EDIT).await;
+    loop {
+        if let Err(error) = poster.show_typing(place).await {
+            tracing::debug!(run.id = %run, %error, "nobody sees us type");
+        }
+        tokio::time::sleep(TYPES_EVERY).await;
     }
 }
 

@@ -10,6 +10,7 @@ mod cards;
 pub mod clean;
 pub mod cut;
 pub mod discord;
+mod discord_post;
 mod disguise;
 pub mod fence;
 mod house;

@@ -9,12 +9,13 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::PgPool;
 
+use super::discord_post::DiscordPosts;
 use super::redact::Redactor;
 use super::said::Said;
 use super::store::{self, Begun, PostRow};
 use super::{marker, mention};
 use crate::clock::Clock;
-use crate::discord::DiscordError;
+use crate::discord::{Discord, DiscordError};
 use crate::github::{CommentId, Github, GithubError, Reaction, RepoRef};
 use crate::id::{RunId, ThreadId};
 use crate::intake::{Place, Request};
@@ -27,6 +28,7 @@ const SKEW: TimeDelta = TimeDelta::minutes(5);
 pub struct Poster {
     pool: PgPool,
     github: Option<Arc<Github>>,
+    discord: Option<Arc<DiscordPosts>>,
     redactor: Arc<Redactor>,
     clock: Arc<dyn Clock>,
 }
@@ -101,7 +103,15 @@ pub enum PostError {
 impl Poster {
     /// A poster; `github` is none where that surface is off.
     pub fn new(pool: PgPool, github: Option<Arc<Github>>, redactor: Arc<Redactor>, clock: Arc<dyn Clock>) -> Self {
-        Self { pool, github, redactor, clock }
+        Self { pool, github, discord: None, redactor, clock }
+    }
+
+    /// The same poster, which also posts on Discord.
+    #[must_use]
+    pub fn on_discord(mut self, discord: Arc<Discord>) -> Self {
+        let posts = DiscordPosts::new(self.pool.clone(), discord, self.redactor.clone(), self.clock.clone());
+        self.discord = Some(Arc::new(posts));
+        self
     }
 
     /// For views, which are redacted before they are rendered, so that no secret is cut in half.
@@ -111,6 +121,9 @@ impl Poster {
 
     /// Makes the comment say it: creates it, or edits the one that is there. Idempotent by key.
     pub async fn comment(&self, post: &CommentPost<'_>, said: &Said<'_>) -> Result<CommentId, PostError> {
+        if let Place::Discord { .. } = post.place {
+            return self.discord()?.comment(post, said).await;
+        }
         let row = PostRow { key: post.key, thread: post.thread, run: post.run, kind: post.kind, about: post.about };
         let begun = store::begin(&self.pool, row, self.clock.now()).await?;
         let body = said.on_github(post.key);
@@ -123,6 +136,9 @@ impl Poster {
 
     /// Edits a comment that is there; does nothing when it is not known to be, or was deleted by somebody.
     pub async fn edit(&self, post: &CommentPost<'_>, said: &Said<'_>) -> Result<(), PostError> {
+        if let Place::Discord { .. } = post.place {
+            return self.discord()?.edit(post, said).await;
+        }
         let Some((id, root)) = store::whereabouts(&self.pool, post.key).await? else { return Ok(()) };
         let there = There { id: CommentId(id), spot: Spot::of_root(root) };
         match self.update(post, there, &self.redactor.redact(&said.on_github(post.key))).await {
@@ -136,14 +152,46 @@ impl Poster {
         Ok(store::whereabouts(&self.pool, key).await?.is_some())
     }
 
-    /// Reacts to what was written. GitHub keeps one reaction of a kind per person, so this may be repeated.
+    /// Reacts to what was written. A surface keeps one reaction of a kind per person, so this may be repeated.
     pub async fn react(&self, request: &Request, reaction: Reaction) -> Result<(), PostError> {
+        if let Place::Discord { .. } = &request.place {
+            return self.discord()?.react(request, reaction).await;
+        }
         let (github, repo, number) = self.target(&request.place)?;
         match github.react(&repo, number, request.trigger, reaction).await {
             // What was written is gone; there is nothing to react to.
             Ok(()) | Err(GithubError::NotFound) => Ok(()),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Shows for some seconds that something is being written, where the surface shows such a thing.
+    pub async fn show_typing(&self, place: &Place) -> Result<(), PostError> {
+        match place {
+            Place::Github { .. } => Ok(()),
+            Place::Discord { .. } => self.discord()?.show_typing(place).await,
+        }
+    }
+
+    /// Shows the title of a thread on the surfaces where the conversation has a name that we gave it. Idempotent. A name that a person
+    /// gave stays.
+    pub async fn show_title(&self, thread: ThreadId, title: &str) -> Result<(), PostError> {
+        match &self.discord {
+            Some(discord) => discord.rename(thread, title).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Whether this name of a thread on Discord is one that we gave it, so that it is nobody's wish.
+    pub async fn is_our_name(&self, channel: i64, name: &str) -> Result<bool, PostError> {
+        match &self.discord {
+            Some(discord) => Ok(discord.is_our_name(channel, name).await?),
+            None => Ok(false),
+        }
+    }
+
+    fn discord(&self) -> Result<&DiscordPosts, PostError> {
+        self.discord.as_deref().ok_or(PostError::Off)
     }
 
     async fn existing(&self, post: &CommentPost<'_>, begun: &Begun) -> Result<Option<There>, PostError> {

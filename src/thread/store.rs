@@ -70,6 +70,12 @@ pub async fn set_title(pool: &PgPool, thread: ThreadId, title: &str) -> Result<b
     Ok(done.rows_affected() == 1)
 }
 
+/// The title we gave a thread; none where it has none, or a person's.
+pub async fn own_title(pool: &PgPool, thread: ThreadId) -> Result<Option<String>, sqlx::Error> {
+    let title = sqlx::query_scalar!("select title from threads where id = $1 and titled_by is null", thread as ThreadId);
+    Ok(title.fetch_optional(pool).await?.flatten())
+}
+
 /// Gives the thread of a conversation the title a person gave the conversation. It wins over a model's, and over what people said
 /// earlier. False where there is no thread, or a later title.
 pub async fn rename(pool: &PgPool, place: &Place, title: &str, by: &str, at: DateTime<Utc>) -> Result<bool, sqlx::Error> {

@@ -127,7 +127,8 @@ pub fn word(word: Word, handle: &str) -> Translated {
 /// When it is no amount.
 pub fn budget(amount: &str, handle: &str) -> Result<Translated, Unfit> {
     let amount = one_line(amount);
-    let text = means(Word::Budget, format!("@{handle} budget {amount}"), handle)?;
+    let text =
+        means(Word::Budget, format!("@{handle} budget {amount}"), handle).map_err(|why| sharpen(Word::Budget, &amount, why))?;
     Ok(Translated { requests: vec![spoken(text)], shown: Shown::Words { verb: "sets the budget", text: amount } })
 }
 
@@ -191,7 +192,8 @@ fn one(word: Word, options: &Options, handle: &str) -> Result<Translated, Unfit>
     let name = word.as_str();
     let text = means(word, format!("@{handle} {name} {given}").trim_end().to_owned(), handle)
         .or_else(|_| means(word, format!("@{handle} {name} this: {given}"), handle).map_err(|_| ()))
-        .or_else(|()| means(word, format!("@{handle} {name} {given}").trim_end().to_owned(), handle))?;
+        .or_else(|()| means(word, format!("@{handle} {name} {given}").trim_end().to_owned(), handle))
+        .map_err(|why| sharpen(word, &given, why))?;
     let shown = if given.is_empty() { Shown::Word(name) } else { Shown::Words { verb, text: given } };
     Ok(Translated { requests: vec![spoken(text)], shown })
 }
@@ -202,6 +204,17 @@ fn means(word: Word, text: String, handle: &str) -> Result<String, Unfit> {
         Some(read) if read.word() == Some(word) => Ok(text),
         Some(Command::Invalid { problem }) => Err(Unfit::Problem(problem)),
         Some(_) | None => Err(Unfit::Unclear { word }),
+    }
+}
+
+/// Says what is missing where the grammar alone would take the words for a request.
+fn sharpen(word: Word, given: &str, why: Unfit) -> Unfit {
+    let given = given.to_owned();
+    match (word, why) {
+        (Word::Model, Unfit::Unclear { .. }) => Unfit::Problem(Problem::NoModel { given }),
+        (Word::Budget, Unfit::Unclear { .. }) => Unfit::Problem(Problem::NoAmount { given }),
+        (Word::Link, Unfit::Unclear { .. }) => Unfit::Problem(Problem::NoAddress { given }),
+        (_, why) => why,
     }
 }
 

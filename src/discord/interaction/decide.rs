@@ -14,7 +14,6 @@ use crate::discord::command::translate::{self, Options, Shown, Spoken, Translate
 use crate::discord::command::{complete, repositories};
 use crate::discord::component::modal::{self, Filled, Modal};
 use crate::discord::component::{self, Pressed};
-use crate::intake::command::{Problem, Word};
 use crate::intake::{Asks, Place, Press, Request, Trigger, With};
 use crate::sandbox::Language;
 
@@ -161,11 +160,7 @@ impl Inner {
                     return Ok(Decided::Answer(whisper(words::GONE)));
                 };
                 let given = field(modal::USD).trim();
-                let unfit = || Unfit::Problem(Problem::NoAmount { given: given.to_owned() });
-                let budget = translate::budget(given, handle).map_err(|why| match why {
-                    Unfit::Unclear { word: Word::Budget } => unfit(),
-                    why => why,
-                });
+                let budget = translate::budget(given, handle);
                 (run.place, budget, false)
             }
         };

@@ -168,7 +168,7 @@ mod tests {
         assert_eq!(
             plan.begin,
             Begin::Words(
-                "'owner:github:1' & ('retri' | 'budget' | 'set' | ('retrybudget' | 'budgetset' | 'retrybudgetset'))".into()
+                "'owner:github:1' & (('retrybudget' | 'budgetset' | 'retrybudgetset') | 'retri' | 'budget' | 'set')".into()
             )
         );
     }
@@ -182,7 +182,7 @@ mod tests {
             begin("test the database queue"),
             Begin::Words("'owner:github:1' & ('databasequeue' | ('queue' & 'databas'))".into())
         );
-        assert_eq!(begin("test E0277"), Begin::Words("'owner:github:1' & ('e0277')".into()));
+        assert_eq!(begin("test E0277"), Begin::Words("'owner:github:1' & ('teste0277' | 'e0277')".into()));
         assert_eq!(begin("a test?"), Begin::Newest(None));
         assert_eq!(begin("test test"), Begin::Newest(Some("'owner:github:1' & ('testtest')".into())));
         assert_eq!(begin("what is it and why"), Begin::Nowhere);

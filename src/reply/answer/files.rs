@@ -71,7 +71,7 @@ fn link(attached: &Attached) -> String {
 }
 
 /// `12 B`, `3.4 kB`, `1.2 MB`.
-fn size(bytes: u64) -> String {
+pub(in crate::reply) fn size(bytes: u64) -> String {
     match bytes {
         0..1_000 => format!("{} B", cut::grouped(bytes)),
         1_000..1_000_000 => format!("{:.1} kB", bytes as f64 / 1e3),

@@ -9,7 +9,7 @@ const MOST_COMMITS: usize = 10;
 const MOST: usize = 12_000;
 
 /// A block for each landing; nothing when there is none.
-pub fn sections(landed: &[Landed]) -> String {
+pub(in crate::reply) fn sections(landed: &[Landed]) -> String {
     let blocks: Vec<String> = landed.iter().map(section).filter(|block| !block.is_empty()).collect();
     let mut text = blocks.join("\n\n");
     if text.len() > MOST {
@@ -22,33 +22,50 @@ pub fn sections(landed: &[Landed]) -> String {
 fn section(landed: &Landed) -> String {
     let mut parts = Vec::new();
     if !landed.commits.is_empty() {
-        parts.push(head(landed));
+        parts.push(format!("**{}** · {}", head(landed, &pull(landed)), extent(landed)));
         parts.push(commits(landed));
     }
-    parts.extend(landed.notes.iter().map(|note| inline::sentence(note, 1_500)));
+    parts.push(remarks(landed));
+    parts.retain(|part| !part.is_empty());
+    parts.join("\n\n")
+}
+
+/// What is to be said beside what landed; nothing when all of it did as wanted.
+pub(in crate::reply) fn remarks(landed: &Landed) -> String {
+    let mut parts: Vec<String> = landed.notes.iter().map(|note| inline::sentence(note, 1_500)).collect();
     parts.push(words::missing(&landed.left_out));
     parts.retain(|part| !part.is_empty());
     parts.join("\n\n")
 }
 
-fn head(landed: &Landed) -> String {
-    let pull = match (landed.pull_request, &landed.url) {
-        (Some(number), Some(url)) if url.len() < 1_000 => Some(format!("[#{number}]({})", inline::target(url))),
-        (Some(number), _) => Some(format!("#{number}")),
-        (None, _) => None,
-    };
-    let branch = fence::code_span(&cut::cut_end(&landed.branch, 120));
-    let counted =
-        format!("{} · {}", inline::counted(landed.commits.len() as u64, "commit"), inline::counted(landed.files.into(), "file"));
-    match (pull, landed.is_new, landed.is_draft) {
-        (Some(pull), true, true) => format!("**Opened draft pull request {pull}** · {branch} · {counted}"),
-        (Some(pull), true, false) => format!("**Opened pull request {pull}** · {branch} · {counted}"),
-        (Some(pull), false, _) => format!("**Pushed to {pull}** · {branch} · {counted}"),
-        (None, _, _) => format!("**Pushed** · {branch} · {counted}"),
+/// The pull request as people click it.
+fn pull(landed: &Landed) -> String {
+    match (landed.pull_request, &landed.url) {
+        (Some(number), Some(url)) if url.len() < 1_000 => format!("[#{number}]({})", inline::target(url)),
+        (Some(number), _) => format!("#{number}"),
+        (None, _) => String::new(),
     }
 }
 
-fn commits(landed: &Landed) -> String {
+/// What happened, with the pull request as `pull` writes it.
+pub(in crate::reply) fn head(landed: &Landed, pull: &str) -> String {
+    match (landed.pull_request, landed.is_new, landed.is_draft) {
+        (Some(_), true, true) => format!("Opened draft pull request {pull}"),
+        (Some(_), true, false) => format!("Opened pull request {pull}"),
+        (Some(_), false, _) => format!("Pushed to {pull}"),
+        (None, _, _) => "Pushed".to_owned(),
+    }
+}
+
+/// The branch, and how much is on it.
+pub(in crate::reply) fn extent(landed: &Landed) -> String {
+    let branch = fence::code_span(&cut::cut_end(&landed.branch, 120));
+    let commits = inline::counted(landed.commits.len() as u64, "commit");
+    format!("{branch} · {commits} · {}", inline::counted(landed.files.into(), "file"))
+}
+
+/// The commits, a line each.
+pub(in crate::reply) fn commits(landed: &Landed) -> String {
     let mut lines: Vec<String> = landed
         .commits
         .iter()

@@ -17,7 +17,7 @@ pub(super) fn header(limit: LimitKind, reckoning: Option<&Reckoning>) -> String 
     format!("> [!WARNING]\n> {}", lines.join("\n>\n> "))
 }
 
-fn reached(limit: LimitKind) -> String {
+pub(in crate::reply) fn reached(limit: LimitKind) -> String {
     match limit {
         LimitKind::Steps { max } => format!("**Ended at the limit of {}.**", inline::counted(max.into(), "step")),
         LimitKind::Time { seconds } => format!("**Ended at the time limit of {}.**", inline::time(Duration::from_secs(seconds))),
@@ -34,7 +34,7 @@ fn reached(limit: LimitKind) -> String {
     }
 }
 
-fn spent(reckoning: &Reckoning) -> String {
+pub(in crate::reply) fn spent(reckoning: &Reckoning) -> String {
     let spent = dollars(reckoning.spent_milli_usd);
     match reckoning.next_milli_usd {
         Some(next) => format!("This run has cost ${spent}, and its next step would cost about ${}.", dollars(next)),
@@ -42,7 +42,7 @@ fn spent(reckoning: &Reckoning) -> String {
     }
 }
 
-fn remains(doing: Option<&str>) -> String {
+pub(in crate::reply) fn remains(doing: Option<&str>) -> String {
     match doing.map(|doing| inline::sentence(doing, 200)).filter(|doing| !doing.is_empty()) {
         Some(doing) => format!("The request is not finished. Done last: {doing}"),
         None => "The request is not finished.".to_owned(),

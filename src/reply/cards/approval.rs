@@ -80,7 +80,8 @@ fn spelt(text: &str) -> String {
     out
 }
 
-fn text(note: &ApprovalNote<'_>) -> String {
+/// How it stands, as a coloured quote.
+pub(in crate::reply) fn text(note: &ApprovalNote<'_>) -> String {
     let by = note.decided_by.map_or_else(|| "somebody with permission".to_owned(), |by| inline::plain(by, 60));
     match note.state {
         State::Waiting => format!("> [!IMPORTANT]\n> {}", waiting(note)),
@@ -98,7 +99,13 @@ fn text(note: &ApprovalNote<'_>) -> String {
 fn waiting(note: &ApprovalNote<'_>) -> String {
     let handle = inline::plain(note.handle, 60);
     let (digest, until) = (note.digest, note.expires_at.format("%-d %B"));
-    let what = match note.kind {
+    let what = promise(note);
+    format!("{what}\n>\n> Yes: 👍 on this comment, or `@{handle} approve {digest}`. No: 👎. Open until {until}.")
+}
+
+/// What a yes would mean, and that nothing has happened before it.
+pub(in crate::reply) fn promise(note: &ApprovalNote<'_>) -> String {
+    match note.kind {
         Kind::Plan => {
             "**Nothing has changed yet.** When somebody with permission says yes, I carry out exactly this plan.".to_owned()
         }
@@ -109,8 +116,7 @@ fn waiting(note: &ApprovalNote<'_>) -> String {
         Kind::Workflows => {
             "**None of this has landed.** It decides what runs here, or who must agree. When somebody with maintain or admin permission says yes, exactly this lands.".to_owned()
         }
-    };
-    format!("{what}\n>\n> Yes: 👍 on this comment, or `@{handle} approve {digest}`. No: 👎. Open until {until}.")
+    }
 }
 
 #[cfg(test)]

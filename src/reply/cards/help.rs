@@ -22,7 +22,7 @@ pub(super) fn help(handle: &str, available: &[Word]) -> String {
 }
 
 /// How a command is written and what it does.
-fn describe(word: Word) -> (&'static str, &'static str) {
+pub(in crate::reply) fn describe(word: Word) -> (&'static str, &'static str) {
     match word {
         Word::Run => ("`run` and a fenced code block", "the code is run as it is, without a model"),
         Word::Review => ("`review`", "I review this pull request"),

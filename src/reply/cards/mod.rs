@@ -1,8 +1,8 @@
 //! Short comments that are no answers: refusals with their reason, help, status, "did you mean", what waits for a yes.
 
-mod approval;
+pub(super) mod approval;
 mod bridge;
-mod help;
+pub(super) mod help;
 mod memory;
 
 pub use self::approval::{ApprovalNote, approval_body, landing, outsider, plan};
@@ -234,7 +234,8 @@ pub fn card(card: &Card, key: &str) -> String {
     marker::mark(&text(card), key)
 }
 
-fn text(card: &Card) -> String {
+/// The body without its marker.
+pub(super) fn text(card: &Card) -> String {
     match card {
         Card::NoPermission { login, needed } => no_permission(login, needed),
         Card::Bot => "I do not take requests from bots and apps, so that no two of us talk for ever. Nothing was run. A person can repeat the request.".to_owned(),

@@ -4,6 +4,29 @@
 //! [`MAX_FILES`] files. Nothing that somebody else wrote pings, hides, pretends to be ours or leaves a fence open. A piece is never
 //! empty. The first piece becomes (or edits) the live message, the others follow it.
 
+mod answer;
+mod button;
+mod cards;
+mod live;
+mod markdown;
+mod pack;
+mod safe;
+mod spans;
+mod split;
+
+use super::Said;
+
+/// What is said, as the messages that say it: at least one.
+pub fn render(said: &Said<'_>, here: &Here) -> Vec<Piece> {
+    match said {
+        Said::Live(view) => vec![live::live(view, here)],
+        // Nobody is pinged on Discord: who asked follows the thread anyhow.
+        Said::Answer { view, allowed: _ } => answer::answer(view, here),
+        Said::Card(card) => cards::card(card, here),
+        Said::Approval { shown, note } => cards::approval(shown, note, here),
+    }
+}
+
 /// Most of a message's text. Discord counts code points; UTF-16 units are never fewer, so this holds however it counts.
 pub const MAX_CONTENT: usize = 2_000;
 

@@ -9,13 +9,11 @@ const JOINED: &str = "select count(*) from people";
 #[tokio::test]
 async fn a_code_is_told_to_one_person_works_once_and_is_forgotten() {
     let bot = both(&[]).await;
-    let (thread, conversation) = {
-        let thread = bot.says("maya", "@threadbox link account");
-        let said = bot.until_ours(thread, "what was done", |_| true).await;
-        assert!(said.content.contains("direct message") && code_in(&said).is_none(), "{}", said.content);
-        (thread, bot.says_alone("maya", "hm").0)
-    };
-    let code = told_code(&bot, conversation).await;
+    let thread = bot.says("maya", "@threadbox link account");
+    let said = bot.until_ours(thread, "what was done", |message| !message.content.is_empty()).await;
+    assert!(said.content.contains("direct message") && code_in(&said).is_none(), "{}", said.content);
+    let (conversation, _) = bot.says_alone("maya", "status");
+    let code = told_code(&bot, conversation, thread).await;
     assert!(code.starts_with("discord-") && code.len() == "discord-0000-0000".len(), "{code}");
     let issue = bot.issue("Hello").await;
     let said = comments(&bot, &issue, "maya", &format!("@threadbox link {code}")).await;
@@ -24,7 +22,7 @@ async fn a_code_is_told_to_one_person_works_once_and_is_forgotten() {
     let said = comments(&bot, &issue, "ada", &format!("@threadbox link {code}")).await;
     assert!(said.contains("That code does nothing"), "{said}");
     assert_eq!(bot.count("select count(*) from people where github_login = 'maya'").await, 1);
-    assert_eq!(bot.count(super::accounts::JOINED).await, 1);
+    assert_eq!(bot.count(JOINED).await, 1);
     // It stands nowhere: neither in what was said, nor in what was asked for, nor in what we posted.
     let code = code.to_uppercase();
     let everywhere = "select coalesce(string_agg(t, ' '), '') from (select parts::text as t from messages union all select request::text from inbox
@@ -63,13 +61,10 @@ async fn a_code_ends_with_its_time_and_with_the_next_one() {
     bot.sql("update account_codes set expires_at = now() - interval '1 second'").await;
     let said = comments(&bot, &issue, "maya", &format!("@threadbox link {first}")).await;
     assert!(said.contains("That code does nothing"), "{said}");
-    let (conversation, asked) = bot.says_alone("maya", "link account");
-    let second = bot.until_ours(conversation, "a second code", |message| message.id > asked && code_in(message).is_some()).await;
-    let (conversation, asked) = bot.says_alone("maya", "link my account please");
-    let third = bot.until_ours(conversation, "a third code", |message| message.id > asked && code_in(message).is_some()).await;
-    let said = comments(&bot, &issue, "maya", &format!("@threadbox link {}", code_in(&second).unwrap())).await;
+    let (second, third) = (code_of(&bot, "maya").await, code_of(&bot, "maya").await);
+    let said = comments(&bot, &issue, "maya", &format!("@threadbox link {}", second)).await;
     assert!(said.contains("That code does nothing"), "{said}");
-    let said = comments(&bot, &issue, "maya", &format!("@threadbox link {}", code_in(&third).unwrap())).await;
+    let said = comments(&bot, &issue, "maya", &format!("@threadbox link {}", third)).await;
     assert!(said.contains("is **maya** on GitHub now"), "{said}");
     bot.finish().await;
 }

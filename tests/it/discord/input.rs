@@ -1,6 +1,11 @@
 //! What comes with a message: files, pictures, code, and the messages before it.
 
+use std::sync::Arc;
+
 use serde_json::json;
+use serenity::model::id::{ChannelId, MessageId};
+use threadbox::clock::SystemClock;
+use threadbox::discord::{Discord, Pace};
 use threadbox::intake::{self, Asks, Author, Delivery, GivenFile, Place, Request, Surface, Trigger, With};
 use threadbox::standin::discord::{Id, NewChannel, Words};
 use threadbox::standin::model::{RecordedRequest, call, say};
@@ -11,7 +16,8 @@ use crate::support::discord_bot::DiscordBot;
 const PNG: &[u8] = b"\x89PNG\r\n\x1a\n and so on";
 
 fn with_files(bot: &DiscordBot, who: &str, text: &str, files: &[(&str, &[u8])]) -> Id {
-    let words = files.iter().fold(Words::new(&bot.with_mention(text)), |words, (name, content)| words.attach(name, content.to_vec()));
+    let words =
+        files.iter().fold(Words::new(&bot.with_mention(text)), |words, (name, content)| words.attach(name, content.to_vec()));
     bot.discord.say(bot.channel, bot.person(who), words).unwrap()
 }
 
@@ -102,12 +108,12 @@ async fn nothing_is_fetched_from_elsewhere_and_no_name_leads_out_of_the_director
     let elsewhere = listener.local_addr().unwrap();
     // A real file of Discord's, with a name that leads away.
     let given = with_files(&bot, "maya", "see this", &[("evil.sh", b"echo evil")]);
-    let real = bot.discord.world(|world| world.message(given).unwrap().attachments[0].url.clone());
+    let client = Discord::new(bot.settings.discord.as_ref().unwrap(), Arc::new(SystemClock), Pace::UNLIMITED).unwrap();
+    let (channel, given) = (ChannelId::new(bot.channel), MessageId::new(given));
+    let real = client.message(channel, given).await.unwrap().attachments[0].url.clone();
     let file = |name: &str, url: &str| GivenFile { name: name.into(), url: url.into(), size: 9, media_type: None };
-    bot.model.script([
-        call("runCommand", json!({ "command": "find . -type f | sort; ls /tmp /; ls .." })),
-        say("Nothing of it."),
-    ]);
+    bot.model
+        .script([call("runCommand", json!({ "command": "find . -type f | sort; ls /tmp /; ls .." })), say("Nothing of it.")]);
     forged(
         &bot,
         vec![
@@ -147,7 +153,7 @@ async fn what_was_said_before_and_what_is_answered_or_linked_to_is_data() {
     let words = Words::new(&bot.with_mention(&text)).reply_to(answered);
     let thread = bot.discord.say(bot.channel, bot.person("maya"), words).unwrap();
     bot.answered(thread, thread).await;
-    let asked = bot.asked()[0].body.to_string();
+    let asked = bot.asked()[0].last_user_text().to_owned();
     assert!(asked.contains("The build is red since noon.") && asked.contains("Which linker do we use?"), "{asked}");
     assert!(asked.contains("linker not found"), "{asked}");
     assert!(!asked.contains("aubergine"), "maya cannot read that channel: {asked}");
@@ -158,7 +164,8 @@ async fn what_was_said_before_and_what_is_answered_or_linked_to_is_data() {
 #[tokio::test]
 async fn code_is_run_as_it_is_with_the_files_that_came_with_it() {
     let bot = both(&[]).await;
-    let text = "@threadbox run\n```python\nprint(sum(int(n) for n in open('attachments/n.txt')))\n```\n```sh\necho from the shell\n```";
+    let text =
+        "@threadbox run\n```python\nprint(sum(int(n) for n in open('attachments/n.txt')))\n```\n```sh\necho from the shell\n```";
     let thread = with_files(&bot, "maya", text, &[("n.txt", b"1\n2\n39\n")]);
     let ours = bot.answered(thread, thread).await;
     let answer: String = ours.iter().map(|message| message.content.as_str()).collect();

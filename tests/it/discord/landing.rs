@@ -11,7 +11,9 @@ use crate::support::bot::{Bot, LIMIT, REPOSITORY};
 use crate::support::discord_bot::DiscordBot;
 
 fn files(bot: &DiscordBot) {
-    bot.github.push(REPOSITORY, "First", &[("README.md", "# Rocket\n".into()), ("src/main.py", "print('lift-off')\n".into())]).unwrap();
+    bot.github
+        .push(REPOSITORY, "First", &[("README.md", "# Rocket\n".into()), ("src/main.py", "print('lift-off')\n".into())])
+        .unwrap();
 }
 
 fn pulls(bot: &DiscordBot) -> Vec<PullView> {
@@ -71,9 +73,9 @@ async fn a_conversation_begins_on_discord_is_steered_on_github_and_lands_in_a_pu
     let commit = bot.github.world(|world| world.commit(REPOSITORY, &pull.head_branch)).unwrap();
     assert!(commit.message.contains("Co-authored-by: maya <") && commit.message.contains("/channels/"), "{}", commit.message);
     assert!(bot.ours_in(thread).iter().any(|message| message.content.contains(&format!("#{number}"))));
+    let shown = until_comment(&bot, &issue, "It is louder now.").await;
+    assert!(shown.contains("maya asked [on Discord]") && shown.contains(&format!("landed in [#{number}]")), "{shown}");
     let on_pull = IssueRef { repository: REPOSITORY.to_owned(), number };
-    let shown = until_comment(&bot, &on_pull, "It is louder now.").await;
-    assert!(shown.contains("maya asked [on Discord]") && shown.contains("Answered"), "{shown}");
     // What is said on the pull request is the same conversation, and is shown on Discord.
     bot.model.script([say("Because you asked.")]);
     let why = Bot::says(&bot, &on_pull, "ada", "@threadbox why?").await;
@@ -85,6 +87,22 @@ async fn a_conversation_begins_on_discord_is_steered_on_github_and_lands_in_a_pu
     // Nothing goes in circles: two requests and what linked and proved, each taken in once.
     assert_eq!(bot.count("select count(*) from runs").await, 2);
     assert_eq!(bot.count("select count(*) from posts where kind = 'mirror'").await, 2);
+    bot.finish().await;
+}
+
+#[tokio::test]
+async fn a_pull_request_shows_what_came_of_the_conversation_on_discord() {
+    let bot = both(&[]).await;
+    files(&bot);
+    joined(&bot, "maya", "maya").await;
+    linked(&bot, bot.channel, "maya").await;
+    lands(&bot, "echo \"print('LIFT-OFF')\" > src/main.py");
+    let thread = bot.says("maya", "@threadbox pr");
+    bot.answered(thread, thread).await;
+    let number = pulls(&bot).pop().unwrap().issue.number;
+    let pull = IssueRef { repository: REPOSITORY.to_owned(), number };
+    let shown = until_comment(&bot, &pull, "It is louder now.").await;
+    assert!(shown.contains("maya asked [on Discord]") && shown.contains("Answered"), "{shown}");
     bot.finish().await;
 }
 
@@ -142,7 +160,7 @@ async fn issues_are_joined_by_those_who_may_and_read_both() {
     let (thread, address) = {
         let thread = bot.discord.open_thread(bot.channel, bot.person("maya"), "Talk", None).unwrap();
         bot.model.script([say("Hello.")]);
-        let asked = bot.says_in(thread, "maya", "@threadbox remember that the code word is aubergine, for this talk");
+        let asked = bot.says_in(thread, "maya", "@threadbox for this talk, the code word is aubergine");
         bot.answered(asked, thread).await;
         (thread, format!("https://discord.com/channels/{}/{thread}", bot.guild))
     };

@@ -5,6 +5,7 @@ mod input;
 mod landing;
 mod links;
 mod policy;
+mod posts;
 
 use threadbox::standin::discord::{Id, Message, Options};
 use threadbox::standin::github::IssueRef;
@@ -22,12 +23,13 @@ async fn both(environment: &[(&str, &str)]) -> DiscordBot {
 
 /// Somebody asks for a code, and is told one in a direct message.
 async fn code_of(bot: &DiscordBot, who: &str) -> String {
-    let (conversation, _) = bot.says_alone(who, "link account");
-    told_code(bot, conversation).await
+    let (conversation, asked) = bot.says_alone(who, "link account");
+    told_code(bot, conversation, asked).await
 }
 
-async fn told_code(bot: &DiscordBot, conversation: Id) -> String {
-    let told = bot.until_ours(conversation, "a code", |message| code_in(message).is_some()).await;
+/// The code that was told there after this message.
+async fn told_code(bot: &DiscordBot, conversation: Id, after: Id) -> String {
+    let told = bot.until_ours(conversation, "a code", |message| message.id > after && code_in(message).is_some()).await;
     code_in(&told).unwrap()
 }
 
@@ -58,7 +60,7 @@ async fn told(bot: &DiscordBot, place: Id, who: &str, text: &str) -> String {
     // A mention in a channel opens a thread of its own number; elsewhere the conversation is where it was said.
     let is_thread = bot.discord.world(|world| world.channel(place).is_some_and(|channel| channel.thread.is_some()));
     let at = if is_thread { place } else { message };
-    let told = bot.until_ours(at, "an answer of the service", |answer| answer.id > message).await;
+    let told = bot.until_ours(at, "an answer of the service", |answer| answer.id > message && !answer.content.is_empty()).await;
     told.content
 }
 

@@ -122,7 +122,10 @@ async fn what_cannot_be_meant_is_said_at_once() {
     let stage = Stage::new().await;
     let (begun, _) = stage.discord.direct(stage.maya, "hello").unwrap();
     let used = stage.uses_in(begun, "model", &[("name", "gpt".into())]).await;
-    assert_eq!(stage.whispered(used).await, "I would not understand that as `model`. Say more plainly what it is about.");
+    assert_eq!(
+        stage.whispered(used).await,
+        "`gpt` is not the name of a model, such as `openai/gpt-4.1`: provider, slash, model."
+    );
     let used = stage.uses("remember", &text("???")).await;
     assert!(stage.whispered(used).await.starts_with("There are no words in it"));
     assert_eq!(stage.count("select count(*) from inbox").await, 0);

@@ -5,6 +5,7 @@
 mod buttons;
 mod commands;
 mod trouble;
+mod whole;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
