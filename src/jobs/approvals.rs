@@ -1,10 +1,11 @@
 //! Approvals as jobs see them: shown in a comment, compared with what is there now, and their end told.
 
-use super::Services;
+use super::{Services, bridge};
 use crate::agent::store::Taken;
 use crate::agent::{Powers, Task};
 use crate::approval::store::{self, Approval, Ask};
 use crate::approval::{Continues, Covers, Kind, OPEN_FOR, State};
+use crate::discord;
 use crate::github::{CommentId, GithubError, RepoRef};
 use crate::id::ThreadId;
 use crate::intake::{Place, Request};
@@ -156,6 +157,9 @@ pub(super) async fn seen(services: &Services, approval: &Approval) -> Result<See
     else {
         return Ok(Seen::Otherwise);
     };
+    if let Place::Discord { .. } = &place {
+        return seen_on_discord(services, key).await;
+    }
     let (github, (repo, _)) = target(services, &place)?;
     let found = github.comment(&repo, at).await?;
     let wanted = Said::Approval { shown, note: &note(services, approval) }.on_github(key);
@@ -163,6 +167,24 @@ pub(super) async fn seen(services: &Services, approval: &Approval) -> Result<See
         Some(found) if found.is_ours && is_same(&found.body, &wanted) => Seen::AsWritten(found.updated_at),
         Some(_) | None => Seen::Otherwise,
     })
+}
+
+/// Nobody can edit a message of ours on Discord, but some may delete it.
+async fn seen_on_discord(services: &Services, key: &str) -> Result<Seen, PostError> {
+    let discord = services.discord.as_ref().ok_or(PostError::Off)?;
+    let Some((channel, message)) = bridge::store::message_of(&services.pool, key).await? else { return Ok(Seen::Otherwise) };
+    match discord.message(discord::id(channel), discord::id(message)).await {
+        Ok(found) => {
+            let at = found.edited_timestamp.unwrap_or(found.timestamp);
+            let at = chrono::DateTime::from_timestamp(at.unix_timestamp(), 0).unwrap_or_default();
+            Ok(Seen::AsWritten(at))
+        }
+        Err(error) if error.is_transient() => Err(error.into()),
+        Err(error) => {
+            tracing::info!(post.key = key, %error, "what shows an approval is gone");
+            Ok(Seen::Otherwise)
+        }
+    }
 }
 
 async fn place(services: &Services, approval: &Approval) -> Result<Option<Place>, sqlx::Error> {

@@ -11,8 +11,9 @@ use super::pictures::{self, LARGEST_PICTURE, PICTURES};
 use crate::agent::sandboxes::ThreadSandboxes;
 use crate::agent::store::Taken;
 use crate::agent::tools::Sandboxes;
+use crate::discord::{self, Discord, DiscordError};
 use crate::github::{self, RepoRef};
-use crate::intake::GivenFile;
+use crate::intake::{GivenFile, Place, Trigger};
 use crate::model::{Message, Part, Picture};
 use crate::reply::{clean, inline};
 
@@ -116,15 +117,35 @@ impl Receiving<'_> {
 
     async fn fetch(&self, file: &GivenFile) -> Result<Bytes, String> {
         let discord = self.services.discord.as_ref().ok_or("Discord is not connected in this process")?;
+        let most = usize::try_from(LARGEST).unwrap_or(usize::MAX);
         let address = Url::parse(&file.url).map_err(|_| "its address cannot be read")?;
-        discord.download(&address, usize::try_from(LARGEST).unwrap_or(usize::MAX)).await.map_err(|error| {
+        let fetched = match discord.download(&address, most).await {
+            // Addresses are good for a day; whoever reads the message again gets fresh ones.
+            Err(DiscordError::NotFound { .. }) => match self.fresh(discord, &address).await {
+                Some(address) => discord.download(&address, most).await,
+                None => Err(DiscordError::NotFound { code: 0 }),
+            },
+            fetched => fetched,
+        };
+        fetched.map_err(|error| {
             tracing::info!(run.id = %self.taken.id, %error, "an attached file cannot be fetched");
             match error {
-                crate::discord::DiscordError::Invalid { why, .. } => clean::line(&why, 200),
+                DiscordError::Invalid { why, .. } => clean::line(&why, 200),
                 error if error.is_transient() => "Discord did not answer".to_owned(),
                 _ => "Discord does not give it out (any more)".to_owned(),
             }
         })
+    }
+
+    /// The address that the file of an old address has now.
+    async fn fresh(&self, discord: &Discord, old: &Url) -> Option<Url> {
+        let (Place::Discord { channel, .. }, Trigger::Comment(message)) = (&self.taken.request.place, self.taken.request.trigger)
+        else {
+            return None;
+        };
+        let found = discord.message(discord::id(*channel), discord::id(message)).await.ok()?;
+        let mut known = found.attachments.iter().filter_map(|file| Url::parse(&file.url).ok());
+        known.find(|new| new.path() == old.path())
     }
 
     /// Shows a picture to the model; what is told of that.

@@ -254,6 +254,12 @@ pub async fn scrub(pool: &PgPool, message: MessageId, inbox: InboxId) -> Result<
     Ok(())
 }
 
+/// Channel and number of a message of ours on Discord, by the key of its post.
+pub async fn message_of(pool: &PgPool, key: &str) -> Result<Option<(i64, i64)>, sqlx::Error> {
+    let row = sqlx::query!("select channel_id, external_id from posts where key = $1", key).fetch_optional(pool).await?;
+    Ok(row.and_then(|row| Some((row.channel_id?, row.external_id?.parse().ok()?))))
+}
+
 /// Where else a thread is talked about: not on this surface.
 pub async fn elsewhere(pool: &PgPool, thread: ThreadId, than: Surface) -> Result<Vec<Place>, sqlx::Error> {
     let places = sqlx::query_scalar!(

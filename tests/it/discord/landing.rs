@@ -107,6 +107,28 @@ async fn a_pull_request_shows_what_came_of_the_conversation_on_discord() {
 }
 
 #[tokio::test]
+async fn a_public_pull_request_is_no_part_of_what_few_said() {
+    let bot = both(&[]).await;
+    files(&bot);
+    joined(&bot, "maya", "maya").await;
+    let few = super::links::hidden(&bot, &["maya"]);
+    linked(&bot, few, "maya").await;
+    lands(&bot, "echo \"print('LIFT-OFF')\" > src/main.py");
+    let thread = bot.says_in(few, "maya", "@threadbox pr");
+    bot.answered(thread, thread).await;
+    let number = pulls(&bot).pop().unwrap().issue.number;
+    bot.idle().await;
+    assert_eq!(bot.count("select count(*) from posts where kind = 'mirror'").await, 0);
+    // Whoever asks on it begins anew.
+    let pull = IssueRef { repository: REPOSITORY.to_owned(), number };
+    bot.model.script([say("I cannot tell.")]);
+    let asked = Bot::says(&bot, &pull, "ada", "@threadbox what was said before?").await;
+    bot.ended(&pull, asked).await;
+    assert!(!bot.asked().last().unwrap().body.to_string().contains("It is louder now."));
+    bot.finish().await;
+}
+
+#[tokio::test]
 async fn nothing_lands_without_an_account_that_may_write_whatever_somebody_is_called() {
     let bot = both(&[]).await;
     files(&bot);

@@ -22,7 +22,7 @@ fn secret(bot: &DiscordBot) {
 }
 
 /// A channel that only these see.
-fn hidden(bot: &DiscordBot, who: &[&str]) -> threadbox::standin::discord::Id {
+pub(super) fn hidden(bot: &DiscordBot, who: &[&str]) -> threadbox::standin::discord::Id {
     let channel = bot.add_channel(NewChannel::text("hidden").hidden());
     let see = Permissions::VIEW_CHANNEL;
     bot.discord.allow_us(channel, see);
@@ -127,6 +127,6 @@ async fn what_is_said_where_few_read_is_not_remembered_elsewhere() {
     bot.answered(open, open).await;
     let asked = bot.asked().pop().unwrap();
     assert!(!asked.body.to_string().contains("aubergine"), "{}", asked.body);
-    assert_eq!(bot.count("select count(distinct owner) from memories").await, 2);
+    super::until(&bot, "select count(distinct owner) from memories", 2).await;
     bot.finish().await;
 }
