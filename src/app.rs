@@ -16,6 +16,8 @@ use crate::agent::tools::Toolbox;
 use crate::agent::{Kit, Spending};
 use crate::clock::{Clock, SystemClock};
 use crate::db;
+use crate::discord::gateway::Gateway;
+use crate::discord::interaction::{self, Interactions};
 use crate::discord::{self, Discord};
 use crate::github::{Github, Pace};
 use crate::http::{self, Http};
@@ -29,7 +31,7 @@ use crate::sandbox::daytona::{self, DaytonaConfig, DaytonaProvider, Origin};
 use crate::sandbox::local::{LocalConfig, LocalProvider};
 use crate::sandbox::proxy::Policy;
 use crate::secret::{ExposeSecret, Learned};
-use crate::settings::{GithubAuth, SandboxKind, Settings};
+use crate::settings::{DiscordSettings, GithubAuth, SandboxKind, Settings};
 
 /// Processes and threads of one command in a local sandbox.
 const SANDBOX_PROCESSES: u64 = 256;
@@ -47,6 +49,8 @@ pub enum Role {
     Web,
     /// The gate and the runs.
     Worker,
+    /// The connection to Discord.
+    Gateway,
 }
 
 impl Role {
@@ -56,6 +60,10 @@ impl Role {
 
     fn works(self) -> bool {
         matches!(self, Self::All | Self::Worker)
+    }
+
+    fn listens(self) -> bool {
+        matches!(self, Self::All | Self::Gateway)
     }
 }
 
@@ -110,6 +118,8 @@ pub struct App {
     /// Ends after the server, with everything answered that it was handed.
     writer: Option<JoinHandle<()>>,
     engine: Option<Engine>,
+    /// The connection to Discord, and the writer of what is heard there, which ends after it.
+    gateway: Option<(JoinHandle<()>, JoinHandle<()>)>,
     /// Its tokens are given back at the end.
     github: Option<Arc<Github>>,
 }
@@ -120,8 +130,9 @@ impl App {
         let settings = Arc::new(settings);
         let shutdown = CancellationToken::new();
         let (mut engine, mut github, mut waker) = (None, None, Waker::Elsewhere(pool.clone()));
+        let discord = discord_of(&settings, &parts)?;
         if role.works() {
-            let services = services(&settings, &pool, &parts, &shutdown)?;
+            let services = services(&settings, &pool, &parts, discord.clone(), &shutdown)?;
             github = services.github.clone();
             if let Some(embedder) = &services.embedder {
                 jobs::adopt_embedder(&pool, embedder.name()).await.context("Cannot note the embedding model")?;
@@ -129,7 +140,12 @@ impl App {
             waker = Waker::Here(services.bells.clone());
             engine = Some(Engine::start(services).await.context("Cannot start the workers")?);
         }
-        let mut app = Self { address: None, shutdown, server: None, writer: None, engine, github };
+        let listens = discord.zip(settings.discord.clone()).filter(|_| role.listens());
+        let gateway = match listens {
+            Some((discord, own)) => Some(listen(&settings, own, discord, &pool, &parts, (waker.clone(), &shutdown))?),
+            None => None,
+        };
+        let mut app = Self { address: None, shutdown, server: None, writer: None, engine, gateway, github };
         if role.serves()
             && let Err(error) = app.serve(&settings, pool, &parts, waker).await
         {
@@ -181,6 +197,13 @@ impl App {
     /// Stops taking work, hands back what is under way, and waits for all of it.
     pub async fn shut_down(self) {
         self.shutdown.cancel();
+        if let Some((mut gateway, mut writer)) = self.gateway {
+            for task in [&mut gateway, &mut writer] {
+                if tokio::time::timeout(LAST_REQUESTS, &mut *task).await.is_err() {
+                    task.abort();
+                }
+            }
+        }
         if let Some(engine) = self.engine {
             engine.shut_down().await;
         }
@@ -204,15 +227,60 @@ impl App {
     }
 }
 
-fn services(settings: &Arc<Settings>, pool: &PgPool, parts: &Parts, shutdown: &CancellationToken) -> anyhow::Result<Services> {
+/// One client for whoever speaks to Discord in this process, because they share its limits; none where it is off.
+fn discord_of(settings: &Settings, parts: &Parts) -> anyhow::Result<Option<Arc<Discord>>> {
+    let client = settings.discord.as_ref().map(|own| Discord::new(own, parts.clock.clone(), discord::Pace::DISCORD));
+    Ok(client.transpose()?.map(Arc::new))
+}
+
+/// Connects to Discord: one task for all that is heard there, and the writer of it.
+fn listen(
+    settings: &Arc<Settings>,
+    own: DiscordSettings,
+    discord: Arc<Discord>,
+    pool: &PgPool,
+    parts: &Parts,
+    (waker, shutdown): (Waker, &CancellationToken),
+) -> anyhow::Result<(JoinHandle<()>, JoinHandle<()>)> {
+    let (intake, writer) = Intake::start(pool.clone(), parts.clock.clone(), waker);
+    let interactions = Interactions::new(interaction::Parts {
+        discord: discord.clone(),
+        intake: intake.clone(),
+        pool: pool.clone(),
+        clock: parts.clock.clone(),
+        settings: settings.clone(),
+        models: Shelf::new(settings.models.clone(), model::Http::new()?, parts.patience.clone()),
+        redactor: Arc::new(Redactor::new(settings.secrets())),
+    });
+    let gateway = Gateway {
+        pool: pool.clone(),
+        discord,
+        settings: own,
+        handle: settings.name.as_str().into(),
+        intake,
+        clock: parts.clock.clone(),
+        holder: format!("{}-{}", std::process::id(), uuid::Uuid::now_v7().simple()).into(),
+        interactions: Some(Arc::new(interactions.clone())),
+        shutdown: shutdown.clone(),
+    };
+    let shutdown = shutdown.clone();
+    let both = async move {
+        tokio::join!(gateway.run(), interactions.tend(shutdown));
+    };
+    Ok((tokio::spawn(both), writer))
+}
+
+fn services(
+    settings: &Arc<Settings>,
+    pool: &PgPool,
+    parts: &Parts,
+    discord: Option<Arc<Discord>>,
+    shutdown: &CancellationToken,
+) -> anyhow::Result<Services> {
     let clock = parts.clock.clone();
     let learned = Learned::default();
     let github = match &settings.github {
         Some(github) => Some(Arc::new(Github::with_pace(github, clock.clone(), parts.pace)?.telling(learned.clone()))),
-        None => None,
-    };
-    let discord = match &settings.discord {
-        Some(discord) => Some(Arc::new(Discord::new(discord, clock.clone(), discord::Pace::DISCORD)?)),
         None => None,
     };
     let archives = settings.data_dir.join("cache").join("archives");

@@ -19,7 +19,10 @@ pub async fn main(args: ServeArgs, settings: Settings, warnings: Vec<Warning>) -
         Role::All => app::Role::All,
         Role::Web => app::Role::Web,
         Role::Worker => app::Role::Worker,
-        Role::Gateway => return Err(Failure::new("There is no chat gateway in this version.", "Use --role all, web or worker.")),
+        Role::Gateway if settings.discord.is_none() => {
+            return Err(Failure::new("There is no chat to listen to.", "Set DISCORD_TOKEN, or use --role all, web or worker."));
+        }
+        Role::Gateway => app::Role::Gateway,
     };
     for warning in &warnings {
         if let Warning::Off(part) = warning {
@@ -32,7 +35,7 @@ pub async fn main(args: ServeArgs, settings: Settings, warnings: Vec<Warning>) -
     progress.say("applying migrations");
     app::migrate(&database.pool).await?;
     drop(progress);
-    if role != app::Role::Worker && settings.admin_token.is_none() {
+    if !matches!(role, app::Role::Worker | app::Role::Gateway) && settings.admin_token.is_none() {
         show_first_token(&database.pool).await?;
     }
     let app = App::start(settings, role, database.pool.clone(), Parts::real()?).await?;

@@ -13,6 +13,8 @@ mod client;
 pub mod command;
 mod component;
 mod error;
+pub mod event;
+pub mod gateway;
 mod guild;
 mod identity;
 pub mod interaction;

@@ -28,17 +28,19 @@ mod words;
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use chrono::TimeDelta;
 use serenity::model::application::Interaction;
 use sqlx::PgPool;
 use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::answer::{Answer, Original};
 use self::decide::Decided;
 use self::heard::{Heard, What};
 use self::store::{AnsweredBy, Asked};
-use super::{Discord, DiscordError, code};
+use super::{Discord, DiscordError, code, command, gateway};
 use crate::clock::Clock;
 use crate::intake::{AcceptError, Delivery, Event, Inbound, Intake, Place, Surface, Trigger};
 use crate::model::Shelf;
@@ -57,6 +59,8 @@ const LEFT_AFTER: TimeDelta = TimeDelta::seconds(15);
 const TOKEN_LASTS: TimeDelta = TimeDelta::minutes(14);
 const WAITS_AT_MOST: TimeDelta = TimeDelta::hours(24);
 const MOST_RECOVERED: i64 = 200;
+/// How often what was left behind is looked for.
+const RECOVER_EVERY: Duration = Duration::from_secs(60);
 /// How long the end waits for interactions under way.
 const LAST_ANSWERS: Duration = Duration::from_secs(4);
 
@@ -123,7 +127,7 @@ impl Interactions {
     }
 
     /// Hands over what was answered and then left behind, and lets go of what Discord takes no more. To be called when a session begins and
-    /// every minute; several processes may do so at once. Gives how many were handed over.
+    /// every minute ([`Interactions::tend`] does); several processes may do so at once. Gives how many were handed over.
     ///
     /// # Errors
     /// When the database does not answer; to be called again.
@@ -152,6 +156,25 @@ impl Interactions {
         Ok(handed_over)
     }
 
+    /// Recovers every minute until shutdown, and waits then for those under way.
+    pub async fn tend(self, shutdown: CancellationToken) {
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep(RECOVER_EVERY) => self.recover_now().await,
+                () = shutdown.cancelled() => break,
+            }
+        }
+        self.finish().await;
+    }
+
+    async fn recover_now(&self) {
+        match self.recover().await {
+            Ok(0) => {}
+            Ok(count) => tracing::info!(count, "interactions that were left behind are handed over"),
+            Err(error) => tracing::warn!(%error, "interactions that were left behind wait for the database"),
+        }
+    }
+
     /// Waits for those under way, for a few seconds at most.
     pub async fn finish(&self) {
         self.inner.tasks.close();
@@ -159,6 +182,25 @@ impl Interactions {
             tracing::warn!("some interactions were still under way at the end");
         }
         self.inner.tasks.reopen();
+    }
+}
+
+#[async_trait]
+impl gateway::Interactions for Interactions {
+    async fn begin(&self) {
+        let parts = &self.inner.parts;
+        let registered = async {
+            let application = parts.discord.application().await?.id;
+            command::register(&parts.discord, &parts.pool, application, parts.clock.as_ref()).await
+        };
+        if let Err(error) = registered.await {
+            tracing::warn!(%error, "the slash commands are not registered; the next session tries again");
+        }
+        self.recover_now().await;
+    }
+
+    async fn interaction(&self, interaction: Interaction) {
+        self.take(&interaction);
     }
 }
 

@@ -23,10 +23,7 @@ pub fn card(card: &Card, here: &Here) -> Vec<Piece> {
 
 /// Whose words a card has. All are ours, and what they quote is plain, but for the beginning of an answer given elsewhere.
 fn whose(card: &Card) -> Whose {
-    match card {
-        Card::Bridge { what: BridgeCard::Mirrored { .. } } => Whose::Theirs,
-        _ => Whose::Ours,
-    }
+    if matches!(card, Card::Bridge { what: BridgeCard::Mirrored { .. } }) { Whose::Theirs } else { Whose::Ours }
 }
 
 /// What is said otherwise here than on GitHub: where buttons, slash commands and messages take the place of reactions and comments.
@@ -49,7 +46,25 @@ fn text(card: &Card) -> String {
             "`{}` is for pull requests, and this conversation is about none. Nothing was run. Mention me in the pull request on GitHub, or say what you want in your own words.",
             word.as_str()
         ),
-        card => cards::text(card),
+        Card::NoPermission { .. }
+        | Card::Bot
+        | Card::RateLimited { .. }
+        | Card::Status { .. }
+        | Card::House { .. }
+        | Card::Memory { .. }
+        | Card::Bridge { .. }
+        | Card::Invalid { .. }
+        | Card::Stopping
+        | Card::NothingToStop
+        | Card::NothingToRetry
+        | Card::NothingToApprove { .. }
+        | Card::NotApproved { .. }
+        | Card::TooLongToApprove { .. }
+        | Card::Linked { .. }
+        | Card::NotLinked { .. }
+        | Card::Queued { .. }
+        | Card::Noted
+        | Card::GivenUp { .. } => cards::text(card),
     }
 }
 
@@ -64,15 +79,19 @@ fn help_here(handle: &str, available: &[Word]) -> String {
         "- in your own words: I get to work; while I work, it joins the current run".to_owned(),
     ];
     for word in Word::ALL.iter().filter(|word| available.contains(word)) {
-        let (usage, does) = match word {
-            Word::Approve => ("`approve`", "what waits for a yes (a plan, a request) begins; **Approve** under it does the same"),
-            Word::Stop => ("`stop`", "the current run stops and says where it stood; **Stop** under it does the same"),
-            word => help::describe(*word),
-        };
+        let (usage, does) = help::describe(*word);
+        let does = button_too(*word).unwrap_or(does);
         lines.push(format!("- {usage}: {does}"));
     }
     lines.push("\n<sub>each word is a slash command, too, such as `/status`</sub>".to_owned());
     lines.join("\n")
+}
+
+/// What a word does where a button does the same.
+fn button_too(word: Word) -> Option<&'static str> {
+    let approve = "what waits for a yes (a plan, a request) begins; **Approve** under it does the same";
+    let stop = "the current run stops and says where it stood; **Stop** under it does the same";
+    [(Word::Approve, approve), (Word::Stop, stop)].into_iter().find(|(with, _)| *with == word).map(|(_, does)| does)
 }
 
 fn which(waiting: &[(String, String)]) -> String {

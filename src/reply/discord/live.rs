@@ -67,3 +67,63 @@ fn latest(text: &str, most: usize) -> Vec<Unit> {
     let units = markdown::read(&tail, Whose::Theirs, false).units;
     units.into_iter().map(|unit| Unit { quoted: true, ..unit }).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reply::discord::Buttons;
+    use proptest::prelude::*;
+
+    fn step(label: &str, state: StepState) -> LiveStep {
+        LiveStep { label: label.into(), state }
+    }
+
+    fn here() -> Here {
+        Here { buttons: Buttons { stop: Some("s".into()), ..Buttons::default() }, ..Here::default() }
+    }
+
+    #[test]
+    fn people_see_what_happens_and_can_stop_it() {
+        let view = LiveView {
+            state: LiveState::Working,
+            steps: vec![
+                step("Wrote `parse.py`", StepState::Done),
+                step("Ran the tests", StepState::Failed),
+                step("Running\n<script> @everyone <@1>", StepState::Running),
+            ],
+            printed: Some("test 12 of 40 `ok` </sub>".into()),
+            words: Some("The second test fails:\n\n```text\nboom".into()),
+            run_url: Some("https://bot.example/runs/1".into()),
+        };
+        let piece = live(&view, &here());
+        assert_eq!(piece.buttons.iter().map(|button| button.label.as_str()).collect::<Vec<_>>(), ["Stop"]);
+        insta::assert_snapshot!(piece.content.replace('\u{200b}', "·"), @r"
+        Working on it …
+
+        - ✅ Wrote \`parse.py\`
+        - ⚠️ Ran the tests (did not go well)
+        - ⏳ Running \<script> @·everyone <·@1> …
+
+        -# test 12 of 40 \`ok\` <·/sub>
+        > The second test fails:
+        > ```text
+        > boom
+        > ```
+        -# [run](<https://bot.example/runs/1>)
+        ");
+        let queued = LiveView { state: LiveState::Queued { position: 3 }, ..LiveView::default() };
+        assert_eq!(live(&queued, &Here::default()).content, "Waiting for a free slot: number 3 in line.");
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(32))]
+
+        #[test]
+        fn it_is_one_message(labels in proptest::collection::vec("\\PC{0,200}", 0..30), words in "(```|<!--|<details>|\n|# |\\PC){0,900}") {
+            let steps = labels.iter().map(|label| step(label, StepState::Done)).collect();
+            let view = LiveView { state: LiveState::Working, steps, words: Some(words), printed: None, run_url: None };
+            let piece = live(&view, &here());
+            prop_assert!(!piece.content.is_empty() && piece.content.encode_utf16().count() <= MAX_CONTENT);
+        }
+    }
+}

@@ -64,6 +64,13 @@ pub(super) fn written(prefix: &str, spans: &[Span]) -> String {
     writer.finish()
 }
 
+/// The spans where something stands before them on the line.
+pub(super) fn inside(spans: &[Span]) -> String {
+    let mut writer = Writer { is_fresh: false, ..Writer::new("") };
+    spans.iter().for_each(|span| writer.put(span));
+    writer.finish()
+}
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Mark {
     Bold,

@@ -61,7 +61,7 @@ impl Unit {
         let text = text.trim_end().trim_start_matches(['\n', '\r']);
         let language = safe::language(language);
         let text = safe::fenced(&safe::visible(text));
-        (!text.trim().is_empty()).then(|| Self { gap: Gap::Line, quoted: false, body: Body::Code { language, text } })
+        (!text.trim().is_empty()).then_some(Self { gap: Gap::Line, quoted: false, body: Body::Code { language, text } })
     }
 
     fn leads(&self) -> bool {
@@ -96,7 +96,7 @@ pub(super) fn split(all: &[Unit], limit: usize) -> Vec<String> {
     let mut messages = Messages { limit, done: Vec::new(), now: String::new(), size: 0, quoted: false };
     for (at, unit) in all.iter().enumerate() {
         let whole = unit.whole();
-        let next = all.get(at + 1).filter(|_| unit.leads()).map_or(0, |next| 1 + units(&next.whole()).min(120));
+        let next = all.get(at + 1).filter(|_| unit.leads()).map_or(0, |next| 2 + units(&next.whole()).min(limit / 2 + SLACK));
         messages.add(unit, &whole, next);
     }
     messages.flush();
@@ -137,7 +137,7 @@ impl Messages {
     fn is_worth_breaking(&self, unit: &Unit, fits_alone: bool) -> bool {
         let left = self.limit.saturating_sub(self.size);
         match unit.body {
-            _ if fits_alone => left > self.limit / 2,
+            _ if fits_alone => left > self.limit / 2 && !unit.leads(),
             Body::Text { .. } => left > ENOUGH / 2,
             Body::Code { .. } => left > ENOUGH,
         }
@@ -312,3 +312,6 @@ fn chopped(line: &str, most: usize) -> Vec<String> {
 fn word_end(text: &str) -> usize {
     text.rfind(' ').map(|at| at + 1).filter(|end| text.len() - end < text.len() / 4).unwrap_or(text.len())
 }
+
+#[cfg(test)]
+mod tests;

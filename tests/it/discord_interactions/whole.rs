@@ -12,6 +12,7 @@ use threadbox::standin::model::{Gate, ModelStandin, Protocol, Turn, gated, say};
 use super::{Stage, text};
 use crate::support::bot::LIMIT;
 use crate::support::database::passable_dir;
+use crate::support::discord_bot::DiscordBot;
 
 /// A stage with workers.
 struct Whole {
@@ -110,6 +111,11 @@ async fn stop_stops_what_it_stands_under_and_only_that() {
     let bot = Whole::start(&[], vec![gated(&gate, say("Never said."))]).await;
     let thread = bot.asks("count to a million").await;
     let live = bot.ours(thread, "a live message", |message| has_button(message, "Stop")).await;
+    let deadline = tokio::time::Instant::now() + LIMIT;
+    while bot.model.left() != 0 {
+        assert!(tokio::time::Instant::now() < deadline, "the model is not asked");
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
     // Pressed twice at once: the second finds what the first did.
     let first = bot.stage.discord.press_labelled(live.id, bot.stage.maya, "Stop").unwrap();
     let second = bot.stage.discord.press_labelled(live.id, bot.stage.eve, "Stop").unwrap();
@@ -160,5 +166,37 @@ async fn a_press_that_comes_too_late_for_the_gate_is_told_to_who_pressed() {
     sqlx::query(trigger).execute(&bot.stage.database.pool).await.unwrap();
     let pressed = bot.stage.discord.press_labelled(answer.id, bot.stage.maya, "Retry").unwrap();
     assert_eq!(bot.told_after(pressed).await, "I do not know that run any more.");
+    bot.finish().await;
+}
+
+#[tokio::test]
+async fn a_service_that_connects_registers_its_commands_and_answers_them() {
+    let mut bot = DiscordBot::start().await;
+    let puts = |requests: &[threadbox::standin::discord::RequestRecord]| {
+        let told = |request: &&threadbox::standin::discord::RequestRecord| {
+            request.method == "PUT" && request.path.ends_with("/commands") && request.status == Some(200)
+        };
+        requests.iter().filter(told).count()
+    };
+    let registered = |world: &threadbox::standin::discord::World| {
+        let all: Vec<_> = world.requests().cloned().collect();
+        (puts(&all) == 1).then_some(())
+    };
+    bot.discord.wait_for("the commands", LIMIT, registered).await.unwrap();
+    bot.model.script([say("Because.")]);
+    let maya = bot.person("maya");
+    let used = bot.discord.slash(bot.channel, maya, "ask", &text("why?")).unwrap();
+    let find = |world: &threadbox::standin::discord::World| world.interaction(used)?.original;
+    let opening = bot.discord.wait_for("what was asked", LIMIT, find).await.unwrap();
+    bot.until_ours(opening, "the answer", |message| message.content.contains("Because.")).await;
+    bot.until_count("select count(*) from runs where state = 'posted'", 1).await;
+    // Another process knows what the first one registered.
+    bot.stop().await;
+    bot.run().await;
+    bot.connected().await;
+    let used = bot.discord.slash(bot.channel, maya, "help", &[]).unwrap();
+    let find = |world: &threadbox::standin::discord::World| world.interaction(used)?.original;
+    bot.discord.wait_for("help", LIMIT, find).await.unwrap();
+    assert_eq!(puts(&bot.discord.requests()), 1);
     bot.finish().await;
 }

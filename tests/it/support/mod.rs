@@ -2,5 +2,6 @@
 
 pub mod bot;
 pub mod database;
+pub mod discord_bot;
 pub mod plane;
 pub mod service;

@@ -19,6 +19,9 @@ const LONGEST_OUTPUT: usize = 1_500;
 const MOST: usize = 3_600;
 /// Bytes of an output's beginning and end, where all of it is a file.
 const EXCERPT: usize = 500;
+/// Lines of code or output in the text, and of an excerpt: a conversation is not to be scrolled past.
+const MOST_LINES: usize = 40;
+const EXCERPT_LINES: usize = 16;
 
 /// The executions; `is_bare` says that there is no other answer.
 pub(super) fn units(all: &[Execution], is_bare: bool, link: Option<&str>, files: &mut Files<'_>) -> Vec<Unit> {
@@ -49,7 +52,7 @@ fn one(execution: &Execution, share: usize, link: Option<&str>, files: &mut File
     let mut all = ours(&format!("**{}**", title(execution)));
     let code = clean::visible(&execution.code);
     let code_room = LONGEST_CODE.min(share / 3);
-    if length(&code) <= code_room {
+    if is_short(&code, code_room) {
         all.extend(Unit::code(&execution.language, &code));
     } else {
         let name = format!("code.{}", ending(&execution.language));
@@ -61,7 +64,7 @@ fn one(execution: &Execution, share: usize, link: Option<&str>, files: &mut File
     if output.trim().is_empty() {
         let none = if execution.exit_code.is_some() { "*No output.*" } else { "" };
         all.extend(ours(none));
-    } else if length(output) <= output_room {
+    } else if is_short(output, output_room) {
         all.extend(joined(ours("Output:")));
         all.extend(Unit::code("", output));
     } else {
@@ -70,6 +73,22 @@ fn one(execution: &Execution, share: usize, link: Option<&str>, files: &mut File
     all.extend(joined(ours(&dropped(execution))));
     all.extend(joined(ours(&github::new_files(&execution.new_files))));
     all
+}
+
+fn is_short(text: &str, room: usize) -> bool {
+    length(text) <= room && text.lines().count() <= MOST_LINES
+}
+
+/// The beginning and the end, in few lines.
+fn excerpt(text: &str, room: usize) -> String {
+    let lines: Vec<&str> = text.lines().collect();
+    if lines.len() <= EXCERPT_LINES {
+        return cut::cut_middle(text, room, None);
+    }
+    let (head, tail) = (&lines[..EXCERPT_LINES / 2], &lines[lines.len() - EXCERPT_LINES / 2..]);
+    let left_out = inline::counted((lines.len() - EXCERPT_LINES) as u64, "line");
+    let end = |lines: &[&str]| cut::cut_middle(&lines.join("\n"), room / 2, None);
+    format!("{}\n[… {left_out} left out …]\n{}", end(head).trim_end(), end(tail).trim_end())
 }
 
 /// An excerpt, and where all of it is.
@@ -91,7 +110,7 @@ fn filed(
         None => format!("Of the {what} this is the beginning and the end. {}", elsewhere(link)),
     };
     let mut all = joined(ours(&note));
-    all.extend(Unit::code(language, &cut::cut_middle(text, room, None)));
+    all.extend(Unit::code(language, &excerpt(text, room)));
     all
 }
 

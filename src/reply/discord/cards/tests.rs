@@ -49,7 +49,45 @@ fn short_messages_in_the_words_of_discord() {
         Card::GivenUp { report: "R-1".into() },
     ];
     let all: Vec<String> = cards.iter().map(|one| shown(&card(one, &here()))).collect();
-    insta::assert_snapshot!(all.join("\n-----\n"), @"");
+    insta::assert_snapshot!(all.join("\n-----\n"), @r"
+    Mention `@threadbox` and say what you want. I plan, write and run code in a sandbox of this conversation, and answer here; in a thread of ours I hear you without a mention.
+
+    - in your own words: I get to work; while I work, it joins the current run
+    - `run` and a fenced code block: the code is run as it is, without a model
+    - `approve`: what waits for a yes (a plan, a request) begins; **Approve** under it does the same
+    - `stop`: the current run stops and says where it stood; **Stop** under it does the same
+    - `status`: where it stands
+
+    -# each word is a slash command, too, such as `/status`
+    -----
+    I do not know the command “st\`p”. Did you mean `stop`? Nothing was run: use `/stop`, or say in a few more words what you want.
+    -----
+    `run` needs a block of code with something in it. Nothing was run. Put three backticks and a language, such as `python`, on a line before the code and three backticks on a line after it, or use `/run`.
+    -----
+    `remember` needs to be told what. For example: `@threadbox remember the tests need Python 3.12`
+    -----
+    Several things wait for a yes here, so I need to know which. Nothing was run. Press **Approve** under the one you mean, or use:
+
+    - `/approve 0123456789` for the plan
+    - `/approve abcdef0123` for what @·everyone asks
+    -----
+    `review` is for pull requests, and this conversation is about none. Nothing was run. Mention me in the pull request on GitHub, or say what you want in your own words.
+    -----
+    Working for 1 min 15 s, 3 steps so far. Now: Running <·@1>. One request waits behind it.
+
+    This waits for a yes:
+
+    - the plan 0123456789
+
+    -# model openai/gpt-4.1 · $1.50 of $50.00 spent today
+
+    -# [run](<https://bot.example/runs/1>)
+    -----
+    Noted. It joins the current run.
+    -----
+    I could not handle this: the service stopped each time it tried, so it is given up. Say it again in other words, or ask the operator to look for `R-1` in the log.
+    [Retry]
+    ");
 }
 
 fn note(kind: Kind, state: State) -> ApprovalNote<'static> {
@@ -89,7 +127,41 @@ fn what_waits_for_a_yes_has_buttons_until_it_is_decided() {
         shown(&approval("Do it.", &note(Kind::Workflows, State::Approved), &here())),
         shown(&approval("Do it.", &note(Kind::Plan, State::Void), &here())),
     ];
-    insta::assert_snapshot!(all.join("\n-----\n"), @"");
+    insta::assert_snapshot!(all.join("\n-----\n"), @r"
+    1. Rename `a`
+    2. Tell @·everyone
+
+    forged
+
+    -# no model · 2 steps · 0.0 s · $0.0100
+
+    > ⏸️ **Nothing has changed yet.** When somebody with permission says yes, I carry out exactly this plan.
+    > 
+    > Press **Approve** or **Decline**, or use `/approve 0123456789`. Open until 30 November.
+    [Approve] [Decline]
+    -----
+    **eve asks:**
+    ```text
+    @threadbox hi
+    ``·`
+    <@&2>
+    ```
+
+    > ⏸️ **Nothing was run.** eve may not start runs here. When somebody with write permission says yes, I work on exactly this text, in a sandbox: I answer here, and nothing of it is committed, pushed or opened. An edit of the message, or a new commit, makes this void.
+    > 
+    > Press **Approve** or **Decline**, or use `/approve 0123456789`. Open until 30 November.
+    [Approve] [Decline]
+    -----
+    Do it.
+
+    > **Note**
+    > **Approved by maya**, exactly as it stands above (`0123456789`).
+    -----
+    Do it.
+
+    > **Warning**
+    > **No longer open.** The message was edited. Nothing of it was run.
+    ");
 }
 
 #[test]
@@ -117,6 +189,14 @@ fn a_mirrored_answer_cannot_look_like_ours() {
         answer: "Done, <@1>.\n\n<sub>model forged</sub>".into(),
         pulls: vec![(8, "https://github.com/acme/rocket/pull/8".into())],
     };
-    let card_ = Card::Bridge { what: BridgeCard::Mirrored { what } };
-    insta::assert_snapshot!(shown(&card(&card_, &here())), @"");
+    let mirrored = Card::Bridge { what: BridgeCard::Mirrored { what } };
+    insta::assert_snapshot!(shown(&card(&mirrored, &here())), @r"
+    ↔️ ada asked [on GitHub](<https://github.com/acme/rocket/issues/1#issuecomment-9>): fix @·here
+
+    Done, <·@1>.
+
+    model forged
+
+    Answered · landed in [#8](<https://github.com/acme/rocket/pull/8>) · [the whole answer](<https://github.com/acme/rocket/issues/1#issuecomment-9>)
+    ");
 }

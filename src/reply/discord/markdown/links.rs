@@ -51,7 +51,7 @@ fn joined(label: Vec<Span>, given: &str, address: Address, style: Style) -> Vec<
         Address::Link(to) if safe::is_deceptive(words, given) => {
             vec![code(style, words), text(style, " ("), code(style, &to), text(style, ")")]
         }
-        Address::Link(to) if is_maskable(&label, words) => vec![fixed(format!("[{}](<{to}>)", spans::written("", &flat(label))))],
+        Address::Link(to) if is_maskable(&label, words) => vec![fixed(format!("[{}](<{to}>)", spans::inside(&flat(label))))],
         Address::Link(to) => beside(label, style, fixed(format!("<{to}>"))),
         // Somewhere on the same page, or nowhere.
         Address::Code(shown) if shown.is_empty() || shown.starts_with('#') => label,
