@@ -17,6 +17,7 @@ use crate::agent::{Kit, Spending};
 use crate::clock::{Clock, SystemClock};
 use crate::db;
 use crate::discord::gateway::Gateway;
+use crate::discord::interaction::{self, Interactions};
 use crate::discord::{self, Discord};
 use crate::github::{Github, Pace};
 use crate::http::{self, Http};
@@ -30,7 +31,7 @@ use crate::sandbox::daytona::{self, DaytonaConfig, DaytonaProvider, Origin};
 use crate::sandbox::local::{LocalConfig, LocalProvider};
 use crate::sandbox::proxy::Policy;
 use crate::secret::{ExposeSecret, Learned};
-use crate::settings::{GithubAuth, SandboxKind, Settings};
+use crate::settings::{DiscordSettings, GithubAuth, SandboxKind, Settings};
 
 /// Processes and threads of one command in a local sandbox.
 const SANDBOX_PROCESSES: u64 = 256;
@@ -140,21 +141,10 @@ impl App {
             engine = Some(Engine::start(services).await.context("Cannot start the workers")?);
         }
         let listens = discord.zip(settings.discord.clone()).filter(|_| role.listens());
-        let gateway = listens.map(|(discord, own)| {
-            let (intake, writer) = Intake::start(pool.clone(), parts.clock.clone(), waker.clone());
-            let gateway = Gateway {
-                pool: pool.clone(),
-                discord,
-                settings: own,
-                handle: settings.name.as_str().into(),
-                intake,
-                clock: parts.clock.clone(),
-                holder: format!("{}-{}", std::process::id(), uuid::Uuid::now_v7().simple()).into(),
-                interactions: None,
-                shutdown: shutdown.clone(),
-            };
-            (tokio::spawn(gateway.run()), writer)
-        });
+        let gateway = match listens {
+            Some((discord, own)) => Some(listen(&settings, own, discord, &pool, &parts, (waker.clone(), &shutdown))?),
+            None => None,
+        };
         let mut app = Self { address: None, shutdown, server: None, writer: None, engine, gateway, github };
         if role.serves()
             && let Err(error) = app.serve(&settings, pool, &parts, waker).await
@@ -241,6 +231,43 @@ impl App {
 fn discord_of(settings: &Settings, parts: &Parts) -> anyhow::Result<Option<Arc<Discord>>> {
     let client = settings.discord.as_ref().map(|own| Discord::new(own, parts.clock.clone(), discord::Pace::DISCORD));
     Ok(client.transpose()?.map(Arc::new))
+}
+
+/// Connects to Discord: one task for all that is heard there, and the writer of it.
+fn listen(
+    settings: &Arc<Settings>,
+    own: DiscordSettings,
+    discord: Arc<Discord>,
+    pool: &PgPool,
+    parts: &Parts,
+    (waker, shutdown): (Waker, &CancellationToken),
+) -> anyhow::Result<(JoinHandle<()>, JoinHandle<()>)> {
+    let (intake, writer) = Intake::start(pool.clone(), parts.clock.clone(), waker);
+    let interactions = Interactions::new(interaction::Parts {
+        discord: discord.clone(),
+        intake: intake.clone(),
+        pool: pool.clone(),
+        clock: parts.clock.clone(),
+        settings: settings.clone(),
+        models: Shelf::new(settings.models.clone(), model::Http::new()?, parts.patience.clone()),
+        redactor: Arc::new(Redactor::new(settings.secrets())),
+    });
+    let gateway = Gateway {
+        pool: pool.clone(),
+        discord,
+        settings: own,
+        handle: settings.name.as_str().into(),
+        intake,
+        clock: parts.clock.clone(),
+        holder: format!("{}-{}", std::process::id(), uuid::Uuid::now_v7().simple()).into(),
+        interactions: Some(Arc::new(interactions.clone())),
+        shutdown: shutdown.clone(),
+    };
+    let shutdown = shutdown.clone();
+    let both = async move {
+        tokio::join!(gateway.run(), interactions.tend(shutdown));
+    };
+    Ok((tokio::spawn(both), writer))
 }
 
 fn services(

@@ -285,7 +285,6 @@ impl Call {
 
     /// For interactions and their webhooks: the token in the path is the credential, and no limit of the bot's holds, so the call waits
     /// for nobody.
-    #[expect(dead_code, reason = "interactions are answered with it")]
     pub fn speaking_for_itself(self) -> Self {
         Self { speaks_for_itself: true, ..self }
     }

@@ -10,11 +10,14 @@
 pub mod button;
 mod channel;
 mod client;
+pub mod command;
+mod component;
 mod error;
 pub mod event;
 pub mod gateway;
 mod guild;
 mod identity;
+pub mod interaction;
 mod limits;
 mod message;
 mod reaction;

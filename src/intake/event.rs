@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use crate::id::{ApprovalId, RunId};
 use crate::storable;
 
 /// Where people talk.
@@ -253,6 +254,29 @@ pub enum Asks {
         /// Which.
         button: Button,
     },
+    /// Somebody pressed a button of ours that says what it is about.
+    Pressed {
+        /// What it is about.
+        press: Press,
+        /// The surface's number of the press, under which an answer for their eyes alone can be given for a while.
+        interaction: i64,
+    },
+}
+
+/// A button that names what it is about. It grants nothing: whoever presses it is asked for permission.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "press", content = "id", rename_all = "snake_case")]
+pub enum Press {
+    /// Stops that run.
+    Stop(RunId),
+    /// Runs what that run was asked for again.
+    Retry(RunId),
+    /// Lands the work of that run's conversation.
+    OpenPullRequest(RunId),
+    /// Says yes to that.
+    Approve(ApprovalId),
+    /// Says no to it.
+    Decline(ApprovalId),
 }
 
 /// A reaction that means something.
@@ -269,7 +293,7 @@ impl Asks {
     /// True when nobody addressed us: who may not is not told so, and nothing is done where the repository does not want it.
     pub fn is_automatic(&self) -> bool {
         match self {
-            Self::Words | Self::Label { .. } | Self::ReviewRequest { .. } => false,
+            Self::Words | Self::Label { .. } | Self::ReviewRequest { .. } | Self::Pressed { .. } => false,
             Self::Pushed | Self::CheckFailed { .. } | Self::Reaction { .. } => true,
         }
     }
@@ -408,7 +432,7 @@ impl Request {
             Asks::Label { name } | Asks::CheckFailed { name, .. } | Asks::ReviewRequest { reviewer: name } => {
                 storable::text(name)
             }
-            Asks::Words | Asks::Pushed | Asks::Reaction { .. } => {}
+            Asks::Words | Asks::Pushed | Asks::Reaction { .. } | Asks::Pressed { .. } => {}
         }
     }
 }

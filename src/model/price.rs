@@ -123,6 +123,11 @@ const TABLE: &[Row] = &[
     ("cohere", "embed-v4.0", 0.12, 0.12, 0.0),
 ];
 
+/// Provider and name of every model that writes and whose price is known.
+pub fn names() -> impl Iterator<Item = (&'static str, &'static str)> {
+    TABLE.iter().filter(|(.., written)| *written > 0.0).map(|(provider, model, ..)| (*provider, *model))
+}
+
 /// US dollars for `usage` at the list price of `model`; `None` when the price is not known.
 pub fn cost(model: &ModelName, usage: &Usage) -> Option<f64> {
     let price = price(model)?;

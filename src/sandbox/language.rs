@@ -113,6 +113,11 @@ impl Language {
         self.row().fence
     }
 
+    /// Name of a file with a text in it.
+    pub fn file(self) -> &'static str {
+        self.row().file
+    }
+
     /// The programs it needs: one of each group.
     pub fn needs(self) -> &'static [&'static [&'static str]] {
         self.row().needs

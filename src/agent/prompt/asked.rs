@@ -11,7 +11,7 @@ pub(super) fn intro(request: &Request) -> String {
     let (who, place) = (one_line(&request.author.login), place(request));
     match &request.asks {
         // A reaction is no request of its own: what it approves was written.
-        Asks::Words | Asks::Reaction { .. } => format!("{who} writes in {place}:"),
+        Asks::Words | Asks::Reaction { .. } | Asks::Pressed { .. } => format!("{who} writes in {place}:"),
         Asks::Label { .. } => format!("{who} put the label that calls you on {place}:"),
         Asks::ReviewRequest { .. } => format!("{who} requests your review of {place}:"),
         Asks::Pushed => format!("{who} opened or pushed to {place}:"),
@@ -22,7 +22,7 @@ pub(super) fn intro(request: &Request) -> String {
 /// What is wanted when nobody wrote it.
 pub(super) fn words(request: &Request) -> String {
     match &request.asks {
-        Asks::Words | Asks::Reaction { .. } => String::new(),
+        Asks::Words | Asks::Reaction { .. } | Asks::Pressed { .. } => String::new(),
         Asks::Label { .. } => {
             "(No further words. Look at the conversation quoted below and do what it plainly asks for; if that is not \
             plain, say briefly what you understood and what you need to know.)"

@@ -188,7 +188,7 @@ macro_rules! words {
             pub const ALL: &'static [Word] = &[$(Word::$variant,)+];
 
             /// As people type it.
-            pub fn as_str(self) -> &'static str {
+            pub const fn as_str(self) -> &'static str {
                 match self {
                     $(Self::$variant => $text,)+
                 }

@@ -5,6 +5,7 @@ use super::store::{self, Claimed, NewRun, Standing, Verdict};
 use crate::approval::store::{self as approvals_store, Approval, By};
 use crate::approval::{Continues, Decided, Kind, State};
 use crate::github::RepoRef;
+use crate::id::ApprovalId;
 use crate::intake::{Button, Request, Trigger};
 use crate::jobs::approvals::{self, Seen};
 use crate::jobs::bridge::{self, Who};
@@ -24,11 +25,7 @@ pub(super) async fn by_words(
         Chosen::None(card) => return tell(services, claimed, &card).await,
     };
     if approval.state == State::Waiting && !may_decide(services, claimed, approval.kind).await? {
-        let why = match approval.kind.needs() {
-            Some(Permission::Maintain | Permission::Admin) => "That takes maintain or admin permission on this repository.",
-            Some(_) | None => "That takes write permission on this repository.",
-        };
-        let why = why.to_owned();
+        let why = needed(approval.kind).to_owned();
         return tell(services, claimed, &Card::NotApproved { why }).await;
     }
     match carry(services, claimed, standing, &approval).await? {
@@ -77,6 +74,50 @@ async fn decline(services: &Services, claimed: &Claimed, approval: &Approval) ->
         approvals::tell_ends(services).await?;
     }
     Ok(done("declined"))
+}
+
+/// A press on a button that names the approval; what it comes to otherwise is a sentence for who pressed.
+pub(super) async fn by_press(
+    services: &Services,
+    claimed: &Claimed,
+    standing: &Standing,
+    id: ApprovalId,
+    yes: bool,
+) -> Result<Result<Verdict, String>, PostError> {
+    let known = approvals_store::get(&services.pool, id).await?.filter(|approval| approval.thread == claimed.thread);
+    let Some(approval) = known else { return Ok(Err("I do not know what that button is about any more.".to_owned())) };
+    if !yes {
+        return press_no(services, claimed, &approval).await;
+    }
+    if approval.state == State::Waiting && !may_decide(services, claimed, approval.kind).await? {
+        return Ok(Err(needed(approval.kind).to_owned()));
+    }
+    match carry(services, claimed, standing, &approval).await? {
+        Carried::Done(verdict) => Ok(Ok(verdict)),
+        Carried::Not(why) => Ok(Err(why)),
+    }
+}
+
+async fn press_no(services: &Services, claimed: &Claimed, approval: &Approval) -> Result<Result<Verdict, String>, PostError> {
+    let author = &claimed.request.author;
+    let asked = approval.continues.as_ref().is_some_and(|continues| continues.request.author.id == author.id);
+    if !asked && !may_decide(services, claimed, approval.kind).await? {
+        return Ok(Err(needed(approval.kind).to_owned()));
+    }
+    if !approvals_store::decline(&services.pool, approval.id, by(claimed), services.clock.now()).await? {
+        return Ok(Err(approvals::how_it_ended(approval).unwrap_or_else(|| "It is no longer open.".to_owned())));
+    }
+    approvals::tell_ends(services).await?;
+    Ok(Ok(done("declined")))
+}
+
+/// The permission that a yes or a no takes, for people.
+fn needed(kind: Kind) -> &'static str {
+    match kind.needs() {
+        Some(Permission::Maintain | Permission::Admin) => "That takes maintain or admin permission on this repository.",
+        Some(_) => "That takes write permission on this repository.",
+        None => "That takes somebody who may ask for runs here.",
+    }
 }
 
 /// 👎 on the live comment of a run stops it.

@@ -3,8 +3,8 @@
 use chrono::{DateTime, NaiveTime, TimeDelta, Utc};
 
 use super::asked::{self, Asked};
-use super::store::{self, Claimed, NewRun, Standing, Verdict};
-use super::{approve, ceilings, discord, link, notice, outsider, remember, repository, say, status::status, words};
+use super::store::{self, Claimed, LastRun, NewRun, Standing, Verdict};
+use super::{approve, ceilings, discord, link, notice, outsider, press, remember, repository, say, status::status, words};
 use crate::agent::{Powers, Task};
 use crate::approval;
 use crate::github::Reaction;
@@ -52,6 +52,9 @@ pub(super) async fn dispatch(services: &Services, claimed: &Claimed) -> Result<V
     }
     if let Asks::Reaction { comment, button } = &request.asks {
         return Box::pin(approve::by_reaction(services, claimed, &standing, *comment, *button)).await;
+    }
+    if let Asks::Pressed { press, interaction } = &request.asks {
+        return Box::pin(press::pressed(services, claimed, &standing, *press, *interaction)).await;
     }
     // Who somebody is elsewhere is theirs to say, whatever they may do here.
     if let (Asked::Words, Some(Command::Account { what })) = (&asked, command::parse(&request.text, &services.settings.name)) {
@@ -340,6 +343,16 @@ async fn retry(services: &Services, claimed: &Claimed, standing: &Standing) -> R
     let Some(last) = store::last_run(&services.pool, claimed.thread, claimed.id).await? else {
         return tell(services, claimed, &Card::NothingToRetry).await;
     };
+    repeat(services, claimed, standing, last).await
+}
+
+/// What a run was asked for again, on behalf of who asks now.
+pub(super) async fn repeat(
+    services: &Services,
+    claimed: &Claimed,
+    standing: &Standing,
+    last: LastRun,
+) -> Result<Verdict, PostError> {
     if matches!(last.task, Task::LandApproved { .. }) && last.approval.is_none() {
         let why = "What was approved then has to be shown anew: ask for it with `pr`.".to_owned();
         return tell(services, claimed, &Card::NotApproved { why }).await;

@@ -11,6 +11,7 @@ mod discord;
 mod dispatch;
 mod link;
 mod outsider;
+mod press;
 mod remember;
 mod repository;
 mod status;

@@ -277,6 +277,41 @@ pub async fn last_run(pool: &PgPool, thread: ThreadId, before: InboxId) -> Resul
     Ok(row.map(|row| LastRun { request: row.request.0, task: row.task.0, powers: row.powers, approval: row.approval }))
 }
 
+/// The same of one run of the thread, with whom it concerns, whether it is unfinished, and whether a later one is.
+pub async fn one_run(pool: &PgPool, thread: ThreadId, run: RunId) -> Result<Option<OneRun>, sqlx::Error> {
+    let row = sqlx::query!(
+        r#"select request as "request: Json<Request>", task as "task: Json<Task>", powers as "powers: Powers",
+                  approval_id as "approval: ApprovalId", requester_id, state in ('queued', 'running') as "unfinished!",
+                  exists (
+                      select 1 from runs n where n.thread_id = $1 and n.id > $2 and n.state in ('queued', 'running')
+                  ) as "overtaken!"
+           from runs where thread_id = $1 and id = $2 and forgotten_at is null"#,
+        thread as ThreadId,
+        run as RunId,
+    )
+    .fetch_optional(pool)
+    .await?;
+    Ok(row.map(|row| OneRun {
+        concerned: vec![row.requester_id, row.request.0.author.id],
+        unfinished: row.unfinished,
+        overtaken: row.overtaken,
+        again: LastRun { request: row.request.0, task: row.task.0, powers: row.powers, approval: row.approval },
+    }))
+}
+
+/// A run that a button names.
+#[derive(Debug)]
+pub struct OneRun {
+    /// With whose words it is about, and on whose permission it runs.
+    pub concerned: Vec<i64>,
+    /// Whether it waits or works.
+    pub unfinished: bool,
+    /// Whether a later one of the thread does.
+    pub overtaken: bool,
+    /// What runs again.
+    pub again: LastRun,
+}
+
 /// What is run again.
 #[derive(Debug)]
 pub struct LastRun {

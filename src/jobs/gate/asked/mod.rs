@@ -35,7 +35,7 @@ pub(super) async fn decide(services: &Services, claimed: &Claimed) -> Result<Ask
         return Ok(Asked::Nothing("it was deleted before it began"));
     }
     match &claimed.request.asks {
-        Asks::Words | Asks::Reaction { .. } => Ok(Asked::Words),
+        Asks::Words | Asks::Reaction { .. } | Asks::Pressed { .. } => Ok(Asked::Words),
         asks => unspoken(services, claimed, asks, &obstacles).await,
     }
 }
@@ -47,7 +47,7 @@ async fn unspoken(services: &Services, claimed: &Claimed, asks: &Asks, obstacles
     let facts = repository(services, &claimed.request.place).await?;
     let triggers = &facts.file.triggers;
     let task = match asks {
-        Asks::Words | Asks::Reaction { .. } => return Ok(Asked::Words),
+        Asks::Words | Asks::Reaction { .. } | Asks::Pressed { .. } => return Ok(Asked::Words),
         Asks::Label { name } => {
             if !triggers.label.as_ref().is_some_and(|label| label.eq_ignore_ascii_case(name)) {
                 return Ok(Asked::Nothing("not our label"));
