@@ -4,9 +4,8 @@ use chrono::{DateTime, NaiveTime, TimeDelta, Utc};
 
 use super::asked::{self, Asked};
 use super::store::{self, Claimed, NewRun, Standing, Verdict};
-use super::{approve, ceilings, discord, link, notice, outsider, remember, repository, say, status::status, words};
+use super::{approve, ceilings, discord, link, notice, outsider, remember, repository, retry, say, status::status, words};
 use crate::agent::{Powers, Task};
-use crate::approval;
 use crate::github::Reaction;
 use crate::id::RunId;
 use crate::intake::command::{self, Account, Command, Landing, Word};
@@ -67,7 +66,7 @@ pub(super) async fn dispatch(services: &Services, claimed: &Claimed) -> Result<V
         return start(services, claimed, &standing, request, task).await;
     }
     let Some(command) = command::parse(&request.text, &services.settings.name) else {
-        return Ok(done("no mention that counts"));
+        return unread(services, claimed).await;
     };
     repository::report(services, claimed, &house).await?;
     if let Some(card) = repository::mentions_off(services, &house, request, &command, &standing) {
@@ -78,7 +77,7 @@ pub(super) async fn dispatch(services: &Services, claimed: &Claimed) -> Result<V
         Command::Ask { text } if standing.active.is_some() => steer(services, claimed, &standing, text).await,
         Command::Ask { text } | Command::Queue { text } => start(services, claimed, &standing, request, Task::Ask { text }).await,
         Command::Run { blocks } => start(services, claimed, &standing, request, Task::Code { blocks }).await,
-        Command::Retry => retry(services, claimed, &standing).await,
+        Command::Retry => retry::retry(services, claimed, &standing).await,
         Command::Stop => stop(services, claimed).await,
         Command::Status => status(services, claimed).await,
         Command::Help => {
@@ -110,6 +109,14 @@ pub(super) async fn dispatch(services: &Services, claimed: &Claimed) -> Result<V
         Command::LinkRepository { name } => Box::pin(link::repository(services, claimed, name.as_deref())).await,
         Command::Account { what } => Box::pin(link::account(services, claimed, &what)).await,
     }
+}
+
+/// Nothing in the words asks us. What has no words any more did when it was accepted, and whoever wrote it waits.
+async fn unread(services: &Services, claimed: &Claimed) -> Result<Verdict, PostError> {
+    if claimed.request.text.trim().is_empty() {
+        return tell(services, claimed, &Card::WordsGone { handle: services.settings.name.clone() }).await;
+    }
+    Ok(done("no mention that counts"))
 }
 
 /// Where the service does not work at all, it does not say who somebody is either.
@@ -253,7 +260,12 @@ fn powers_of(task: &Task) -> Powers {
     }
 }
 
-async fn start_as(services: &Services, claimed: &Claimed, standing: &Standing, new: NewRun<'_>) -> Result<Verdict, PostError> {
+pub(super) async fn start_as(
+    services: &Services,
+    claimed: &Claimed,
+    standing: &Standing,
+    new: NewRun<'_>,
+) -> Result<Verdict, PostError> {
     if let Err(refusal) = within_limits(services, claimed, standing).await? {
         return refuse(services, claimed, standing, &refusal).await;
     }
@@ -333,38 +345,6 @@ async fn steer(services: &Services, claimed: &Claimed, standing: &Standing, text
 pub(super) async fn eyes(services: &Services, claimed: &Claimed, what: &'static str) -> Result<Verdict, PostError> {
     services.poster.react(&claimed.request, Reaction::Eyes).await?;
     Ok(done(what))
-}
-
-/// The last request again, as it stood then, on behalf of who asks now.
-async fn retry(services: &Services, claimed: &Claimed, standing: &Standing) -> Result<Verdict, PostError> {
-    let Some(last) = store::last_run(&services.pool, claimed.thread, claimed.id).await? else {
-        return tell(services, claimed, &Card::NothingToRetry).await;
-    };
-    if matches!(last.task, Task::LandApproved { .. }) && last.approval.is_none() {
-        let why = "What was approved then has to be shown anew: ask for it with `pr`.".to_owned();
-        return tell(services, claimed, &Card::NotApproved { why }).await;
-    }
-    if let Some(id) = last.approval
-        && let Some(known) = approval::store::get(&services.pool, id).await?
-        && !approve::may_decide(services, claimed, known.kind).await?
-    {
-        let why = "That takes the permission it took when it was approved.".to_owned();
-        return tell(services, claimed, &Card::NotApproved { why }).await;
-    }
-    let now = &claimed.request;
-    // Whose words an approval covers does not change with who repeats them.
-    let author = if last.approval.is_some() { last.request.author.clone() } else { now.author.clone() };
-    let request = Request {
-        trigger: now.trigger,
-        author,
-        place: now.place.clone(),
-        url: now.url.clone(),
-        review_thread: now.review_thread.clone(),
-        ..last.request
-    };
-    let new =
-        NewRun { newest: standing.newest, request: &request, task: &last.task, powers: last.powers, approval: last.approval };
-    start_as(services, claimed, standing, new).await
 }
 
 async fn stop(services: &Services, claimed: &Claimed) -> Result<Verdict, PostError> {

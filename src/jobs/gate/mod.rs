@@ -13,6 +13,7 @@ mod link;
 mod outsider;
 mod remember;
 mod repository;
+mod retry;
 mod status;
 mod store;
 mod words;
