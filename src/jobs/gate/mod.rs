@@ -22,11 +22,12 @@ pub(super) use asked::moved;
 
 use std::time::Duration;
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 
 use self::store::{Claimed, Verdict};
 use super::Services;
 use super::run::later;
+use crate::github::GithubError;
 use crate::reply::{Card, CommentPost, PostError, Said, Spot};
 
 /// How long a claim holds without renewal; longer than any single call to a surface takes.
@@ -61,7 +62,7 @@ async fn let_in(services: &Services) -> Result<(), sqlx::Error> {
 /// Decides about a row and finishes or postpones it. True when a run waits to be taken now.
 async fn pass(services: &Services, claimed: &Claimed) -> Result<bool, sqlx::Error> {
     let decided = tokio::select! {
-        decided = decide(services, claimed) => decided,
+        decided = decide_or_say(services, claimed) => decided,
         () = lose_claim(services, claimed) => {
             tracing::warn!(inbox.id = %claimed.id, "another worker has taken the request over");
             return Ok(false);
@@ -71,19 +72,54 @@ async fn pass(services: &Services, claimed: &Claimed) -> Result<bool, sqlx::Erro
     match decided {
         Ok(verdict) => store::finish(&services.pool, claimed, verdict, now).await,
         Err(PostError::Database(error)) => Err(error),
-        Err(error) => match later(&error, claimed.waits + 1, now) {
-            Some(at) if now - claimed.accepted_at < GIVEN_UP => {
+        Err(error) => match again_at(services, claimed, &error) {
+            Some(at) => {
                 tracing::warn!(inbox.id = %claimed.id, %error, retry_at = %at, "the request waits");
                 store::postpone(&services.pool, claimed, at.max(now + SUSPECT)).await?;
                 Ok(false)
             }
-            Some(_) | None => {
+            None => {
                 tracing::error!(inbox.id = %claimed.id, thread.id = %claimed.thread, %error, "the request is given up");
                 let verdict = Verdict::Dead("the surface does not take our answer");
                 store::finish(&services.pool, claimed, verdict, now).await
             }
         },
     }
+}
+
+/// When a row that met this error is looked at again; none when it is given up.
+fn again_at(services: &Services, claimed: &Claimed, error: &PostError) -> Option<DateTime<Utc>> {
+    let now = services.clock.now();
+    later(error, claimed.waits + 1, now).filter(|_| now - claimed.accepted_at < GIVEN_UP)
+}
+
+/// Whoever asked is told why something will never work. Not where it is saying something that does not.
+async fn decide_or_say(services: &Services, claimed: &Claimed) -> Result<Verdict, PostError> {
+    let decided = decide(services, claimed).await;
+    if let Err(error) = &decided
+        && !claimed.request.asks.is_automatic()
+        && again_at(services, claimed, error).is_none()
+        && !store::has_begun_to_speak(&services.pool, claimed).await?
+    {
+        let what = Card::Hindered { why: why_never(error), report: claimed.id.to_string() };
+        if let Err(error) = notice(services, claimed, &what).await {
+            tracing::info!(inbox.id = %claimed.id, %error, "nobody can be told why it is given up");
+        }
+    }
+    decided
+}
+
+/// Cause and remedy, for people. What else the surface said is for the log.
+fn why_never(error: &PostError) -> String {
+    let on = match error {
+        PostError::Github(GithubError::Forbidden { missing, remedy }) => {
+            return format!("To look up what I need on GitHub I lack {missing}. {remedy}");
+        }
+        PostError::Github(_) => "GitHub",
+        PostError::Discord(_) => "Discord",
+        PostError::Database(_) | PostError::Off => "The service",
+    };
+    format!("{on} refused what I needed for it. Whoever runs this service can run `threadbox doctor` to see what is missing.")
 }
 
 /// Renews the claim; ends when it is lost.

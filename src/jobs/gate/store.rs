@@ -104,6 +104,19 @@ pub async fn renew(pool: &PgPool, claimed: &Claimed, hold: Duration) -> Result<b
     Ok(done.rows_affected() == 1)
 }
 
+/// True when something was, or was to be, said about the row.
+pub async fn has_begun_to_speak(pool: &PgPool, claimed: &Claimed) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"
+        select exists (select 1 from runs where inbox_id = $1)
+            or exists (select 1 from posts where key in ('notice-' || $1::text, 'refusal-' || $1::text, 'card-' || $1::text)) as "has!"
+        "#,
+        claimed.id as InboxId,
+    )
+    .fetch_one(pool)
+    .await
+}
+
 /// Everything the gate decides on, in one round trip.
 pub async fn standing(pool: &PgPool, claimed: &Claimed, since: DateTime<Utc>, limits: &Limits) -> Result<Standing, sqlx::Error> {
     let row = sqlx::query!(
