@@ -51,8 +51,10 @@ pub(super) async fn note(pool: &PgPool, delivery: &Delivery, event: Event, now: 
             if installation.deleted {
                 forget::installation_gone(pool, installation.id, REMOVAL, now).await?;
             }
+            // A repository may be given back, and words said in it, before this arrives.
+            let at = installation.at.unwrap_or(now).min(now);
             for repository in installation.removed {
-                forget::ask(pool, &Target::Owner(Place::owner_of(repository)), Why::Gone, REMOVAL, now).await?;
+                forget::ask(pool, &Target::Owner(Place::owner_of(repository)), Why::Gone, REMOVAL, at).await?;
             }
         }
         Event::Repository(RepositoryChange::Moved { id, full_name, installation }) => {
