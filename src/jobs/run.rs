@@ -9,7 +9,7 @@ use url::Url;
 
 use super::bridge::mirror::{self, Mirror};
 use super::house::House;
-use super::{Services, approvals, earlier, given, hands, memory, pictures, reactions, reader, review};
+use super::{Services, approvals, earlier, given, hands, lease, memory, pictures, reactions, reader, review};
 use crate::agent::sandboxes::{SandboxesOf, ThreadSandboxes, apart};
 use crate::agent::store::{self, Record, Renewed, Taken};
 use crate::agent::{Halt, Kit, Powers, Run, RunEvent, RunState, Snapshot, Task, prompt};
@@ -29,7 +29,6 @@ use crate::sandbox::SandboxId;
 /// How long a lease holds without renewal. Longer than any single call to a surface takes (10 s), so that what a worker began
 /// is over before another one begins.
 pub const LEASE: Duration = Duration::from_secs(15);
-const RENEW_EVERY: Duration = Duration::from_secs(5);
 /// Workers that may die over one run before it is given up.
 const MAX_ATTEMPTS: i32 = 5;
 /// How long the answer of a finished run is tried to be posted.
@@ -91,7 +90,7 @@ async fn hold(services: &Services, taken: &Taken) -> Result<(), Failure> {
     match done {
         Ok(()) => Ok(()),
         Err(Failure::Halt(Halt::LeaseLost)) => {
-            tracing::warn!(run.id = %taken.id, "another worker has taken the run over");
+            tracing::warn!(run.id = %taken.id, "another worker has taken the run over, or may have");
             Ok(())
         }
         Err(Failure::Halt(Halt::Shutdown)) => {
@@ -105,16 +104,18 @@ async fn hold(services: &Services, taken: &Taken) -> Result<(), Failure> {
 
 /// Renews the lease; ends when it is lost.
 async fn lose_lease(services: &Services, taken: &Taken) {
-    loop {
-        tokio::time::sleep(RENEW_EVERY).await;
-        match store::renew(&services.pool, taken.id, taken.epoch, LEASE).await {
-            Ok(Renewed::Kept { stop: false }) => {}
-            Ok(Renewed::Kept { stop: true }) => services.stops.stop(taken.id),
-            Ok(Renewed::Lost) => return,
-            // The lease may still hold; the saves of the run are fenced in any case.
-            Err(error) => tracing::warn!(run.id = %taken.id, %error, "cannot renew the lease"),
+    // The saves of the run are fenced in any case.
+    lease::lose(LEASE, "a run", || async {
+        match store::renew(&services.pool, taken.id, taken.epoch, LEASE).await? {
+            Renewed::Kept { stop: false } => Ok(true),
+            Renewed::Kept { stop: true } => {
+                services.stops.stop(taken.id);
+                Ok(true)
+            }
+            Renewed::Lost => Ok(false),
         }
-    }
+    })
+    .await;
 }
 
 async fn carry(services: &Services, taken: &Taken) -> Result<(), Failure> {

@@ -25,14 +25,13 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use self::store::{Claimed, Verdict};
-use super::Services;
 use super::run::later;
+use super::{Services, lease};
 use crate::github::GithubError;
 use crate::reply::{Card, CommentPost, PostError, Said, Spot};
 
 /// How long a claim holds without renewal; longer than any single call to a surface takes.
 const HOLD: Duration = Duration::from_secs(15);
-const RENEW_EVERY: Duration = Duration::from_secs(5);
 /// Workers that may die over a row before it is given up.
 const MAX_DEATHS: i32 = 10;
 /// How long a row waits for a surface that does not answer.
@@ -64,7 +63,7 @@ async fn pass(services: &Services, claimed: &Claimed) -> Result<bool, sqlx::Erro
     let decided = tokio::select! {
         decided = decide_or_say(services, claimed) => decided,
         () = lose_claim(services, claimed) => {
-            tracing::warn!(inbox.id = %claimed.id, "another worker has taken the request over");
+            tracing::warn!(inbox.id = %claimed.id, "another worker has taken the request over, or may have");
             return Ok(false);
         }
     };
@@ -124,14 +123,7 @@ fn why_never(error: &PostError) -> String {
 
 /// Renews the claim; ends when it is lost.
 async fn lose_claim(services: &Services, claimed: &Claimed) {
-    loop {
-        tokio::time::sleep(RENEW_EVERY).await;
-        match store::renew(&services.pool, claimed, HOLD).await {
-            Ok(true) => {}
-            Ok(false) => return,
-            Err(error) => tracing::warn!(inbox.id = %claimed.id, %error, "cannot renew the claim"),
-        }
-    }
+    lease::lose(HOLD, "a request", || store::renew(&services.pool, claimed, HOLD)).await;
 }
 
 async fn decide(services: &Services, claimed: &Claimed) -> Result<Verdict, PostError> {
