@@ -49,7 +49,9 @@ pub(super) async fn work(services: Services) {
 
 async fn let_in(services: &Services) -> Result<(), sqlx::Error> {
     while !services.shutdown.is_cancelled() {
-        let Some(claimed) = store::claim(&services.pool, services.clock.now(), HOLD).await? else { break };
+        let Some(claimed) = store::claim(&services.pool, &services.settings.name, services.clock.now(), HOLD).await? else {
+            break;
+        };
         services.bells.gate.ring();
         if pass(services, &claimed).await? {
             services.ring_for_a_run().await?;

@@ -11,6 +11,7 @@ use sqlx::types::Json;
 
 use crate::agent::{Powers, Task};
 use crate::id::{ApprovalId, InboxId, MessageId, RunId, ThreadId};
+use crate::intake::command::{self, Command};
 use crate::intake::{Place, Request, policy};
 use crate::settings::Limits;
 
@@ -27,6 +28,30 @@ pub struct Claimed {
     pub waits: i32,
     /// When it was accepted.
     pub accepted_at: DateTime<Utc>,
+}
+
+struct ClaimedRow {
+    id: InboxId,
+    thread: ThreadId,
+    message: MessageId,
+    request: Json<Request>,
+    attempts: i32,
+    waits: i32,
+    created_at: DateTime<Utc>,
+}
+
+impl From<ClaimedRow> for Claimed {
+    fn from(row: ClaimedRow) -> Self {
+        Self {
+            id: row.id,
+            thread: row.thread,
+            message: row.message,
+            request: row.request.0,
+            attempts: row.attempts,
+            waits: row.waits,
+            accepted_at: row.created_at,
+        }
+    }
 }
 
 /// What the gate needs to know before it decides.
@@ -58,9 +83,67 @@ fn interval(span: Duration) -> PgInterval {
     PgInterval { months: 0, days: 0, microseconds: i64::try_from(span.as_micros()).unwrap_or(i64::MAX) }
 }
 
-/// Claims the oldest row that is due and first in its thread. None when there is nothing to do now.
-pub async fn claim(pool: &PgPool, now: DateTime<Utc>, hold: Duration) -> Result<Option<Claimed>, sqlx::Error> {
-    let row = sqlx::query!(
+/// Rows that may be a word to stop, read at once.
+const MOST_WORDS: i64 = 50;
+
+/// Claims the oldest row that is due and first in its thread; when there is none, one that says `stop` behind rows of its thread that wait.
+/// None when there is nothing to do now.
+pub async fn claim(pool: &PgPool, handle: &str, now: DateTime<Utc>, hold: Duration) -> Result<Option<Claimed>, sqlx::Error> {
+    match claim_first(pool, now, hold).await? {
+        Some(claimed) => Ok(Some(claimed)),
+        None => claim_stop(pool, handle, now, hold).await,
+    }
+}
+
+/// What is asked of a run at work does not wait for what cannot become one yet.
+async fn claim_stop(pool: &PgPool, handle: &str, now: DateTime<Utc>, hold: Duration) -> Result<Option<Claimed>, sqlx::Error> {
+    let behind = sqlx::query!(
+        r#"
+        select i.id as "id: InboxId", i.request->>'text' as "text!" from inbox i
+        where i.state = 'new' and i.next_try_at <= $1 and (i.claimed_until is null or i.claimed_until < now())
+          and i.request->>'text' ~* '\mstop\M' and not i.request ? 'asks'
+          and exists (
+            select 1 from inbox f
+            where f.thread_id = i.thread_id and f.sequence < i.sequence and f.state = 'new'
+              and f.next_try_at > $1 and (f.claimed_until is null or f.claimed_until < now())
+              and not exists (
+                select 1 from inbox e where e.thread_id = f.thread_id and e.sequence < f.sequence and e.state = 'new'
+              )
+          )
+        order by i.id limit $2
+        "#,
+        now,
+        MOST_WORDS,
+    )
+    .fetch_all(pool)
+    .await?;
+    for row in behind {
+        if command::parse(&row.text, handle) != Some(Command::Stop) {
+            continue;
+        }
+        let claimed = sqlx::query_as!(
+            ClaimedRow,
+            r#"
+            update inbox set claimed_until = now() + $2::interval, attempts = attempts + 1
+            where id = $1 and state = 'new' and (claimed_until is null or claimed_until < now())
+            returning id as "id: InboxId", thread_id as "thread: ThreadId", message_id as "message: MessageId",
+                      request as "request: Json<Request>", attempts, waits, created_at
+            "#,
+            row.id as InboxId,
+            interval(hold),
+        )
+        .fetch_optional(pool)
+        .await?;
+        if claimed.is_some() {
+            return Ok(claimed.map(Claimed::from));
+        }
+    }
+    Ok(None)
+}
+
+async fn claim_first(pool: &PgPool, now: DateTime<Utc>, hold: Duration) -> Result<Option<Claimed>, sqlx::Error> {
+    let row = sqlx::query_as!(
+        ClaimedRow,
         r#"
         update inbox set claimed_until = now() + $2::interval, attempts = attempts + 1
         where id = (
@@ -80,15 +163,7 @@ pub async fn claim(pool: &PgPool, now: DateTime<Utc>, hold: Duration) -> Result<
     )
     .fetch_optional(pool)
     .await?;
-    Ok(row.map(|row| Claimed {
-        id: row.id,
-        thread: row.thread,
-        message: row.message,
-        request: row.request.0,
-        attempts: row.attempts,
-        waits: row.waits,
-        accepted_at: row.created_at,
-    }))
+    Ok(row.map(Claimed::from))
 }
 
 /// Keeps the claim. False when somebody else has it now.
