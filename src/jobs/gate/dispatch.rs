@@ -3,7 +3,7 @@
 use chrono::{DateTime, NaiveTime, TimeDelta, Utc};
 
 use super::asked::{self, Asked};
-use super::store::{self, Claimed, NewRun, Standing, Verdict};
+use super::store::{self, Ceiling, Claimed, NewRun, Standing, Verdict};
 use super::{approve, ceilings, discord, link, notice, outsider, remember, repository, retry, say, status::status, words};
 use crate::agent::{Powers, Task};
 use crate::github::Reaction;
@@ -266,19 +266,26 @@ pub(super) async fn start_as(
     standing: &Standing,
     new: NewRun<'_>,
 ) -> Result<Verdict, PostError> {
-    if let Err(refusal) = within_limits(services, claimed, standing).await? {
-        return refuse(services, claimed, standing, &refusal).await;
+    let ceiling = match within_limits(services, claimed, standing).await? {
+        Ok(ceiling) => ceiling,
+        Err(refusal) => return refuse(services, claimed, standing, &refusal).await,
+    };
+    let now = services.clock.now();
+    if let Some(run) = store::create_run(&services.pool, claimed, new, Some(ceiling), now).await? {
+        return acknowledge(services, claimed, standing, run).await;
     }
-    let run = store::create_run(&services.pool, claimed, new, services.clock.now()).await?;
-    acknowledge(services, claimed, standing, run).await
+    // Others took the last places since they were counted.
+    let standing = &store::standing(&services.pool, claimed, ceiling.since, &services.settings.limits).await?;
+    let refusal = within_limits(services, claimed, standing).await?.err().unwrap_or(Refusal::EverybodyLimit);
+    refuse(services, claimed, standing, &refusal).await
 }
 
-/// Whether one more run of whoever asks is within the limits.
+/// Whether one more run of whoever asks is within the limits, and what they are.
 pub(super) async fn within_limits(
     services: &Services,
     claimed: &Claimed,
     standing: &Standing,
-) -> Result<Result<(), Refusal>, PostError> {
+) -> Result<Result<Ceiling, Refusal>, PostError> {
     let (now, request) = (services.clock.now(), &claimed.request);
     let house = House::of(services, &request.place).await?;
     let (limits, place) = (&house.limits, request.place.payer());
@@ -289,7 +296,10 @@ pub(super) async fn within_limits(
         by_everyone: standing.by_everyone,
         spent,
     };
-    Ok(policy::may_run(limits, policy::runs_of_everyone(&services.settings.limits), &used, now))
+    let everyones = policy::runs_of_everyone(&services.settings.limits);
+    let ceiling =
+        Ceiling { since: now - RATE_WINDOW, of_person: limits.user_runs_per_hour.into(), of_everyone: everyones.into() };
+    Ok(policy::may_run(limits, everyones, &used, now).map(|()| ceiling))
 }
 
 /// 👀 and the comment that will become the answer, both at once.

@@ -256,15 +256,41 @@ pub struct NewRun<'a> {
     pub approval: Option<ApprovalId>,
 }
 
-/// Creates the run of an inbox row, or finds the one it has. Who asked with that row is its requester: on their permission it runs, and
+/// What limits how many runs there may be.
+#[derive(Clone, Copy, Debug)]
+pub struct Ceiling {
+    /// Runs count that were created after it.
+    pub since: DateTime<Utc>,
+    /// The most of one person.
+    pub of_person: i64,
+    /// The most of everybody together.
+    pub of_everyone: i64,
+}
+
+/// Creates the run of an inbox row, or finds the one it has. None when a ceiling is reached: it is counted again here, one new run after the
+/// other, because many may have been found to be within it at once. Who asked with that row is its requester: on their permission it runs, and
 /// against their limits it counts. The comment that showed an outsider's request becomes that of the run.
-pub async fn create_run(pool: &PgPool, claimed: &Claimed, new: NewRun<'_>, now: DateTime<Utc>) -> Result<RunId, sqlx::Error> {
-    sqlx::query_scalar!(
+pub async fn create_run(
+    pool: &PgPool,
+    claimed: &Claimed,
+    new: NewRun<'_>,
+    ceiling: Option<Ceiling>,
+    now: DateTime<Utc>,
+) -> Result<Option<RunId>, sqlx::Error> {
+    let mut tx = pool.begin().await?;
+    if ceiling.is_some() {
+        sqlx::query!("select pg_advisory_xact_lock(hashtext('threadbox new run'))").execute(&mut *tx).await?;
+    }
+    let run = sqlx::query_scalar!(
         r#"
         with run as (
             insert into runs (id, thread_id, inbox_id, message_id, request, task, next_try_at, requester, requester_id, repository,
                               created_at, powers, approval_id)
-            values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $7, $11, $12)
+            select $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $7, $11, $12
+            where $13::timestamptz is null or exists (select 1 from runs where inbox_id = $3) or (
+                (select count(*) from (select 1 from runs where requester_id = $9 and created_at > $13 limit $14) as mine) < $14
+                and (select count(*) from (select 1 from runs where created_at > $13 limit $15) as everyones) < $15
+            )
             on conflict (inbox_id) do update set inbox_id = excluded.inbox_id
             returning id, approval_id
         ), comment as (
@@ -286,9 +312,14 @@ pub async fn create_run(pool: &PgPool, claimed: &Claimed, new: NewRun<'_>, now: 
         claimed.request.place.payer(),
         new.powers as Powers,
         new.approval as Option<ApprovalId>,
+        ceiling.map(|ceiling| ceiling.since),
+        ceiling.map_or(0, |ceiling| ceiling.of_person),
+        ceiling.map_or(0, |ceiling| ceiling.of_everyone),
     )
-    .fetch_one(pool)
-    .await
+    .fetch_optional(&mut *tx)
+    .await?;
+    tx.commit().await?;
+    Ok(run)
 }
 
 /// Lets the message join the thread's first unfinished agent run. None when there is none any more.
