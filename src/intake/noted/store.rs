@@ -178,6 +178,15 @@ pub async fn installation(pool: &PgPool, installation: &Installation, now: DateT
                 'outcome', 'failed', 'reason', 'The GitHub App is no longer installed here.', 'report', runs.id)
             from installation
             where installation.gone and runs.state = 'queued' and runs.request->'place'->>'installation' = installation.id::text
+            returning runs.id
+        ), freed as (
+            update messages set run_id = null from dropped
+            where messages.run_id = dropped.id and messages.place_in_run is null
+            returning messages.id
+        ), reopened as (
+            -- What joined a run that never began may come from elsewhere.
+            update inbox set state = 'new', verdict = null, next_try_at = $4 from freed
+            where inbox.message_id = freed.id and inbox.state = 'done'
         ), stopped as (
             update runs set stop_requested_by = coalesce(stop_requested_by, 'the removal of the App') from installation
             where installation.gone and runs.state = 'running' and runs.request->'place'->>'installation' = installation.id::text

@@ -518,7 +518,7 @@ pub enum Verdict {
 }
 
 /// Finishes a row. True when that was ours to do and a run waits to be taken. The run of a row that is given up is never begun:
-/// nobody would see what it does.
+/// nobody would see what it does; what had joined it is let in anew.
 pub async fn finish(pool: &PgPool, claimed: &Claimed, verdict: Verdict, now: DateTime<Utc>) -> Result<bool, sqlx::Error> {
     let (state, what, wake) = match verdict {
         Verdict::Done { what, wake } => ("done", what, wake),
@@ -534,6 +534,15 @@ pub async fn finish(pool: &PgPool, claimed: &Claimed, verdict: Verdict, now: Dat
             update runs set state = 'posted', ended_at = $5,
                 outcome = jsonb_build_object('outcome', 'failed', 'reason', $4::text, 'report', done.id)
             from done where runs.inbox_id = done.id and runs.state = 'queued' and $3 = 'dead'
+            returning runs.id
+        ), freed as (
+            -- What joined it is asked for all the same.
+            update messages set run_id = null from dropped
+            where messages.run_id = dropped.id and messages.place_in_run is null
+            returning messages.id
+        ), reopened as (
+            update inbox set state = 'new', verdict = null, next_try_at = $5 from freed
+            where inbox.message_id = freed.id and inbox.state = 'done'
         )
         select count(*) as "count!" from done
         "#,
