@@ -38,6 +38,8 @@ pub struct Taken {
     pub outcome: Option<Outcome>,
     /// Counts how often it was taken, this time included.
     pub attempt: i32,
+    /// How many of these ended in waiting to be able to post the answer, or at a shutdown then.
+    pub waits: i32,
     pub snapshot: Option<Snapshot>,
     pub arrivals: i32,
     pub stop_requested_by: Option<String>,
@@ -115,7 +117,7 @@ async fn take_of(
         where runs.id = lease.run_id and runs.state <> 'posted'
         returning runs.id as "id: RunId", runs.thread_id as "thread: ThreadId", runs.lease_epoch as "epoch: LeaseEpoch",
             runs.message_id as "message: MessageId", runs.request as "request: Json<Request>", runs.task as "task: Json<Task>",
-            runs.state as "state: RunState", runs.outcome as "outcome: Json<Outcome>", runs.attempt,
+            runs.state as "state: RunState", runs.outcome as "outcome: Json<Outcome>", runs.attempt, runs.waits,
             runs.snapshot as "snapshot: Json<Snapshot>", runs.arrivals, runs.stop_requested_by, runs.requester,
             runs.repository, runs.powers as "powers: Powers", runs.created_at,
             lease.model, lease.budget_usd, runs.continued_from, runs.continued_at,
@@ -142,6 +144,7 @@ async fn take_of(
         state: row.state,
         outcome: row.outcome.map(|outcome| outcome.0),
         attempt: row.attempt,
+        waits: row.waits,
         snapshot: row.snapshot.map(|snapshot| snapshot.0),
         arrivals: row.arrivals,
         stop_requested_by: row.stop_requested_by,
@@ -192,7 +195,8 @@ pub async fn release(pool: &PgPool, run: RunId, epoch: LeaseEpoch, not_before: D
     sqlx::query!(
         r#"
         with run as (
-            update runs set next_try_at = $3, attempt = attempt - (state = 'running')::int where id = $1 and lease_epoch = $2 returning thread_id
+            update runs set next_try_at = $3, attempt = attempt - (state = 'running')::int,
+                waits = waits + (state = 'ended')::int where id = $1 and lease_epoch = $2 returning thread_id
         ), lease as (
             update threads set lease_until = null, lease_holder = null
             where id = (select thread_id from run) and lease_epoch = $2

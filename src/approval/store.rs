@@ -150,7 +150,8 @@ async fn read(pool: &PgPool, which: Which<'_>) -> Result<Vec<Approval>, sqlx::Er
           and (not $6 or (a.state <> 'waiting' and not a.told))
           and ($8::uuid is null or a.id = (select approval_id from runs where runs.id = $8))
           and ($9::uuid is null or a.decided_inbox = $9)
-        order by a.asked_at, a.id limit $7
+        -- Of many whose end cannot be told, none keeps the others from being told.
+        order by case when $6 then random() end, a.asked_at, a.id limit $7
         "#,
         which.id as Option<ApprovalId>,
         which.key,
@@ -292,7 +293,7 @@ pub async fn in_comment(pool: &PgPool, thread: ThreadId, comment: i64) -> Result
     Ok(read(pool, Which { thread: Some(thread), comment: Some(comment), ..Which::default() }).await?.pop())
 }
 
-/// Those whose comments do not say yet how they ended, at most fifty.
+/// Those whose comments do not say yet how they ended, at most fifty; when there are more, other ones each time.
 ///
 /// # Errors
 /// When the database does not answer.

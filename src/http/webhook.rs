@@ -11,6 +11,7 @@ use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
 use serde_json::json;
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 
 use super::{Http, signature};
 use crate::github;
@@ -22,6 +23,10 @@ const LARGEST: usize = 25 * 1024 * 1024;
 const DRAINED: usize = 2 * LARGEST;
 /// Large bodies that are read at once: anybody can send one, and it is in memory before its signature can be checked.
 static LARGE_BODIES: Semaphore = Semaphore::const_new(4);
+/// A large body is let in as long as it comes at this rate, so that nobody holds a place for nothing...
+const SLOWEST: usize = 1024 * 1024;
+/// ...from then on.
+const GRACE: Duration = Duration::from_millis(1500);
 /// Above this the signature is computed off the async threads.
 const SMALL: usize = 256 * 1024;
 /// GitHub hangs up after ten seconds; then it is better to have said "later".
@@ -53,8 +58,11 @@ pub(super) async fn receive_github(State(http): State<Http>, headers: HeaderMap,
 async fn receive(http: &Http, headers: &HeaderMap, body: Body) -> Result<Response, Refused> {
     let slow = |_| refused(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time");
     let reading = async {
-        let _room = if body_is_small(headers) { None } else { LARGE_BODIES.acquire().await.ok() };
-        read(body.into_data_stream()).await
+        if body_is_small(headers) {
+            return read(body.into_data_stream(), None).await;
+        }
+        let _room = LARGE_BODIES.acquire().await;
+        read(body.into_data_stream(), Some(Instant::now())).await
     };
     let body = tokio::time::timeout(PATIENCE, reading).await.map_err(slow)??;
     verify(http, headers, body.clone()).await?;
@@ -88,11 +96,25 @@ fn answer(event: &str, delivery: &str, accepted: &Accepted) -> Response {
     }
 }
 
-/// Reads the body up to the limit; of a larger one a bounded rest is read and thrown away.
-async fn read(mut stream: BodyDataStream) -> Result<Bytes, Refused> {
+/// When a body of which so much was seen must go on.
+fn deadline(began: Instant, seen: usize) -> Instant {
+    let millis = seen.saturating_mul(1000) / SLOWEST;
+    began + GRACE + Duration::from_millis(u64::try_from(millis).unwrap_or(u64::MAX)).min(PATIENCE)
+}
+
+/// Reads the body up to the limit; of a larger one a bounded rest is read and thrown away. One that has a place since `paced` must not be
+/// slower than the rate.
+async fn read(mut stream: BodyDataStream, paced: Option<Instant>) -> Result<Bytes, Refused> {
     let mut body = BytesMut::new();
     let mut seen = 0_usize;
-    while let Some(chunk) = stream.next().await {
+    loop {
+        let next = match paced {
+            None => stream.next().await,
+            Some(began) => tokio::time::timeout_at(deadline(began, seen), stream.next())
+                .await
+                .map_err(|_| refused(StatusCode::REQUEST_TIMEOUT, "the body arrives too slowly"))?,
+        };
+        let Some(chunk) = next else { break };
         let chunk = chunk.map_err(|_| refused(StatusCode::BAD_REQUEST, "the body could not be read"))?;
         seen = seen.saturating_add(chunk.len());
         if seen > DRAINED {
@@ -132,4 +154,37 @@ fn body_is_small(headers: &HeaderMap) -> bool {
 fn header<'a>(headers: &'a HeaderMap, name: &'static str) -> Result<&'a str, Refused> {
     let value = headers.get(name).and_then(|value| value.to_str().ok()).filter(|value| !value.is_empty());
     value.ok_or_else(|| refused(StatusCode::BAD_REQUEST, format!("the header {name} is missing: this is not a webhook")))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::convert::Infallible;
+
+    use futures::stream;
+
+    use super::*;
+
+    /// So many KiB every tenth of a second.
+    fn drip(kib: usize, chunks: usize) -> BodyDataStream {
+        let chunks = stream::iter(0..chunks).then(move |_| async move {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            Ok::<_, Infallible>(Bytes::from(vec![b'x'; kib << 10]))
+        });
+        Body::from_stream(chunks).into_data_stream()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_large_body_has_a_place_only_while_it_arrives() {
+        let began = Instant::now();
+        let silent =
+            read(Body::from_stream(stream::pending::<Result<Bytes, Infallible>>()).into_data_stream(), Some(began)).await;
+        assert_eq!((silent.unwrap_err().0, began.elapsed()), (StatusCode::REQUEST_TIMEOUT, GRACE));
+        let began = Instant::now();
+        let slow = read(drip(10, 1000), Some(began)).await;
+        assert_eq!(slow.unwrap_err().0, StatusCode::REQUEST_TIMEOUT);
+        assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+        assert_eq!(read(drip(200, 50), Some(Instant::now())).await.unwrap_or_default().len(), 10_000 << 10);
+        assert_eq!(read(drip(10, 30), None).await.unwrap_or_default().len(), 300 << 10, "without a place it takes its time");
+    }
 }

@@ -489,6 +489,8 @@ pub struct Closed {
     pub closing: Closing,
     /// Login of who ended it.
     pub by: String,
+    /// When, as the surface says: what was asked later holds.
+    pub at: Option<DateTime<Utc>>,
 }
 
 /// A person gave a conversation another title. Our thread has it from then on, whatever a model proposes.

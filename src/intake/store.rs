@@ -87,6 +87,13 @@ pub(super) async fn accept(pool: &PgPool, rows: &[Row], now: DateTime<Utc>) -> R
             select input.*, row_number() over same_thread as nth, count(*) over (partition by surface, key) as together
             from input join delivery on delivery.id = input.delivery_id
             where (was_also is null or external_id || ':first' in (select external_id from first_version))
+              -- A list shows a thing as it is, not each of its versions: of a thing that a list told of, or tells of, one version asks.
+              and (was_also is null or not exists (select 1 from inbox i where i.object = input.object))
+              and not exists (
+                select 1 from inbox i join deliveries d on d.id = i.delivery_id
+                where i.object = input.object and d.external_id like 'poll:%'
+                  and (i.request->>'written_at')::timestamptz >= (input.request->>'written_at')::timestamptz
+              )
               -- What is gone, or was forgotten since it was written, does not come back with a late delivery.
               and not exists (
                 select 1 from changes c where c.surface = input.surface and c.deleted_at is not null

@@ -11,6 +11,7 @@ mod given;
 mod hands;
 mod house;
 mod landing;
+mod lease;
 mod memory;
 mod migrate;
 mod origin;

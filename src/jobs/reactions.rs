@@ -110,8 +110,10 @@ async fn owed(services: &Services) -> Result<(), sqlx::Error> {
     for owing in store::owing(&services.pool, services.clock.now()).await? {
         match services.poster.react(&owing.request, owing.reaction).await {
             Err(PostError::Database(error)) => return Err(error),
-            // The others would wait for the same; the next sweep tries again.
-            Err(error) if super::run::later(&error, 0, services.clock.now()).is_some() => break,
+            // The next sweep tries again. What others wait for may be elsewhere, and to be had.
+            Err(error) if super::run::later(&error, 0, services.clock.now()).is_some() => {
+                tracing::debug!(run.id = %owing.run, %error, "no reaction to the trigger yet");
+            }
             Ok(()) | Err(_) => store::paid(&services.pool, owing.run).await?,
         }
     }

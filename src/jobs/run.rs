@@ -9,7 +9,7 @@ use url::Url;
 
 use super::bridge::mirror::{self, Mirror};
 use super::house::House;
-use super::{Services, approvals, earlier, given, hands, memory, pictures, reactions, reader, review};
+use super::{Services, approvals, earlier, given, hands, lease, memory, pictures, reactions, reader, review};
 use crate::agent::sandboxes::{SandboxesOf, ThreadSandboxes, apart};
 use crate::agent::store::{self, Record, Renewed, Taken};
 use crate::agent::{Halt, Kit, Powers, Run, RunEvent, RunState, Snapshot, Task, prompt};
@@ -29,9 +29,10 @@ use crate::sandbox::SandboxId;
 /// How long a lease holds without renewal. Longer than any single call to a surface takes (10 s), so that what a worker began
 /// is over before another one begins.
 pub const LEASE: Duration = Duration::from_secs(15);
-const RENEW_EVERY: Duration = Duration::from_secs(5);
 /// Workers that may die over one run before it is given up.
 const MAX_ATTEMPTS: i32 = 5;
+/// Workers that may die over a run, those over its answer included, before only that is said.
+const MAX_DEATHS: i32 = 2 * MAX_ATTEMPTS;
 /// How long the answer of a finished run is tried to be posted.
 const POSTING_GIVEN_UP: TimeDelta = TimeDelta::hours(24);
 const SLOWEST_RETRY: TimeDelta = TimeDelta::minutes(5);
@@ -91,7 +92,7 @@ async fn hold(services: &Services, taken: &Taken) -> Result<(), Failure> {
     match done {
         Ok(()) => Ok(()),
         Err(Failure::Halt(Halt::LeaseLost)) => {
-            tracing::warn!(run.id = %taken.id, "another worker has taken the run over");
+            tracing::warn!(run.id = %taken.id, "another worker has taken the run over, or may have");
             Ok(())
         }
         Err(Failure::Halt(Halt::Shutdown)) => {
@@ -105,16 +106,18 @@ async fn hold(services: &Services, taken: &Taken) -> Result<(), Failure> {
 
 /// Renews the lease; ends when it is lost.
 async fn lose_lease(services: &Services, taken: &Taken) {
-    loop {
-        tokio::time::sleep(RENEW_EVERY).await;
-        match store::renew(&services.pool, taken.id, taken.epoch, LEASE).await {
-            Ok(Renewed::Kept { stop: false }) => {}
-            Ok(Renewed::Kept { stop: true }) => services.stops.stop(taken.id),
-            Ok(Renewed::Lost) => return,
-            // The lease may still hold; the saves of the run are fenced in any case.
-            Err(error) => tracing::warn!(run.id = %taken.id, %error, "cannot renew the lease"),
+    // The saves of the run are fenced in any case.
+    lease::lose(LEASE, "a run", || async {
+        match store::renew(&services.pool, taken.id, taken.epoch, LEASE).await? {
+            Renewed::Kept { stop: false } => Ok(true),
+            Renewed::Kept { stop: true } => {
+                services.stops.stop(taken.id);
+                Ok(true)
+            }
+            Renewed::Lost => Ok(false),
         }
-    }
+    })
+    .await;
 }
 
 async fn carry(services: &Services, taken: &Taken) -> Result<(), Failure> {
@@ -125,7 +128,12 @@ async fn carry(services: &Services, taken: &Taken) -> Result<(), Failure> {
         // The row was forgotten with its thread.
         return Ok(());
     };
-    let published = Box::pin(publish(services, taken, &record)).await;
+    let published = if taken.state == RunState::Ended && taken.attempt - taken.waits > MAX_DEATHS {
+        tracing::error!(run.id = %taken.id, "workers did not survive posting the answer; only that is said");
+        give_up_posting(services, taken, &record).await
+    } else {
+        Box::pin(publish(services, taken, &record)).await
+    };
     Box::pin(leave(services, taken, &record)).await?;
     published?;
     store::posted(&services.pool, taken.id, taken.epoch).await?;
@@ -159,6 +167,14 @@ async fn execute(services: &Services, taken: &Taken) -> Result<Outcome, Failure>
     let kit = house.kit(services, taken);
     let sandboxes = sandboxes(services, taken, &house, stop.token.clone());
     let (view, views) = watch::channel(LiveView::default());
+    if taken.attempt > MAX_ATTEMPTS {
+        // Before anything is looked up, read or shown: one of these may be what the others died over.
+        let asked = || Snapshot::begin(taken.message, Message::text(crate::model::Role::User, taken.request.text.as_str()));
+        let snapshot = taken.snapshot.clone().unwrap_or_else(asked);
+        let hands = hands::of(services, taken, &sandboxes, house.memory());
+        let run = Run::resume(&kit, taken, snapshot, String::new(), Vec::new(), &sandboxes, hands, view, stop.token.clone());
+        return Ok(run.give_up(MAX_ATTEMPTS).await?);
+    }
     let snapshot = match taken.snapshot.clone() {
         Some(snapshot) => snapshot,
         None => {
@@ -178,9 +194,6 @@ async fn execute(services: &Services, taken: &Taken) -> Result<Outcome, Failure>
     let system = prompt::system(services.instructions.as_deref(), &facts(services, &taken.request.place, &house, &kit));
     let hands = hands::of(services, taken, &sandboxes, house.memory());
     let run = Run::resume(&kit, taken, snapshot, system, history, &sandboxes, hands, view, stop.token.clone());
-    if taken.attempt > MAX_ATTEMPTS {
-        return Ok(run.give_up(MAX_ATTEMPTS).await?);
-    }
     if let Some(why) = approvals::withdrawn(services, taken).await? {
         return Ok(run.withdraw(why).await?);
     }
@@ -345,18 +358,33 @@ fn facts(services: &Services, place: &Place, house: &House, kit: &Kit) -> prompt
     }
 }
 
-/// Makes the end visible: the comment becomes the answer, and the trigger gets its reaction.
-async fn publish(services: &Services, taken: &Taken, record: &Record) -> Result<(), PostError> {
+/// Says that there is an answer which cannot be shown; nothing is done that showing it takes.
+async fn give_up_posting(services: &Services, taken: &Taken, record: &Record) -> Result<(), PostError> {
     let key = answer_key(taken.id);
-    let post = CommentPost {
-        key: &key,
+    let why = "The service stopped each time it tried to show the answer. The answer itself is kept, and I know it when you ask me \
+               to say it differently.";
+    let mut view = rejected(&view(taken, record, &services.settings.public_url), why);
+    services.poster.redactor().answer(&mut view);
+    services.poster.comment(&answer_post(taken, &key), &Said::Answer { view: &view, allowed: &[] }).await?;
+    Ok(())
+}
+
+fn answer_post<'a>(taken: &'a Taken, key: &'a str) -> CommentPost<'a> {
+    CommentPost {
+        key,
         thread: taken.thread,
         run: Some(taken.id),
         kind: "answer",
         about: None,
         place: &taken.request.place,
         spot: Spot::of(&taken.request),
-    };
+    }
+}
+
+/// Makes the end visible: the comment becomes the answer, and the trigger gets its reaction.
+async fn publish(services: &Services, taken: &Taken, record: &Record) -> Result<(), PostError> {
+    let key = answer_key(taken.id);
+    let post = answer_post(taken, &key);
     let mut view = view(taken, record, &services.settings.public_url);
     memory::receipts::link(services, taken, record, &mut view).await?;
     if let Some(reviewed) = review::publish(services, taken, record).await? {
@@ -375,7 +403,7 @@ async fn publish(services: &Services, taken: &Taken, record: &Record) -> Result<
     match posted {
         Err(PostError::Github(GithubError::Invalid(why)) | PostError::Discord(DiscordError::Invalid { why, .. })) => {
             tracing::error!(run.id = %taken.id, why, "the answer was rejected; only that is said");
-            services.poster.comment(&post, &Said::Answer { view: &rejected(&view), allowed: &[] }).await?;
+            services.poster.comment(&post, &Said::Answer { view: &rejected(&view, REJECTED), allowed: &[] }).await?;
         }
         posted => drop(posted?),
     }
@@ -399,9 +427,10 @@ async fn publish(services: &Services, taken: &Taken, record: &Record) -> Result<
     Ok(())
 }
 
-/// What is said where the surface does not take the answer itself: the text must be at fault, so nothing of it is in here.
-fn rejected(view: &AnswerView) -> AnswerView {
-    let reason = "The text of the answer was rejected where it was to be posted. The answer itself is kept, and I know it when you ask me to say it differently.";
+const REJECTED: &str = "The text of the answer was rejected where it was to be posted. The answer itself is kept, and I know it when you ask me to say it differently.";
+
+/// What is said where the answer itself cannot be: the text must be at fault, so nothing of it is in here.
+fn rejected(view: &AnswerView, reason: &str) -> AnswerView {
     let report = match &view.outcome {
         Outcome::Failed { report, .. } => report.clone(),
         Outcome::Answered

@@ -135,24 +135,34 @@ impl std::fmt::Debug for Services {
 
 /// The stop switches of the runs at work in this process.
 #[derive(Clone, Debug, Default)]
-pub struct Stops(Arc<Mutex<HashMap<RunId, CancellationToken>>>);
+pub struct Stops(Arc<Mutex<Switches>>);
+
+/// Each with a number of its own: a run may be taken again here before the one who had it before is gone.
+#[derive(Debug, Default)]
+struct Switches {
+    made: u64,
+    of: HashMap<RunId, (u64, CancellationToken)>,
+}
 
 impl Stops {
     /// A switch for a run; it is forgotten when the guard goes.
     pub fn register(&self, run: RunId) -> StopGuard {
         let token = CancellationToken::new();
-        self.lock().insert(run, token.clone());
-        StopGuard { stops: self.clone(), run, token }
+        let mut switches = self.lock();
+        switches.made += 1;
+        let number = switches.made;
+        switches.of.insert(run, (number, token.clone()));
+        StopGuard { stops: self.clone(), run, number, token }
     }
 
     /// Stops a run, if it is at work here.
     pub fn stop(&self, run: RunId) {
-        if let Some(token) = self.lock().get(&run) {
+        if let Some((_, token)) = self.lock().of.get(&run) {
             token.cancel();
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<RunId, CancellationToken>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Switches> {
         self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 }
@@ -162,13 +172,17 @@ impl Stops {
 pub struct StopGuard {
     stops: Stops,
     run: RunId,
+    number: u64,
     /// Cancelled when somebody asks the run to stop.
     pub token: CancellationToken,
 }
 
 impl Drop for StopGuard {
     fn drop(&mut self) {
-        self.stops.lock().remove(&self.run);
+        let mut switches = self.stops.lock();
+        if switches.of.get(&self.run).is_some_and(|(number, _)| *number == self.number) {
+            switches.of.remove(&self.run);
+        }
     }
 }
 
@@ -203,5 +217,22 @@ async fn listen_once(services: &Services) -> Result<(), sqlx::Error> {
         } else if let Ok(run) = notification.payload().parse::<Uuid>() {
             services.stops.stop(RunId(run));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_had_a_run_before_takes_only_their_own_switch_along() {
+        let (stops, run) = (Stops::default(), RunId::new());
+        let before = stops.register(run);
+        let after = stops.register(run);
+        drop(before);
+        stops.stop(run);
+        assert!(after.token.is_cancelled());
+        drop(after);
+        assert!(stops.lock().of.is_empty());
     }
 }

@@ -40,6 +40,8 @@ async fn a_run_that_a_ceiling_ended_goes_on_where_it_stopped_when_somebody_may_s
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 
+    // Somebody wanted it to stop as it ended.
+    bot.sql("update runs set stop_requested_by = 'maya'").await;
     bot.model.script([call("readFile", json!({ "path": "notes.txt" })), say("It says seven.")]);
     let raise = bot.says(&issue, "ada", "@threadbox budget 5").await;
     assert_eq!(bot.reaction(&issue, raise, &["eyes"]).await, "eyes");

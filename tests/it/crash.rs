@@ -292,3 +292,45 @@ async fn a_run_that_kills_its_worker_is_given_up_with_a_reason() {
     service.terminate().await;
     crash.bot.finish().await;
 }
+
+#[tokio::test]
+async fn what_kills_workers_before_a_run_begins_is_not_done_once_more_to_give_it_up() {
+    let bot = Bot::start().await;
+    let issue = bot.issue("Poisoned opening").await;
+    bot.model.script([say("Once.")]);
+    bot.asks(&issue, "@threadbox look").await;
+    bot.idle().await;
+    let listed = |bot: &Bot| {
+        let path = format!("/issues/{}/comments?", issue.number);
+        bot.github.requests().iter().filter(|request| request.method == "GET" && request.path.contains(&path)).count()
+    };
+    let before = listed(&bot);
+    // Five workers died before its first save.
+    bot.sql("update runs set state = 'queued', outcome = null, snapshot = null, attempt = 5; delete from messages where role <> 'user'")
+        .await;
+    bot.hurry().await;
+    bot.until_count("select count(*) from runs where state = 'posted' and outcome->>'outcome' = 'failed'", 1).await;
+    let answer = bot.our_comments(&issue)[0].body().to_owned();
+    assert!(answer.contains("given up"), "{answer}");
+    assert_eq!(listed(&bot), before, "the conversation was not read");
+    bot.finish().await;
+}
+
+#[tokio::test]
+async fn an_answer_that_kills_its_workers_is_given_up_but_one_that_only_waits_is_not() {
+    let bot = Bot::start().await;
+    let issue = bot.issue("Poisoned answer").await;
+    bot.model.script([say("Hello.")]);
+    bot.asks(&issue, "@threadbox hello").await;
+    bot.idle().await;
+    bot.sql("update runs set state = 'ended', attempt = 20, waits = 19").await;
+    bot.hurry().await;
+    bot.until_count("select count(*) from runs where state = 'posted'", 1).await;
+    assert!(bot.our_comments(&issue)[0].body().contains("Hello."), "{}", bot.our_comments(&issue)[0].body());
+    bot.sql("update runs set state = 'ended', attempt = 20, waits = 2").await;
+    bot.hurry().await;
+    bot.until_count("select count(*) from runs where state = 'posted'", 1).await;
+    let answer = bot.our_comments(&issue)[0].body().to_owned();
+    assert!(answer.contains("tried to show the answer") && !answer.contains("Hello."), "{answer}");
+    bot.finish().await;
+}

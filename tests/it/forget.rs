@@ -1,12 +1,17 @@
 //! What is forgotten is gone: down to the bytes in the tables, with everything made of it, and it does not come back.
 
 use std::process::{Command, Output};
+use std::sync::Arc;
 
 use chrono::TimeDelta;
 use serde_json::{Value, json};
 use sqlx::AssertSqlSafe;
+use threadbox::clock::{Clock, ManualClock, SystemClock};
+use threadbox::github::parse;
 use threadbox::http::signature::sign;
+use threadbox::intake::{Accepted, Event, accept_found};
 use threadbox::memory::forget::rows::TABLES;
+use threadbox::memory::forget::work;
 use threadbox::standin::github::{Expects, IssueRef, Options};
 use threadbox::standin::model::{Gate, call, gated, say};
 
@@ -629,5 +634,158 @@ async fn the_command_line_lists_shows_exports_and_forgets() {
         assert_eq!(threads(&bot, &wrong).await.status.code(), Some(2), "{wrong:?}");
     }
     assert_eq!(threads(&bot, &["show", "00000000-0000-0000-0000-000000000000"]).await.status.code(), Some(1));
+    bot.finish().await;
+}
+
+/// What is looked at again a minute after an edit.
+const LOOKED_AT: &str = "select count(*) from forgettings where what = 'edited' and next_try_at > asked_at";
+
+#[tokio::test]
+async fn a_comment_that_arrives_while_its_edit_is_worked_on_is_asked_for_all_the_same() {
+    let mut bot = Bot::prepare(&[], Options { expects: Expects::Token, ..Options::default() }).await;
+    bot.run().await;
+    let issue = bot.issue("Overtaken").await;
+    let (comment, delivery) = bot.github.prepare_comment(&issue, "maya", "@threadbox first words").unwrap();
+    let edit = bot.github.edit_comment(comment, "maya", "@threadbox second words").await.unwrap();
+    assert_eq!(edit.status, Some(202));
+    bot.until_count(LOOKED_AT, 1).await;
+    bot.stop().await;
+
+    // The comment arrives, but is not seen yet.
+    let body = bot.github.world(|world| world.deliveries().find(|known| known.id == delivery.id).unwrap().body.clone());
+    let mut inbound = parse("issue_comment", "late", &body, "threadbox").unwrap();
+    let object = inbound.delivery.object.take().unwrap().object;
+    let Event::Request(request) = inbound.event else { panic!("{:?}", inbound.event) };
+    let now = SystemClock.now();
+    let accepted = accept_found(&bot.database.pool, &inbound.delivery, &request, now).await.unwrap();
+    assert!(matches!(accepted, Accepted::Stored { .. }), "{accepted:?}");
+    // Forgetting looks whether it may change the words, and then has to wait before it does.
+    let mut tx = bot.database.pool.begin().await.unwrap();
+    sqlx::query("lock table messages in exclusive mode").execute(&mut *tx).await.unwrap();
+    let pool = bot.database.pool.clone();
+    let step = tokio::spawn(async move { work::step(&pool, now + TimeDelta::minutes(2)).await });
+    bot.until_count("select count(*) from pg_locks where not granted", 1).await;
+    // It is seen in between.
+    sqlx::query("update inbox set object = $1").bind(&object).execute(&mut *tx).await.unwrap();
+    tx.commit().await.unwrap();
+    assert!(step.await.unwrap().unwrap());
+
+    bot.model.script([say("Answered.")]);
+    bot.run().await;
+    assert_eq!(bot.ended(&issue, comment).await, "rocket");
+    bot.idle().await;
+    let asked = bot.asked().pop().unwrap().last_user_text().to_owned();
+    assert!(asked.contains("first words"), "{asked}");
+    bot.finish().await;
+}
+
+#[tokio::test]
+async fn words_that_are_gone_before_they_are_read_are_asked_for_again() {
+    let bot = Bot::start().await;
+    let issue = bot.issue("Gone").await;
+    bot.sql(
+        "create function emptied() returns trigger language plpgsql as
+             $$ begin new.request := new.request || '{\"text\": \"\"}'; return new; end $$;
+         create trigger emptied before insert on inbox for each row execute function emptied()",
+    )
+    .await;
+    bot.says(&issue, "maya", "@threadbox do it").await;
+    let notice = bot.our_comment_number(&issue, 1).await;
+    assert!(notice.body().contains("changed before I could read it"), "{}", notice.body());
+    assert_eq!(bot.count("select count(*) from runs").await, 0);
+    bot.finish().await;
+}
+
+#[tokio::test]
+async fn an_edit_changes_the_run_of_its_own_comment_and_no_other_of_the_same_second() {
+    let clock = ManualClock::at(SystemClock.now());
+    let options = Options { expects: Expects::Token, clock: Arc::new(clock), ..Options::default() };
+    let mut bot = Bot::prepare(&[], options).await;
+    bot.run().await;
+    let issue = bot.issue("At once").await;
+    bot.model.script([say("One."), say("Two."), say("Two again.")]);
+    let first = bot.says(&issue, "maya", "@threadbox queue the first CANARYTWIN").await;
+    let second = bot.says(&issue, "ada", "@threadbox queue the second").await;
+    bot.ended(&issue, first).await;
+    bot.ended(&issue, second).await;
+    bot.idle().await;
+    bot.github.edit_comment(first, "maya", "@threadbox queue the third").await.unwrap();
+    bot.until_count(LOOKED_AT, 1).await;
+    assert_gone(&bot, "CANARYTWIN").await;
+    let said: Vec<String> =
+        sqlx::query_scalar("select request->>'text' from runs order by id").fetch_all(&bot.database.pool).await.unwrap();
+    assert_eq!(said, ["@threadbox queue the third", "@threadbox queue the second"]);
+    let retry = bot.says(&issue, "maya", "@threadbox retry").await;
+    bot.ended(&issue, retry).await;
+    let again: String = sqlx::query_scalar("select task->>'text' from runs order by id desc limit 1")
+        .fetch_one(&bot.database.pool)
+        .await
+        .unwrap();
+    assert_eq!(again, "the second");
+    bot.finish().await;
+}
+
+#[tokio::test]
+async fn code_that_was_edited_away_is_not_run_again() {
+    let bot = Bot::start().await;
+    let issue = bot.issue("Code").await;
+    let comment = bot.says(&issue, "maya", "@threadbox run\n\n```sh\necho CANARYCODE\n```\n").await;
+    bot.ended(&issue, comment).await;
+    bot.idle().await;
+    bot.github.edit_comment(comment, "maya", "@threadbox run\n\n```sh\necho harmless\n```\n").await.unwrap();
+    bot.until_count(LOOKED_AT, 1).await;
+    assert_eq!(bot.count("select count(*) from runs where task::text || request::text like '%CANARYCODE%'").await, 0);
+    let retry = bot.says(&issue, "maya", "@threadbox retry").await;
+    bot.ended(&issue, retry).await;
+    assert!(bot.our_comments(&issue)[1].body().contains("harmless"), "{}", bot.our_comments(&issue)[1].body());
+    bot.idle().await;
+
+    bot.github.edit_comment(comment, "maya", "@threadbox never mind").await.unwrap();
+    bot.until_count("select count(*) from runs where request->>'text' = '@threadbox never mind'", 2).await;
+    bot.says(&issue, "maya", "@threadbox retry").await;
+    let notice = bot.our_comment_number(&issue, 3).await;
+    assert!(notice.body().contains("no earlier request"), "{}", notice.body());
+    assert_eq!(bot.count("select count(*) from runs").await, 2);
+    bot.finish().await;
+}
+
+#[tokio::test]
+async fn a_late_word_that_a_repository_was_taken_away_leaves_what_was_said_since() {
+    let mut bot = Bot::prepare(&[], Options { expects: Expects::App, ..Options::default() }).await;
+    bot.run().await;
+    let issue = bot.issue("Given back").await;
+    bot.model.script([say("Yes.")]);
+    bot.asks(&issue, "@threadbox CANARYBACK").await;
+    bot.idle().await;
+    let mut payload = last_payload(&bot);
+    payload["installation"]["updated_at"] = json!((SystemClock.now() - TimeDelta::hours(1)).to_rfc3339());
+    let removed = json!({ "action": "removed", "installation": payload["installation"], "repositories_added": [],
+        "repositories_removed": [{ "id": payload["repository"]["id"], "full_name": REPOSITORY }], "sender": payload["sender"] });
+    assert_eq!(deliver(&bot, "installation_repositories", &removed).await, 202);
+    forgotten(&bot).await;
+    assert_eq!(bot.count("select count(*) from messages where parts::text like '%CANARYBACK%'").await, 1);
+    bot.finish().await;
+}
+
+#[tokio::test]
+async fn who_waits_when_an_issue_is_moved_is_left_to_the_gate() {
+    let bot = Bot::start().await;
+    let issue = bot.issue("Moving").await;
+    bot.sql(
+        "create function later() returns trigger language plpgsql as
+             $$ begin new.next_try_at := now() + interval '1 hour'; return new; end $$;
+         create trigger later before insert on inbox for each row execute function later()",
+    )
+    .await;
+    let comment = bot.says(&issue, "maya", "@threadbox am I heard?").await;
+    let payload = last_payload(&bot);
+    let moved = json!({ "action": "transferred", "issue": payload["issue"], "repository": payload["repository"],
+        "sender": payload["sender"], "changes": { "new_issue": { "number": 9 }, "new_repository": { "id": 99, "full_name": "acme/moon" } } });
+    assert_eq!(deliver(&bot, "issues", &moved).await, 202);
+    assert_eq!(bot.count("select count(*) from inbox where state = 'new'").await, 1);
+    bot.model.script([say("You are.")]);
+    bot.sql("drop trigger later on inbox").await;
+    bot.hurry().await;
+    assert_eq!(bot.ended(&issue, comment).await, "rocket");
     bot.finish().await;
 }

@@ -1,6 +1,7 @@
 //! Who may, how often, and how much: every refusal and every limit has a visible end with its reason.
 
 use serde_json::json;
+use threadbox::standin::github::{Expects, Options};
 use threadbox::standin::model::{call, hang, say};
 
 use crate::support::bot::Bot;
@@ -95,5 +96,41 @@ async fn a_queue_position_is_shown_when_all_slots_are_taken() {
     bot.says(&one, "maya", "@threadbox stop").await;
     bot.ended(&one, first).await;
     assert_eq!(bot.ended(&two, second).await, "rocket");
+    bot.finish().await;
+}
+
+#[tokio::test]
+async fn a_permission_that_is_missing_is_named_to_whoever_asked() {
+    let mut bot = Bot::prepare(&[("THREADBOX_ALLOW", "member")], Options { expects: Expects::App, ..Options::default() }).await;
+    bot.github.grant("members", None);
+    bot.run().await;
+    let issue = bot.issue("Hindered").await;
+    bot.says(&issue, "maya", "@threadbox hello").await;
+    let notice = bot.our_comment_number(&issue, 1).await;
+    assert!(notice.body().contains("could not handle this") && notice.body().contains("members"), "{}", notice.body());
+    bot.until_count("select count(*) from inbox where state = 'dead'", 1).await;
+    assert_eq!(bot.count("select count(*) from runs").await, 0);
+    bot.finish().await;
+}
+
+#[tokio::test]
+async fn requests_that_come_at_once_share_the_places_of_the_hour() {
+    let bot = Bot::start_with(&[("USER_RUNS_PER_HOUR", "1")]).await;
+    let (one, two) = (bot.issue("One").await, bot.issue("Two").await);
+    bot.model.script([say("Once.")]);
+    // Both are found to be within the limit before either has its run.
+    let mut tx = bot.database.pool.begin().await.unwrap();
+    sqlx::query("lock table runs in exclusive mode").execute(&mut *tx).await.unwrap();
+    bot.says(&one, "maya", "@threadbox go").await;
+    bot.says(&two, "maya", "@threadbox go").await;
+    let waiting = "select count(*) from pg_locks where not granted
+                   and (locktype = 'advisory' or relation = 'runs'::regclass) and pid in
+                       (select pid from pg_stat_activity where query like '%insert into runs%' or query like '%threadbox new run%')";
+    bot.until_count(waiting, 2).await;
+    tx.commit().await.unwrap();
+    bot.until_count("select count(*) from inbox where state = 'done'", 2).await;
+    assert_eq!(bot.count("select count(*) from runs").await, 1);
+    let refused: Vec<_> = [&one, &two].into_iter().flat_map(|issue| bot.our_comments(issue)).collect();
+    assert!(refused.iter().any(|comment| comment.body().contains("1 run an hour")), "{refused:?}");
     bot.finish().await;
 }

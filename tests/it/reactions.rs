@@ -1,5 +1,6 @@
 //! Reactions as buttons: looked for, counted once, and only from people who may.
 
+use threadbox::standin::github::Fault;
 use threadbox::standin::model::{Gate, gated, hang, say};
 
 use crate::support::bot::{Bot, LIMIT};
@@ -100,5 +101,30 @@ async fn what_waits_for_nothing_is_not_looked_at() {
     bot.until_count("select count(*) from runs where state <> 'posted'", 0).await;
     bot.hurry().await;
     bot.until_count("select count(*) from posts where look_at is not null", 0).await;
+    bot.finish().await;
+}
+
+#[tokio::test]
+async fn a_reaction_that_cannot_be_set_yet_does_not_keep_others_waiting() {
+    let bot = Bot::start().await;
+    let issue = bot.issue("Owed").await;
+    bot.model.script([say("One."), say("Two.")]);
+    let first = bot.says(&issue, "maya", "@threadbox one").await;
+    bot.ended(&issue, first).await;
+    let second = bot.says(&issue, "maya", "@threadbox two").await;
+    bot.ended(&issue, second).await;
+    bot.idle().await;
+    let set = |comment: i64| format!("/issues/comments/{comment}/reactions");
+    bot.github.inject(Fault::status("POST", &set(first), 502));
+    let before = bot.github.requests().len();
+    bot.sql("update runs set owes_reaction = 'rocket'").await;
+    bot.until_count("select count(*) from runs where owes_reaction is not null", 0).await;
+    let tried: Vec<String> = bot.github.requests()[before..]
+        .iter()
+        .filter(|request| request.method == "POST" && request.path.ends_with("/reactions"))
+        .map(|request| request.path.clone())
+        .collect();
+    let place = |comment: i64| tried.iter().rposition(|path| path.ends_with(&set(comment)));
+    assert!(place(second) < place(first), "{tried:?}");
     bot.finish().await;
 }

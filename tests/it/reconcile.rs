@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use chrono::TimeDelta;
 use threadbox::clock::{Clock, ManualClock, SystemClock};
-use threadbox::standin::github::{Expects, NewComment, NewPull, Node, Options, World};
+use threadbox::standin::github::{Expects, Fault, NewComment, NewPull, Node, Options, World};
 use threadbox::standin::model::say;
 
 use crate::support::bot::{Bot, LIMIT, REPOSITORY};
@@ -90,10 +90,13 @@ async fn a_long_list_is_looked_through_page_by_page() {
     for number in 0..250 {
         bot.github.comment(&issue, "maya", &format!("noise {number}")).await.unwrap();
     }
+    let last = bot.github.comment(&issue, "maya", "@threadbox queue last of all").await.unwrap();
     clock.advance(TimeDelta::hours(1));
     bot.run().await;
+    // The clock stands still: nothing waits for the next look.
     bot.ended(&issue, asked.id).await;
-    bot.until_count("select count(*) from runs where state = 'posted'", 1).await;
+    bot.ended(&issue, last.id).await;
+    bot.until_count("select count(*) from runs where state = 'posted'", 2).await;
     bot.finish().await;
 }
 
@@ -154,5 +157,82 @@ async fn one_replica_at_a_time_looks() {
     bot.sql("update lookouts set lease_until = now() - interval '1 second'").await;
     bot.until_count(LOOKED, 1).await;
     bot.until_count("select count(*) from runs where state = 'posted'", 1).await;
+    bot.finish().await;
+}
+
+#[tokio::test]
+async fn a_comment_that_was_edited_twice_is_asked_for_once_whether_a_list_or_a_webhook_tells_of_it_first() {
+    let (mut bot, clock) = stopped_clock(Expects::Token).await;
+    bot.run().await;
+    let issue = bot.issue("Edited").await;
+    bot.asks(&issue, "@threadbox hello").await;
+    bot.until_count("select count(*) from lookouts", 1).await;
+    let seconds = |seconds| clock.advance(TimeDelta::seconds(seconds));
+    seconds(10);
+    let (told, listed) = (
+        bot.github.comment(&issue, "maya", "wait").await.unwrap().id,
+        bot.github.comment(&issue, "maya", "wait, too").await.unwrap().id,
+    );
+    seconds(10);
+    // One mention is told of, and then only a list knows of the typo that was mended; of the other the list knows first.
+    bot.github.edit_comment(told, "maya", "@threadbox queue teh first").await.unwrap();
+    bot.github.lose_deliveries(|delivery| delivery.event == "issue_comment");
+    let late = bot.github.edit_comment(listed, "maya", "@threadbox queue teh second").await.unwrap();
+    seconds(10);
+    bot.github.edit_comment(told, "maya", "@threadbox queue the first").await.unwrap();
+    bot.github.edit_comment(listed, "maya", "@threadbox queue the second").await.unwrap();
+    bot.github.stop_losing_deliveries();
+    clock.advance(TimeDelta::minutes(2));
+    for comment in [told, listed] {
+        bot.ended(&issue, comment).await;
+    }
+    bot.until_count(LOOKED, 1).await;
+    bot.github.redeliver(late.delivery).await.unwrap();
+    bot.until_count("select count(*) from inbox where state = 'new'", 0).await;
+    bot.idle().await;
+    assert_eq!(bot.count("select count(*) from runs").await, 3);
+    bot.finish().await;
+}
+
+#[tokio::test]
+async fn one_delivery_that_cannot_be_had_does_not_keep_the_others_out() {
+    let (mut bot, clock) = stopped_clock(Expects::App).await;
+    bot.run().await;
+    let issue = bot.issue("Broken").await;
+    bot.until_count(LOOKED, 1).await;
+    bot.github.lose_deliveries(|delivery| delivery.event == "issue_comment");
+    let broken = bot.github.comment(&issue, "maya", "@threadbox queue one").await.unwrap();
+    let other = bot.github.comment(&issue, "maya", "@threadbox queue two").await.unwrap();
+    bot.github.stop_losing_deliveries();
+    bot.github.inject(Fault::status("GET", &format!("/app/hook/deliveries/{}", broken.sent.delivery), 422));
+    clock.advance(TimeDelta::minutes(2));
+    assert_eq!(bot.ended(&issue, other.id).await, "rocket");
+    assert_eq!(bot.count("select count(*) from inbox").await, 1);
+    // It is not forgotten.
+    bot.until_count("select count(*) from lookouts where failures = 1", 1).await;
+    clock.advance(TimeDelta::minutes(10));
+    assert_eq!(bot.ended(&issue, broken.id).await, "rocket");
+    bot.finish().await;
+}
+
+#[tokio::test]
+async fn a_closing_that_comes_late_does_not_close_what_was_opened_again() {
+    let (mut bot, clock) = stopped_clock(Expects::Token).await;
+    bot.run().await;
+    let issue = bot.issue("Closed once").await;
+    bot.asks(&issue, "@threadbox hello").await;
+    bot.github.lose_deliveries(|delivery| delivery.action == "closed");
+    let closed = bot.github.close(&issue, "maya").await.unwrap();
+    bot.github.stop_losing_deliveries();
+    clock.advance(TimeDelta::seconds(10));
+    bot.github.reopen(&issue, "maya").await.unwrap();
+    bot.asks(&issue, "@threadbox are you still there?").await;
+    bot.idle().await;
+    bot.github.redeliver(closed[0].delivery).await.unwrap();
+    assert_eq!(bot.count("select count(*) from threads where state = 'open'").await, 1);
+    // In time it does.
+    clock.advance(TimeDelta::seconds(10));
+    bot.github.close(&issue, "maya").await.unwrap();
+    assert_eq!(bot.count("select count(*) from threads where state = 'closed'").await, 1);
     bot.finish().await;
 }

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 use threadbox::model::Role;
+use threadbox::standin::github::{Expects, Options};
 use threadbox::standin::model::{Gate, RecordedRequest, call, gated, hang, say};
 
 use crate::support::bot::Bot;
@@ -273,5 +274,55 @@ async fn what_a_command_prints_is_seen_before_it_ends() {
     assert_eq!(bot.ended(&issue, asked).await, "rocket");
     let answer = bot.our_comments(&issue)[0].body().to_owned();
     assert!(answer.contains("Built.") && answer.contains("compiled 12 of 40") && answer.contains("done"), "{answer}");
+    bot.finish().await;
+}
+
+#[tokio::test]
+async fn stop_does_not_wait_behind_a_request_that_cannot_be_let_in_yet() {
+    let bot = Bot::start().await;
+    let issue = bot.issue("Blocked").await;
+    bot.model.script([hang()]);
+    let first = bot.says(&issue, "maya", "@threadbox think").await;
+    bot.model.arrived(1).await;
+    bot.sql(
+        "create function later() returns trigger language plpgsql as
+             $$ begin new.next_try_at := now() + interval '1 hour'; return new; end $$;
+         create trigger later before insert on inbox for each row
+             when (new.request->>'text' like '%the stop%') execute function later()",
+    )
+    .await;
+    bot.says(&issue, "maya", "@threadbox queue a look at the stop button").await;
+    bot.says(&issue, "maya", "@threadbox queue more, and do not stop there").await;
+    bot.says(&issue, "maya", "@threadbox stop").await;
+    assert_eq!(bot.ended(&issue, first).await, "confused");
+    bot.until_count("select count(*) from inbox where state = 'new'", 2).await;
+    // The others keep their order.
+    bot.model.script([say("Looked."), say("Went on.")]);
+    bot.hurry().await;
+    bot.until_count("select count(*) from runs where outcome->>'outcome' = 'answered' and state = 'posted'", 2).await;
+    let said: Vec<String> =
+        sqlx::query_scalar("select request->>'text' from runs order by id offset 1").fetch_all(&bot.database.pool).await.unwrap();
+    assert_eq!(said, ["@threadbox queue a look at the stop button", "@threadbox queue more, and do not stop there"]);
+    bot.finish().await;
+}
+
+#[tokio::test]
+async fn what_joined_a_run_that_never_begins_is_let_in_anew() {
+    let mut bot = Bot::prepare(&[("MAX_CONCURRENT_RUNS", "1")], Options { expects: Expects::App, ..Options::default() }).await;
+    bot.run().await;
+    let (busy, issue) = (bot.issue("Busy").await, bot.issue("Waiting").await);
+    bot.model.script([hang()]);
+    bot.says(&busy, "maya", "@threadbox take long").await;
+    bot.model.arrived(1).await;
+    bot.says(&issue, "maya", "@threadbox count apples").await;
+    bot.says(&issue, "maya", "@threadbox and pears").await;
+    bot.until_count("select sum(arrivals)::bigint from runs", 1).await;
+    bot.until_count("select count(*) from inbox where state = 'new'", 0).await;
+    bot.github.suspend("acme").await.unwrap();
+    bot.until_count("select count(*) from inbox where verdict = 'the App is no longer installed there'", 1).await;
+    assert_eq!(
+        bot.count("select count(*) from messages where run_id is not null and role = 'user' and place_in_run is null").await,
+        0
+    );
     bot.finish().await;
 }

@@ -403,3 +403,28 @@ async fn a_request_sees_the_commit_of_its_moment_also_after_a_force_push() {
     assert_eq!(head, then);
     bot.finish().await;
 }
+
+#[tokio::test]
+async fn a_push_that_took_the_place_of_another_is_reviewed_once_though_the_gate_dies_after_it() {
+    let bot = Bot::start_with(&[("MAX_CONCURRENT_RUNS", "1")]).await;
+    files(&bot, WANTS_ALL).await;
+    let (busy_gate, review_gate) = (Gate::closed(), Gate::closed());
+    bot.model.script([gated(&busy_gate, say("Busy elsewhere.")), gated(&review_gate, say("Reviewed."))]);
+    let busy = bot.issue("Busy").await;
+    bot.says(&busy, "maya", "@threadbox work").await;
+    bot.model.arrived(1).await;
+    pull(&bot, "Please look.").await;
+    let changed = [("src/lib.rs", Some(Node::from("fn three() {}\n")))];
+    bot.github.push_to(REPOSITORY, "maya", "work", "More", &changed).await.unwrap();
+    verdict(&bot, "it takes the place of the push that waited").await;
+    busy_gate.open();
+    bot.model.arrived(2).await;
+    // The gate did not come to write down that it was done.
+    bot.sql("update inbox set state = 'new', verdict = null where verdict = 'it takes the place of the push that waited'").await;
+    bot.hurry().await;
+    verdict(&bot, "it takes the place of the push that waited").await;
+    review_gate.open();
+    bot.until_count("select count(*) from runs where state = 'posted'", 2).await;
+    assert_eq!(bot.count("select count(*) from runs").await, 2);
+    bot.finish().await;
+}

@@ -340,7 +340,7 @@ impl Listener {
         if !is_ours {
             return Ok(());
         }
-        let closed = Closed { place, closing: Closing::Deleted, by: SOMEBODY.to_owned() };
+        let closed = Closed { place, closing: Closing::Deleted, by: SOMEBODY.to_owned(), at: None };
         self.note(format!("{channel}:gone"), "thread.deleted", intake::Event::Closed(closed)).await
     }
 

@@ -83,7 +83,9 @@ pub(super) fn issue(action: &str, payload: Payload, handle: &str) -> Meaning {
 
 pub(super) fn closed(payload: &Payload, closing: Closing) -> Meaning {
     let Some(place) = place(payload) else { return nothing(INCOMPLETE) };
-    Event::Closed(Closed { place, closing, by: performer(payload) }).into()
+    let issue = payload.issue.as_ref().and_then(|issue| issue.updated_at);
+    let at = issue.or(payload.pull_request.as_ref().and_then(|pull| pull.updated_at));
+    Event::Closed(Closed { place, closing, by: performer(payload), at }).into()
 }
 
 /// Where a transferred issue lives now.

@@ -51,8 +51,10 @@ pub(super) async fn note(pool: &PgPool, delivery: &Delivery, event: Event, now: 
             if installation.deleted {
                 forget::installation_gone(pool, installation.id, REMOVAL, now).await?;
             }
+            // A repository may be given back, and words said in it, before this arrives.
+            let at = installation.at.unwrap_or(now).min(now);
             for repository in installation.removed {
-                forget::ask(pool, &Target::Owner(Place::owner_of(repository)), Why::Gone, REMOVAL, now).await?;
+                forget::ask(pool, &Target::Owner(Place::owner_of(repository)), Why::Gone, REMOVAL, at).await?;
             }
         }
         Event::Repository(RepositoryChange::Moved { id, full_name, installation }) => {
@@ -70,7 +72,7 @@ pub(super) async fn note(pool: &PgPool, delivery: &Delivery, event: Event, now: 
 /// Closed, work that nobody asked for ends. Where nothing can be said any more, all of it does.
 async fn close(pool: &PgPool, closed: &Closed, now: DateTime<Utc>) -> Result<(), sqlx::Error> {
     match &closed.closing {
-        Closing::Closed => store::close(pool, &closed.place, store::Ends::Automatic, &closed.by, now).await,
+        Closing::Closed => store::close(pool, &closed.place, store::Ends::Automatic { at: closed.at }, &closed.by, now).await,
         Closing::Deleted => {
             store::close(pool, &closed.place, store::Ends::Everything, &closed.by, now).await?;
             forget::place_gone(pool, &closed.place, &closed.by, now).await
@@ -78,7 +80,7 @@ async fn close(pool: &PgPool, closed: &Closed, now: DateTime<Utc>) -> Result<(),
         Closing::Transferred { to } => {
             let to = to.as_deref().unwrap_or("another repository");
             let by = format!("{}, who moved this to {to}; mention me there to go on", closed.by);
-            store::close(pool, &closed.place, store::Ends::Everything, &by, now).await
+            store::close(pool, &closed.place, store::Ends::Begun, &by, now).await
         }
     }
 }

@@ -105,19 +105,33 @@ pub async fn change_of(
 /// Which work an ending ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ends {
-    /// What waits and nobody asked for.
-    Automatic,
+    /// What waits and nobody asked for; nothing at all where somebody asked after that moment, for which the conversation was opened again.
+    Automatic {
+        /// When it ended.
+        at: Option<DateTime<Utc>>,
+    },
+    /// Its runs, too. Whoever waits for an answer is left to the gate, which tells them what it can.
+    Begun,
     /// All of it.
     Everything,
 }
 
 /// Closes a thread; the next request reopens it. Its sandboxes go soon after. A row that a gate holds is left to it.
 pub async fn close(pool: &PgPool, place: &Place, ends: Ends, by: &str, now: DateTime<Utc>) -> Result<(), sqlx::Error> {
+    let (waiting, runs, at) = match ends {
+        Ends::Automatic { at } => (false, false, at),
+        Ends::Begun => (false, true, None),
+        Ends::Everything => (true, true, None),
+    };
     sqlx::query!(
         r#"
         with closed as (
             update threads set state = 'closed', updated_at = $3
             where id = (select thread_id from surfaces where surface = $1 and key = $2)
+              and not exists (
+                select 1 from inbox i where i.thread_id = threads.id and (i.request->>'written_at')::timestamptz > $7
+                  and i.request->'asks'->>'by' is distinct from 'check_failed'
+              )
             returning id
         ), waiting as (
             update inbox set state = 'done', verdict = 'the conversation ended' from closed
@@ -128,7 +142,7 @@ pub async fn close(pool: &PgPool, place: &Place, ends: Ends, by: &str, now: Date
         ), stopped as (
             update runs set stop_requested_by = coalesce(stop_requested_by, $5) from closed
             where runs.thread_id = closed.id and (
-                ($4 and runs.state in ('queued', 'running'))
+                ($6 and runs.state in ('queued', 'running'))
                 or (runs.state = 'queued' and runs.request->'asks'->>'by' in ('pushed', 'check_failed'))
             )
             returning runs.id
@@ -138,8 +152,10 @@ pub async fn close(pool: &PgPool, place: &Place, ends: Ends, by: &str, now: Date
         place.surface().as_str(),
         place.key(),
         now,
-        ends == Ends::Everything,
+        waiting,
         by,
+        runs,
+        at,
     )
     .fetch_one(pool)
     .await?;
@@ -162,6 +178,15 @@ pub async fn installation(pool: &PgPool, installation: &Installation, now: DateT
                 'outcome', 'failed', 'reason', 'The GitHub App is no longer installed here.', 'report', runs.id)
             from installation
             where installation.gone and runs.state = 'queued' and runs.request->'place'->>'installation' = installation.id::text
+            returning runs.id
+        ), freed as (
+            update messages set run_id = null from dropped
+            where messages.run_id = dropped.id and messages.place_in_run is null
+            returning messages.id
+        ), reopened as (
+            -- What joined a run that never began may come from elsewhere.
+            update inbox set state = 'new', verdict = null, next_try_at = $4 from freed
+            where inbox.message_id = freed.id and inbox.state = 'done'
         ), stopped as (
             update runs set stop_requested_by = coalesce(stop_requested_by, 'the removal of the App') from installation
             where installation.gone and runs.state = 'running' and runs.request->'place'->>'installation' = installation.id::text

@@ -262,6 +262,9 @@ async fn begin(
         powers: continues.powers,
         approval: Some(approval.id),
     };
-    let run = store::create_run(&services.pool, claimed, new, services.clock.now()).await?;
-    acknowledge(services, claimed, standing, run).await
+    // What was said yes to is within the limits: that was looked up before it counted.
+    match store::create_run(&services.pool, claimed, new, None, services.clock.now()).await? {
+        Some(run) => acknowledge(services, claimed, standing, run).await,
+        None => Err(sqlx::Error::RowNotFound.into()),
+    }
 }

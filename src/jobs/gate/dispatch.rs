@@ -3,10 +3,9 @@
 use chrono::{DateTime, NaiveTime, TimeDelta, Utc};
 
 use super::asked::{self, Asked};
-use super::store::{self, Claimed, LastRun, NewRun, Standing, Verdict};
-use super::{approve, ceilings, discord, link, notice, outsider, press, remember, repository, say, status::status, words};
+use super::store::{self, Ceiling, Claimed, NewRun, Standing, Verdict};
+use super::{approve, ceilings, discord, link, notice, outsider, press, remember, repository, retry, say, status::status, words};
 use crate::agent::{Powers, Task};
-use crate::approval;
 use crate::github::Reaction;
 use crate::id::RunId;
 use crate::intake::command::{self, Account, Command, Landing, Word};
@@ -70,7 +69,7 @@ pub(super) async fn dispatch(services: &Services, claimed: &Claimed) -> Result<V
         return start(services, claimed, &standing, request, task).await;
     }
     let Some(command) = command::parse(&request.text, &services.settings.name) else {
-        return Ok(done("no mention that counts"));
+        return unread(services, claimed).await;
     };
     repository::report(services, claimed, &house).await?;
     if let Some(card) = repository::mentions_off(services, &house, request, &command, &standing) {
@@ -81,7 +80,7 @@ pub(super) async fn dispatch(services: &Services, claimed: &Claimed) -> Result<V
         Command::Ask { text } if standing.active.is_some() => steer(services, claimed, &standing, text).await,
         Command::Ask { text } | Command::Queue { text } => start(services, claimed, &standing, request, Task::Ask { text }).await,
         Command::Run { blocks } => start(services, claimed, &standing, request, Task::Code { blocks }).await,
-        Command::Retry => retry(services, claimed, &standing).await,
+        Command::Retry => retry::retry(services, claimed, &standing).await,
         Command::Stop => stop(services, claimed).await,
         Command::Status => status(services, claimed).await,
         Command::Help => {
@@ -113,6 +112,14 @@ pub(super) async fn dispatch(services: &Services, claimed: &Claimed) -> Result<V
         Command::LinkRepository { name } => Box::pin(link::repository(services, claimed, name.as_deref())).await,
         Command::Account { what } => Box::pin(link::account(services, claimed, &what)).await,
     }
+}
+
+/// Nothing in the words asks us. What has no words any more did when it was accepted, and whoever wrote it waits.
+async fn unread(services: &Services, claimed: &Claimed) -> Result<Verdict, PostError> {
+    if claimed.request.text.trim().is_empty() {
+        return tell(services, claimed, &Card::WordsGone { handle: services.settings.name.clone() }).await;
+    }
+    Ok(done("no mention that counts"))
 }
 
 /// Where the service does not work at all, it does not say who somebody is either.
@@ -256,20 +263,32 @@ fn powers_of(task: &Task) -> Powers {
     }
 }
 
-async fn start_as(services: &Services, claimed: &Claimed, standing: &Standing, new: NewRun<'_>) -> Result<Verdict, PostError> {
-    if let Err(refusal) = within_limits(services, claimed, standing).await? {
-        return refuse(services, claimed, standing, &refusal).await;
+pub(super) async fn start_as(
+    services: &Services,
+    claimed: &Claimed,
+    standing: &Standing,
+    new: NewRun<'_>,
+) -> Result<Verdict, PostError> {
+    let ceiling = match within_limits(services, claimed, standing).await? {
+        Ok(ceiling) => ceiling,
+        Err(refusal) => return refuse(services, claimed, standing, &refusal).await,
+    };
+    let now = services.clock.now();
+    if let Some(run) = store::create_run(&services.pool, claimed, new, Some(ceiling), now).await? {
+        return acknowledge(services, claimed, standing, run).await;
     }
-    let run = store::create_run(&services.pool, claimed, new, services.clock.now()).await?;
-    acknowledge(services, claimed, standing, run).await
+    // Others took the last places since they were counted.
+    let standing = &store::standing(&services.pool, claimed, ceiling.since, &services.settings.limits).await?;
+    let refusal = within_limits(services, claimed, standing).await?.err().unwrap_or(Refusal::EverybodyLimit);
+    refuse(services, claimed, standing, &refusal).await
 }
 
-/// Whether one more run of whoever asks is within the limits.
+/// Whether one more run of whoever asks is within the limits, and what they are.
 pub(super) async fn within_limits(
     services: &Services,
     claimed: &Claimed,
     standing: &Standing,
-) -> Result<Result<(), Refusal>, PostError> {
+) -> Result<Result<Ceiling, Refusal>, PostError> {
     let (now, request) = (services.clock.now(), &claimed.request);
     let house = House::of(services, &request.place).await?;
     let (limits, place) = (&house.limits, request.place.payer());
@@ -280,7 +299,10 @@ pub(super) async fn within_limits(
         by_everyone: standing.by_everyone,
         spent,
     };
-    Ok(policy::may_run(limits, policy::runs_of_everyone(&services.settings.limits), &used, now))
+    let everyones = policy::runs_of_everyone(&services.settings.limits);
+    let ceiling =
+        Ceiling { since: now - RATE_WINDOW, of_person: limits.user_runs_per_hour.into(), of_everyone: everyones.into() };
+    Ok(policy::may_run(limits, everyones, &used, now).map(|()| ceiling))
 }
 
 /// 👀 and the comment that will become the answer, both at once.
@@ -336,48 +358,6 @@ async fn steer(services: &Services, claimed: &Claimed, standing: &Standing, text
 pub(super) async fn eyes(services: &Services, claimed: &Claimed, what: &'static str) -> Result<Verdict, PostError> {
     services.poster.react(&claimed.request, Reaction::Eyes).await?;
     Ok(done(what))
-}
-
-/// The last request again, as it stood then, on behalf of who asks now.
-async fn retry(services: &Services, claimed: &Claimed, standing: &Standing) -> Result<Verdict, PostError> {
-    let Some(last) = store::last_run(&services.pool, claimed.thread, claimed.id).await? else {
-        return tell(services, claimed, &Card::NothingToRetry).await;
-    };
-    repeat(services, claimed, standing, last).await
-}
-
-/// What a run was asked for again, on behalf of who asks now.
-pub(super) async fn repeat(
-    services: &Services,
-    claimed: &Claimed,
-    standing: &Standing,
-    last: LastRun,
-) -> Result<Verdict, PostError> {
-    if matches!(last.task, Task::LandApproved { .. }) && last.approval.is_none() {
-        let why = "What was approved then has to be shown anew: ask for it with `pr`.".to_owned();
-        return tell(services, claimed, &Card::NotApproved { why }).await;
-    }
-    if let Some(id) = last.approval
-        && let Some(known) = approval::store::get(&services.pool, id).await?
-        && !approve::may_decide(services, claimed, known.kind).await?
-    {
-        let why = "That takes the permission it took when it was approved.".to_owned();
-        return tell(services, claimed, &Card::NotApproved { why }).await;
-    }
-    let now = &claimed.request;
-    // Whose words an approval covers does not change with who repeats them.
-    let author = if last.approval.is_some() { last.request.author.clone() } else { now.author.clone() };
-    let request = Request {
-        trigger: now.trigger,
-        author,
-        place: now.place.clone(),
-        url: now.url.clone(),
-        review_thread: now.review_thread.clone(),
-        ..last.request
-    };
-    let new =
-        NewRun { newest: standing.newest, request: &request, task: &last.task, powers: last.powers, approval: last.approval };
-    start_as(services, claimed, standing, new).await
 }
 
 async fn stop(services: &Services, claimed: &Claimed) -> Result<Verdict, PostError> {

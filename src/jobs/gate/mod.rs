@@ -14,6 +14,7 @@ mod outsider;
 mod press;
 mod remember;
 mod repository;
+mod retry;
 mod status;
 mod store;
 mod words;
@@ -22,16 +23,16 @@ pub(super) use asked::moved;
 
 use std::time::Duration;
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 
 use self::store::{Claimed, Verdict};
-use super::Services;
 use super::run::later;
+use super::{Services, lease};
+use crate::github::GithubError;
 use crate::reply::{Card, CommentPost, PostError, Said, Spot};
 
 /// How long a claim holds without renewal; longer than any single call to a surface takes.
 const HOLD: Duration = Duration::from_secs(15);
-const RENEW_EVERY: Duration = Duration::from_secs(5);
 /// Workers that may die over a row before it is given up.
 const MAX_DEATHS: i32 = 10;
 /// How long a row waits for a surface that does not answer.
@@ -49,7 +50,9 @@ pub(super) async fn work(services: Services) {
 
 async fn let_in(services: &Services) -> Result<(), sqlx::Error> {
     while !services.shutdown.is_cancelled() {
-        let Some(claimed) = store::claim(&services.pool, services.clock.now(), HOLD).await? else { break };
+        let Some(claimed) = store::claim(&services.pool, &services.settings.name, services.clock.now(), HOLD).await? else {
+            break;
+        };
         services.bells.gate.ring();
         if pass(services, &claimed).await? {
             services.ring_for_a_run().await?;
@@ -61,9 +64,9 @@ async fn let_in(services: &Services) -> Result<(), sqlx::Error> {
 /// Decides about a row and finishes or postpones it. True when a run waits to be taken now.
 async fn pass(services: &Services, claimed: &Claimed) -> Result<bool, sqlx::Error> {
     let decided = tokio::select! {
-        decided = decide(services, claimed) => decided,
+        decided = decide_or_say(services, claimed) => decided,
         () = lose_claim(services, claimed) => {
-            tracing::warn!(inbox.id = %claimed.id, "another worker has taken the request over");
+            tracing::warn!(inbox.id = %claimed.id, "another worker has taken the request over, or may have");
             return Ok(false);
         }
     };
@@ -71,13 +74,13 @@ async fn pass(services: &Services, claimed: &Claimed) -> Result<bool, sqlx::Erro
     match decided {
         Ok(verdict) => store::finish(&services.pool, claimed, verdict, now).await,
         Err(PostError::Database(error)) => Err(error),
-        Err(error) => match later(&error, claimed.waits + 1, now) {
-            Some(at) if now - claimed.accepted_at < GIVEN_UP => {
+        Err(error) => match again_at(services, claimed, &error) {
+            Some(at) => {
                 tracing::warn!(inbox.id = %claimed.id, %error, retry_at = %at, "the request waits");
                 store::postpone(&services.pool, claimed, at.max(now + SUSPECT)).await?;
                 Ok(false)
             }
-            Some(_) | None => {
+            None => {
                 tracing::error!(inbox.id = %claimed.id, thread.id = %claimed.thread, %error, "the request is given up");
                 let verdict = Verdict::Dead("the surface does not take our answer");
                 store::finish(&services.pool, claimed, verdict, now).await
@@ -86,16 +89,44 @@ async fn pass(services: &Services, claimed: &Claimed) -> Result<bool, sqlx::Erro
     }
 }
 
-/// Renews the claim; ends when it is lost.
-async fn lose_claim(services: &Services, claimed: &Claimed) {
-    loop {
-        tokio::time::sleep(RENEW_EVERY).await;
-        match store::renew(&services.pool, claimed, HOLD).await {
-            Ok(true) => {}
-            Ok(false) => return,
-            Err(error) => tracing::warn!(inbox.id = %claimed.id, %error, "cannot renew the claim"),
+/// When a row that met this error is looked at again; none when it is given up.
+fn again_at(services: &Services, claimed: &Claimed, error: &PostError) -> Option<DateTime<Utc>> {
+    let now = services.clock.now();
+    later(error, claimed.waits + 1, now).filter(|_| now - claimed.accepted_at < GIVEN_UP)
+}
+
+/// Whoever asked is told why something will never work. Not where it is saying something that does not.
+async fn decide_or_say(services: &Services, claimed: &Claimed) -> Result<Verdict, PostError> {
+    let decided = decide(services, claimed).await;
+    if let Err(error) = &decided
+        && !claimed.request.asks.is_automatic()
+        && again_at(services, claimed, error).is_none()
+        && !store::has_begun_to_speak(&services.pool, claimed).await?
+    {
+        let what = Card::Hindered { why: why_never(error), report: claimed.id.to_string() };
+        if let Err(error) = notice(services, claimed, &what).await {
+            tracing::info!(inbox.id = %claimed.id, %error, "nobody can be told why it is given up");
         }
     }
+    decided
+}
+
+/// Cause and remedy, for people. What else the surface said is for the log.
+fn why_never(error: &PostError) -> String {
+    let on = match error {
+        PostError::Github(GithubError::Forbidden { missing, remedy }) => {
+            return format!("To look up what I need on GitHub I lack {missing}. {remedy}");
+        }
+        PostError::Github(_) => "GitHub",
+        PostError::Discord(_) => "Discord",
+        PostError::Database(_) | PostError::Off => "The service",
+    };
+    format!("{on} refused what I needed for it. Whoever runs this service can run `threadbox doctor` to see what is missing.")
+}
+
+/// Renews the claim; ends when it is lost.
+async fn lose_claim(services: &Services, claimed: &Claimed) {
+    lease::lose(HOLD, "a request", || store::renew(&services.pool, claimed, HOLD)).await;
 }
 
 async fn decide(services: &Services, claimed: &Claimed) -> Result<Verdict, PostError> {

@@ -1,8 +1,8 @@
 //! Buttons that name what they are about: who may is asked as for any words, and whoever may not is told, for their eyes alone.
 
-use super::approve;
 use super::dispatch::{self, done, may_trigger, within_limits};
 use super::store::{self, Claimed, Standing, Verdict};
+use super::{approve, retry};
 use crate::agent::Task;
 use crate::discord::interaction;
 use crate::id::RunId;
@@ -27,7 +27,7 @@ pub(super) async fn pressed(
 ) -> Result<Verdict, PostError> {
     let came_to = match press {
         Press::Stop(id) => stop(services, claimed, id).await?,
-        Press::Retry(id) => retry(services, claimed, standing, id).await?,
+        Press::Retry(id) => again(services, claimed, standing, id).await?,
         Press::OpenPullRequest(id) => open(services, claimed, standing, id).await?,
         Press::Approve(id) => approve::by_press(services, claimed, standing, id, true).await?,
         Press::Decline(id) => approve::by_press(services, claimed, standing, id, false).await?,
@@ -65,7 +65,7 @@ async fn stop(services: &Services, claimed: &Claimed, id: RunId) -> CameTo {
     Ok(Ok(done("asked to stop")))
 }
 
-async fn retry(services: &Services, claimed: &Claimed, standing: &Standing, id: RunId) -> CameTo {
+async fn again(services: &Services, claimed: &Claimed, standing: &Standing, id: RunId) -> CameTo {
     let Some(known) = store::one_run(&services.pool, claimed.thread, id).await? else { return not(GONE) };
     if known.unfinished || known.overtaken {
         return not(AT_WORK);
@@ -73,7 +73,7 @@ async fn retry(services: &Services, claimed: &Claimed, standing: &Standing, id: 
     if let Err(why) = may(services, claimed, standing).await? {
         return not(why);
     }
-    dispatch::repeat(services, claimed, standing, known.again).await.map(Ok)
+    retry::repeat(services, claimed, standing, known.again).await.map(Ok)
 }
 
 async fn open(services: &Services, claimed: &Claimed, standing: &Standing, id: RunId) -> CameTo {
@@ -92,5 +92,5 @@ async fn may(services: &Services, claimed: &Claimed, standing: &Standing) -> Res
     if may_trigger(services, &claimed.request).await?.is_err() {
         return Ok(Err(NOT_THEIRS));
     }
-    Ok(within_limits(services, claimed, standing).await?.map_err(|_| LIMIT))
+    Ok(within_limits(services, claimed, standing).await?.map(drop).map_err(|_| LIMIT))
 }

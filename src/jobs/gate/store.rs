@@ -11,6 +11,7 @@ use sqlx::types::Json;
 
 use crate::agent::{Powers, Task};
 use crate::id::{ApprovalId, InboxId, MessageId, RunId, ThreadId};
+use crate::intake::command::{self, Command};
 use crate::intake::{Place, Request, policy};
 use crate::settings::Limits;
 
@@ -27,6 +28,30 @@ pub struct Claimed {
     pub waits: i32,
     /// When it was accepted.
     pub accepted_at: DateTime<Utc>,
+}
+
+struct ClaimedRow {
+    id: InboxId,
+    thread: ThreadId,
+    message: MessageId,
+    request: Json<Request>,
+    attempts: i32,
+    waits: i32,
+    created_at: DateTime<Utc>,
+}
+
+impl From<ClaimedRow> for Claimed {
+    fn from(row: ClaimedRow) -> Self {
+        Self {
+            id: row.id,
+            thread: row.thread,
+            message: row.message,
+            request: row.request.0,
+            attempts: row.attempts,
+            waits: row.waits,
+            accepted_at: row.created_at,
+        }
+    }
 }
 
 /// What the gate needs to know before it decides.
@@ -58,9 +83,67 @@ fn interval(span: Duration) -> PgInterval {
     PgInterval { months: 0, days: 0, microseconds: i64::try_from(span.as_micros()).unwrap_or(i64::MAX) }
 }
 
-/// Claims the oldest row that is due and first in its thread. None when there is nothing to do now.
-pub async fn claim(pool: &PgPool, now: DateTime<Utc>, hold: Duration) -> Result<Option<Claimed>, sqlx::Error> {
-    let row = sqlx::query!(
+/// Rows that may be a word to stop, read at once.
+const MOST_WORDS: i64 = 50;
+
+/// Claims the oldest row that is due and first in its thread; when there is none, one that says `stop` behind rows of its thread that wait.
+/// None when there is nothing to do now.
+pub async fn claim(pool: &PgPool, handle: &str, now: DateTime<Utc>, hold: Duration) -> Result<Option<Claimed>, sqlx::Error> {
+    match claim_first(pool, now, hold).await? {
+        Some(claimed) => Ok(Some(claimed)),
+        None => claim_stop(pool, handle, now, hold).await,
+    }
+}
+
+/// What is asked of a run at work does not wait for what cannot become one yet.
+async fn claim_stop(pool: &PgPool, handle: &str, now: DateTime<Utc>, hold: Duration) -> Result<Option<Claimed>, sqlx::Error> {
+    let behind = sqlx::query!(
+        r#"
+        select i.id as "id: InboxId", i.request->>'text' as "text!" from inbox i
+        where i.state = 'new' and i.next_try_at <= $1 and (i.claimed_until is null or i.claimed_until < now())
+          and i.request->>'text' ~* '\mstop\M' and not i.request ? 'asks'
+          and exists (
+            select 1 from inbox f
+            where f.thread_id = i.thread_id and f.sequence < i.sequence and f.state = 'new'
+              and f.next_try_at > $1 and (f.claimed_until is null or f.claimed_until < now())
+              and not exists (
+                select 1 from inbox e where e.thread_id = f.thread_id and e.sequence < f.sequence and e.state = 'new'
+              )
+          )
+        order by i.id limit $2
+        "#,
+        now,
+        MOST_WORDS,
+    )
+    .fetch_all(pool)
+    .await?;
+    for row in behind {
+        if command::parse(&row.text, handle) != Some(Command::Stop) {
+            continue;
+        }
+        let claimed = sqlx::query_as!(
+            ClaimedRow,
+            r#"
+            update inbox set claimed_until = now() + $2::interval, attempts = attempts + 1
+            where id = $1 and state = 'new' and (claimed_until is null or claimed_until < now())
+            returning id as "id: InboxId", thread_id as "thread: ThreadId", message_id as "message: MessageId",
+                      request as "request: Json<Request>", attempts, waits, created_at
+            "#,
+            row.id as InboxId,
+            interval(hold),
+        )
+        .fetch_optional(pool)
+        .await?;
+        if claimed.is_some() {
+            return Ok(claimed.map(Claimed::from));
+        }
+    }
+    Ok(None)
+}
+
+async fn claim_first(pool: &PgPool, now: DateTime<Utc>, hold: Duration) -> Result<Option<Claimed>, sqlx::Error> {
+    let row = sqlx::query_as!(
+        ClaimedRow,
         r#"
         update inbox set claimed_until = now() + $2::interval, attempts = attempts + 1
         where id = (
@@ -80,15 +163,7 @@ pub async fn claim(pool: &PgPool, now: DateTime<Utc>, hold: Duration) -> Result<
     )
     .fetch_optional(pool)
     .await?;
-    Ok(row.map(|row| Claimed {
-        id: row.id,
-        thread: row.thread,
-        message: row.message,
-        request: row.request.0,
-        attempts: row.attempts,
-        waits: row.waits,
-        accepted_at: row.created_at,
-    }))
+    Ok(row.map(Claimed::from))
 }
 
 /// Keeps the claim. False when somebody else has it now.
@@ -102,6 +177,19 @@ pub async fn renew(pool: &PgPool, claimed: &Claimed, hold: Duration) -> Result<b
     .execute(pool)
     .await?;
     Ok(done.rows_affected() == 1)
+}
+
+/// True when something was, or was to be, said about the row.
+pub async fn has_begun_to_speak(pool: &PgPool, claimed: &Claimed) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"
+        select exists (select 1 from runs where inbox_id = $1)
+            or exists (select 1 from posts where key in ('notice-' || $1::text, 'refusal-' || $1::text, 'card-' || $1::text)) as "has!"
+        "#,
+        claimed.id as InboxId,
+    )
+    .fetch_one(pool)
+    .await
 }
 
 /// Everything the gate decides on, in one round trip.
@@ -168,15 +256,41 @@ pub struct NewRun<'a> {
     pub approval: Option<ApprovalId>,
 }
 
-/// Creates the run of an inbox row, or finds the one it has. Who asked with that row is its requester: on their permission it runs, and
+/// What limits how many runs there may be.
+#[derive(Clone, Copy, Debug)]
+pub struct Ceiling {
+    /// Runs count that were created after it.
+    pub since: DateTime<Utc>,
+    /// The most of one person.
+    pub of_person: i64,
+    /// The most of everybody together.
+    pub of_everyone: i64,
+}
+
+/// Creates the run of an inbox row, or finds the one it has. None when a ceiling is reached: it is counted again here, one new run after the
+/// other, because many may have been found to be within it at once. Who asked with that row is its requester: on their permission it runs, and
 /// against their limits it counts. The comment that showed an outsider's request becomes that of the run.
-pub async fn create_run(pool: &PgPool, claimed: &Claimed, new: NewRun<'_>, now: DateTime<Utc>) -> Result<RunId, sqlx::Error> {
-    sqlx::query_scalar!(
+pub async fn create_run(
+    pool: &PgPool,
+    claimed: &Claimed,
+    new: NewRun<'_>,
+    ceiling: Option<Ceiling>,
+    now: DateTime<Utc>,
+) -> Result<Option<RunId>, sqlx::Error> {
+    let mut tx = pool.begin().await?;
+    if ceiling.is_some() {
+        sqlx::query!("select pg_advisory_xact_lock(hashtext('threadbox new run'))").execute(&mut *tx).await?;
+    }
+    let run = sqlx::query_scalar!(
         r#"
         with run as (
             insert into runs (id, thread_id, inbox_id, message_id, request, task, next_try_at, requester, requester_id, repository,
                               created_at, powers, approval_id)
-            values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $7, $11, $12)
+            select $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $7, $11, $12
+            where $13::timestamptz is null or exists (select 1 from runs where inbox_id = $3) or (
+                (select count(*) from (select 1 from runs where requester_id = $9 and created_at > $13 limit $14) as mine) < $14
+                and (select count(*) from (select 1 from runs where created_at > $13 limit $15) as everyones) < $15
+            )
             on conflict (inbox_id) do update set inbox_id = excluded.inbox_id
             returning id, approval_id
         ), comment as (
@@ -198,9 +312,14 @@ pub async fn create_run(pool: &PgPool, claimed: &Claimed, new: NewRun<'_>, now: 
         claimed.request.place.payer(),
         new.powers as Powers,
         new.approval as Option<ApprovalId>,
+        ceiling.map(|ceiling| ceiling.since),
+        ceiling.map_or(0, |ceiling| ceiling.of_person),
+        ceiling.map_or(0, |ceiling| ceiling.of_everyone),
     )
-    .fetch_one(pool)
-    .await
+    .fetch_optional(&mut *tx)
+    .await?;
+    tx.commit().await?;
+    Ok(run)
 }
 
 /// Lets the message join the thread's first unfinished agent run. None when there is none any more.
@@ -434,7 +553,7 @@ pub enum Verdict {
 }
 
 /// Finishes a row. True when that was ours to do and a run waits to be taken. The run of a row that is given up is never begun:
-/// nobody would see what it does.
+/// nobody would see what it does; what had joined it is let in anew.
 pub async fn finish(pool: &PgPool, claimed: &Claimed, verdict: Verdict, now: DateTime<Utc>) -> Result<bool, sqlx::Error> {
     let (state, what, wake) = match verdict {
         Verdict::Done { what, wake } => ("done", what, wake),
@@ -450,6 +569,15 @@ pub async fn finish(pool: &PgPool, claimed: &Claimed, verdict: Verdict, now: Dat
             update runs set state = 'posted', ended_at = $5,
                 outcome = jsonb_build_object('outcome', 'failed', 'reason', $4::text, 'report', done.id)
             from done where runs.inbox_id = done.id and runs.state = 'queued' and $3 = 'dead'
+            returning runs.id
+        ), freed as (
+            -- What joined it is asked for all the same.
+            update messages set run_id = null from dropped
+            where messages.run_id = dropped.id and messages.place_in_run is null
+            returning messages.id
+        ), reopened as (
+            update inbox set state = 'new', verdict = null, next_try_at = $5 from freed
+            where inbox.message_id = freed.id and inbox.state = 'done'
         )
         select count(*) as "count!" from done
         "#,

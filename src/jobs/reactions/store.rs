@@ -84,11 +84,15 @@ pub(super) struct Owing {
     pub reaction: Reaction,
 }
 
-/// Finished runs whose triggers lack their reactions.
+/// Finished runs whose triggers lack their reactions: a few of each installation, so that none that cannot be reached keeps the others
+/// waiting.
 pub(super) async fn owing(pool: &PgPool, now: DateTime<Utc>) -> Result<Vec<Owing>, sqlx::Error> {
     let rows = sqlx::query!(
         r#"select id as "id: RunId", request as "request: Json<Request>", owes_reaction as "reaction!"
-           from runs where owes_reaction is not null and ended_at > $1 order by id limit $2"#,
+           from (
+               select *, row_number() over (partition by request->'place'->>'installation', request->'place'->>'guild' order by id) as nth
+               from runs where owes_reaction is not null and ended_at > $1
+           ) as owing order by nth, id limit $2"#,
         now - OWED_FOR,
         MOST,
     )

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::store::{self, State};
-use super::{HISTORY, Looked, Lookout, Trouble};
+use super::{HISTORY, Looked, Lookout, Skipped, Trouble};
 use crate::github::{self, GithubError, ListedDelivery};
 use crate::intake::{Accepted, Delivery, Surface};
 
@@ -48,26 +48,33 @@ impl Lookout {
         let guids: Vec<String> = missing.iter().map(|delivery| delivery.guid.clone()).collect();
         let unknown: HashSet<String> = store::unknown(&self.services.pool, &guids).await?.into_iter().collect();
         let missing: Vec<_> = missing.into_iter().filter(|delivery| unknown.contains(&delivery.guid)).collect();
-        for delivery in missing.iter().take(MOST_FETCHED) {
-            self.recover(delivery, attempts.get(&delivery.guid).copied().unwrap_or_default()).await?;
+        let (mut fetched, mut trouble) = (Vec::new(), Skipped::default());
+        for delivery in &missing {
+            let attempts = attempts.get(&delivery.guid).copied().unwrap_or_default();
+            fetched.extend(trouble.pass(self.recover(delivery, attempts).await)?);
+            if fetched.len() == MOST_FETCHED || trouble.is_too_much() {
+                break;
+            }
         }
-        if missing.len() > MOST_FETCHED {
-            // What was fetched is known by the next look, which goes on with the rest.
-            return Ok(Looked { seen_until: None, goes_on: state.goes_on.clone() });
+        trouble.into_result()?;
+        if missing.len() > fetched.len() {
+            // What was fetched is known by the next look, which goes on with the rest: at once, unless some of it is on its way here.
+            let is_more = !fetched.contains(&Recovered::SentAgain);
+            return Ok(Looked { seen_until: None, goes_on: state.goes_on.clone(), is_more });
         }
         let goes_on = cursor.filter(|_| !reached).map(|cursor| (cursor, began));
-        Ok(Looked { seen_until: reached.then_some(began), goes_on })
+        Ok(Looked { seen_until: reached.then_some(began), goes_on, is_more: false })
     }
 
     /// Takes a delivery in as if it had arrived. Whatever it means, it is not looked at again.
-    async fn recover(&self, listed: &ListedDelivery, attempts: usize) -> Result<(), Trouble> {
+    async fn recover(&self, listed: &ListedDelivery, attempts: usize) -> Result<Recovered, Trouble> {
         let payload = match self.github.delivery_payload(listed.id).await {
             Ok(Some(payload)) => payload,
             Ok(None) if attempts < MOST_ATTEMPTS => match self.github.redeliver(listed.id).await {
                 Err(GithubError::NotFound | GithubError::Invalid(_)) => {
                     return self.looked_at(listed, "it cannot be sent again").await;
                 }
-                sent => return Ok(sent?),
+                sent => return Ok(sent.map(|()| Recovered::SentAgain)?),
             },
             Ok(None) | Err(GithubError::NotFound) => return self.looked_at(listed, "its payload is gone").await,
             Err(error) => return Err(error.into()),
@@ -80,18 +87,18 @@ impl Lookout {
         match self.intake.accept(inbound).await? {
             Accepted::Stored { thread, sequence } => {
                 tracing::info!(delivery.id = listed.guid, thread.id = %thread, inbox.sequence = sequence, "found what was missed");
-                Ok(())
+                Ok(Recovered::Known)
             }
             Accepted::Noted(what) => {
                 tracing::info!(delivery.id = listed.guid, what, "found what was missed");
-                Ok(())
+                Ok(Recovered::Known)
             }
             Accepted::Duplicate => self.looked_at(listed, "it is there under another id").await,
             Accepted::Nothing(why) => self.looked_at(listed, why).await,
         }
     }
 
-    async fn looked_at(&self, listed: &ListedDelivery, why: &str) -> Result<(), Trouble> {
+    async fn looked_at(&self, listed: &ListedDelivery, why: &str) -> Result<Recovered, Trouble> {
         tracing::debug!(delivery.id = listed.guid, why, "a missed delivery asks for nothing");
         let kind = match &listed.action {
             Some(action) => format!("{}.{action}", listed.event),
@@ -99,8 +106,18 @@ impl Lookout {
         };
         let delivery =
             Delivery { surface: Surface::Github, external_id: listed.guid.clone(), kind, object: None, was_also: None };
-        Ok(self.intake.looked_at(&delivery).await?)
+        self.intake.looked_at(&delivery).await?;
+        Ok(Recovered::Known)
     }
+}
+
+/// What became of a delivery that was missed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Recovered {
+    /// We have it, or know that there is nothing to have.
+    Known,
+    /// GitHub sends it again.
+    SentAgain,
 }
 
 /// What the list says, one entry for a webhook, however often it was attempted.

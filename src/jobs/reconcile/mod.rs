@@ -23,6 +23,8 @@ use crate::intake::{AcceptError, Intake};
 const TICK: Duration = Duration::from_secs(5);
 const BETWEEN_LOOKS: TimeDelta = TimeDelta::minutes(1);
 const SLOWEST: TimeDelta = TimeDelta::hours(1);
+/// The same while only some of what was missed cannot be had.
+const SLOWEST_OF_SOME: TimeDelta = TimeDelta::minutes(5);
 /// GitHub keeps deliveries this long.
 const HISTORY: TimeDelta = TimeDelta::days(3);
 /// One look; it is over before its lease is.
@@ -35,8 +37,11 @@ pub(super) async fn keep_looking(services: Services) {
     let (intake, writer) = Intake::start(services.pool.clone(), services.clock.clone(), Waker::Here(services.bells.clone()));
     let lookout = Lookout { services, github, intake, without_list: AtomicBool::new(false) };
     while !lookout.services.shutdown.is_cancelled() {
-        if let Err(error) = lookout.look().await {
-            tracing::warn!(%error, "cannot look for what was missed");
+        match lookout.look().await {
+            // More is known to be missing: whoever asked it has waited for long enough.
+            Ok(true) => continue,
+            Ok(false) => {}
+            Err(error) => tracing::warn!(%error, "cannot look for what was missed"),
         }
         tokio::select! {
             () = tokio::time::sleep(TICK) => {}
@@ -70,6 +75,46 @@ enum Trouble {
     Accept(#[from] AcceptError),
     #[error("it took too long")]
     Late,
+    /// The list is there, and some of what it lists is not to be had.
+    #[error("some of what was missed cannot be taken in: {0}")]
+    Partly(Box<Trouble>),
+}
+
+/// What could not be taken in, so that what comes after it can. Nothing is accounted for until it is taken in, or gone from its list.
+#[derive(Debug, Default)]
+struct Skipped {
+    first: Option<Trouble>,
+    count: usize,
+}
+
+impl Skipped {
+    /// Beyond this it is not a single thing that is broken.
+    const MOST: usize = 20;
+
+    /// What was taken in; none when it is passed over.
+    ///
+    /// # Errors
+    /// When the rest would fare no better: GitHub wants to be left alone.
+    fn pass<T>(&mut self, taken: Result<T, Trouble>) -> Result<Option<T>, Trouble> {
+        match taken {
+            Ok(taken) => return Ok(Some(taken)),
+            Err(error @ Trouble::Github(GithubError::RateLimited { .. })) => return Err(error),
+            Err(error) => {
+                tracing::debug!(%error, "something that was missed is passed over");
+                self.first.get_or_insert(error);
+            }
+        }
+        self.count += 1;
+        Ok(None)
+    }
+
+    fn is_too_much(&self) -> bool {
+        self.count >= Self::MOST
+    }
+
+    fn into_result(self) -> Result<(), Trouble> {
+        self.first.map_or(Ok(()), |error| Err(Trouble::Partly(Box::new(error))))
+    }
 }
 
 /// How a look ended.
@@ -79,13 +124,15 @@ struct Looked {
     seen_until: Option<DateTime<Utc>>,
     /// Where it goes on, and the moment it began at.
     goes_on: Option<(String, DateTime<Utc>)>,
+    /// True when more is known to be missing than one look takes in.
+    is_more: bool,
 }
 
 impl Lookout {
-    async fn look(&self) -> Result<(), sqlx::Error> {
+    /// True when there is more to look at, now.
+    async fn look(&self) -> Result<bool, sqlx::Error> {
         if self.github.has_delivery_list() && !self.without_list.load(Ordering::Relaxed) {
-            self.under_lease("deliveries", store::First::Now, async |state| self.deliveries(state).await).await?;
-            return Ok(());
+            return self.under_lease("deliveries", store::First::Now, async |state| self.deliveries(state).await).await;
         }
         let since = self.services.clock.now() - polling::ASLEEP;
         for repository in store::repositories(&self.services.pool, since, polling::MOST_REPOSITORIES).await? {
@@ -97,29 +144,34 @@ impl Lookout {
             let name = format!("repository:{}", repository.id);
             self.under_lease(&name, first, async |state| self.comments(&repository, state).await).await?;
         }
-        Ok(())
+        Ok(false)
     }
 
-    /// Looks when it is due and nobody else does, and writes down how far it came.
+    /// Looks when it is due and nobody else does, and writes down how far it came. True when there is more to look at, now.
     async fn under_lease(
         &self,
         name: &str,
         first: store::First,
         look: impl AsyncFnOnce(&State) -> Result<Looked, Trouble>,
-    ) -> Result<(), sqlx::Error> {
+    ) -> Result<bool, sqlx::Error> {
         let pool = &self.services.pool;
         let now = self.services.clock.now();
-        let Some(state) = store::begin(pool, name, first, now, LEASE).await? else { return Ok(()) };
+        let Some(state) = store::begin(pool, name, first, now, LEASE).await? else { return Ok(false) };
         let looked = tokio::select! {
             looked = look(&state) => looked,
             () = tokio::time::sleep(LONGEST_LOOK) => Err(Trouble::Late),
-            () = self.services.shutdown.cancelled() => return store::put_back(pool, name).await,
+            () = self.services.shutdown.cancelled() => {
+                store::put_back(pool, name).await?;
+                return Ok(false);
+            }
         };
         let now = self.services.clock.now();
         match looked {
             Ok(looked) => {
                 let seen_until = looked.seen_until.or(state.seen_until);
-                store::end(pool, name, State { seen_until, goes_on: looked.goes_on, failures: 0 }, now + BETWEEN_LOOKS).await
+                let next = if looked.is_more { now } else { now + BETWEEN_LOOKS };
+                store::end(pool, name, State { seen_until, goes_on: looked.goes_on, failures: 0 }, next).await?;
+                Ok(looked.is_more)
             }
             Err(error) => {
                 let next = again(&error, state.failures, now);
@@ -130,7 +182,8 @@ impl Lookout {
                 // A place in a list that is refused is no longer there.
                 let goes_on = if matches!(error, Trouble::Github(GithubError::Invalid(_))) { None } else { state.goes_on };
                 let failures = state.failures.saturating_add(1);
-                store::end(pool, name, State { seen_until: state.seen_until, goes_on, failures }, next).await
+                store::end(pool, name, State { seen_until: state.seen_until, goes_on, failures }, next).await?;
+                Ok(false)
             }
         }
     }
@@ -142,6 +195,8 @@ fn again(error: &Trouble, failures: i32, now: DateTime<Utc>) -> DateTime<Utc> {
     match error {
         Trouble::Github(GithubError::RateLimited { until }) => (*until).max(now + BETWEEN_LOOKS),
         Trouble::Github(_) | Trouble::NoList => now + doubled.min(SLOWEST),
+        // Others are found meanwhile.
+        Trouble::Partly(_) => now + doubled.min(SLOWEST_OF_SOME),
         Trouble::Database(_) | Trouble::Accept(_) | Trouble::Late => now + BETWEEN_LOOKS,
     }
 }
@@ -156,6 +211,8 @@ mod tests {
         let refused = Trouble::Github(GithubError::NotFound);
         let minutes = |failures| (again(&refused, failures, now) - now).num_minutes();
         assert_eq!([0, 1, 3, 5, 6, 50].map(minutes), [1, 2, 8, 32, 60, 60]);
+        let partly = Trouble::Partly(Box::new(Trouble::Github(GithubError::NotFound)));
+        assert_eq!([0, 1, 9].map(|failures| (again(&partly, failures, now) - now).num_minutes()), [1, 2, 5]);
         let until = now + TimeDelta::minutes(7);
         assert_eq!(again(&Trouble::Github(GithubError::RateLimited { until }), 9, now), until);
     }

@@ -3,7 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::store::State;
-use super::{HISTORY, Looked, Lookout, Trouble};
+use super::{HISTORY, Looked, Lookout, Skipped, Trouble};
 use crate::github::{self, GithubError, Recent, RecentKind, RepoRef};
 use crate::intake::command::mentions;
 
@@ -25,11 +25,12 @@ impl Lookout {
     pub(super) async fn comments(&self, repo: &RepoRef, state: &State) -> Result<Looked, Trouble> {
         let until = self.services.clock.now() - SETTLED;
         let since = state.seen_until.map_or(until - OVERLAP, |seen| (seen - OVERLAP).max(until - HISTORY));
-        let mut reached = until;
+        let (mut reached, mut trouble) = (until, Skipped::default());
         for kind in [RecentKind::Comment, RecentKind::ReviewComment] {
-            reached = reached.min(self.comments_of(repo, kind, since, until).await?);
+            reached = reached.min(self.comments_of(repo, kind, since, until, &mut trouble).await?);
         }
-        Ok(Looked { seen_until: Some(reached), goes_on: None })
+        trouble.into_result()?;
+        Ok(Looked { seen_until: Some(reached), goes_on: None, is_more: false })
     }
 
     /// Returns until when everything is accounted for.
@@ -39,6 +40,7 @@ impl Lookout {
         kind: RecentKind,
         since: DateTime<Utc>,
         until: DateTime<Utc>,
+        trouble: &mut Skipped,
     ) -> Result<DateTime<Utc>, Trouble> {
         let mut since = since;
         for _ in 0..MOST_PAGES {
@@ -48,7 +50,10 @@ impl Lookout {
                 page => page?,
             };
             for recent in page.iter().filter(|recent| recent.updated_at <= until) {
-                self.take(repo, kind, recent).await?;
+                trouble.pass(self.take(repo, kind, recent).await)?;
+                if trouble.is_too_much() {
+                    return Ok(since);
+                }
             }
             let last = page.last().map(|last| last.updated_at);
             match last {

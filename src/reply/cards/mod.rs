@@ -142,6 +142,18 @@ pub enum Card {
     },
     /// Joined the current run.
     Noted,
+    /// The words it was asked in were changed or gone before they were read.
+    WordsGone {
+        /// Our name, without `@`.
+        handle: String,
+    },
+    /// Something has to be changed before it can work, by a person.
+    Hindered {
+        /// Cause and remedy, as the surface says them.
+        why: String,
+        /// Names it in our log.
+        report: String,
+    },
     /// Workers died over it, or it was tried too often.
     GivenUp {
         /// Names it in our log.
@@ -276,6 +288,14 @@ pub(super) fn text(card: &Card) -> String {
         Card::Queued { position: 1 } => "Noted. It is next in line.".to_owned(),
         Card::Queued { position } => format!("Noted. It is number {position} in line."),
         Card::Noted => "Noted. It joins the current run.".to_owned(),
+        Card::WordsGone { handle } => format!(
+            "Your message was changed before I could read it, so nothing was run. Write what you want in a new one that mentions `@{}`.",
+            inline::plain(handle, 60)
+        ),
+        Card::Hindered { why, report } => format!(
+            "I could not handle this, and nothing was run. {} Then ask again; the operator finds this as `{report}` in the log.",
+            inline::sentence(why, 600)
+        ),
         Card::GivenUp { report } => format!(
             "I could not handle this: the service stopped each time it tried, so it is given up. Say it again in other words, or ask the operator to look for `{report}` in the log.",
         ),

@@ -230,3 +230,14 @@ fn cards_survive_storage() {
     let stored = serde_json::to_string(&card).unwrap();
     assert_eq!(serde_json::from_str::<Card>(&stored).unwrap(), card);
 }
+
+#[test]
+fn what_could_not_be_handled_says_why_and_what_to_do() {
+    let hindered = Card::Hindered {
+        why: "To look up what I need on GitHub I lack the permission members: read. Grant it, @everyone.".into(),
+        report: "0190".into(),
+    };
+    insta::assert_snapshot!(text(&hindered).replace('\u{200b}', "·"), @"I could not handle this, and nothing was run. To look up what I need on GitHub I lack the permission members: read. Grant it, @·everyone. Then ask again; the operator finds this as `0190` in the log.");
+    let gone = text(&Card::WordsGone { handle: "threadbox".into() });
+    insta::assert_snapshot!(gone.replace('\u{200b}', "·"), @"Your message was changed before I could read it, so nothing was run. Write what you want in a new one that mentions `@threadbox`.");
+}

@@ -64,6 +64,8 @@ fn text(card: &Card) -> String {
         | Card::NotLinked { .. }
         | Card::Queued { .. }
         | Card::Noted
+        | Card::WordsGone { .. }
+        | Card::Hindered { .. }
         | Card::GivenUp { .. } => cards::text(card),
     }
 }

@@ -198,7 +198,7 @@ pub(super) fn is_deceptive(label: &str, target: &str) -> bool {
     HOST.captures_iter(&label).any(|found| {
         let named = bare_host(&found[2]);
         let is_file = found.get(1).is_none() && named.rsplit('.').next().is_some_and(|end| FILES.contains(&end));
-        let is_there = host == named || host.ends_with(&format!(".{named}")) || url.path().to_lowercase().contains(&named);
+        let is_there = host == named || host.ends_with(&format!(".{named}"));
         !is_file && !is_there
     })
 }

@@ -7,8 +7,9 @@ use self::store::Obstacles;
 use super::store::Claimed;
 use crate::agent::{Powers, Task};
 use crate::github::{RepoRef, Since};
-use crate::intake::{Asks, Place, Request};
-use crate::jobs::{RepositoryFacts, Services};
+use crate::intake::{Asks, Request};
+use crate::jobs::Services;
+use crate::jobs::house::House;
 use crate::reply::PostError;
 
 /// Runs for failed checks of one pull request in a day: a fix that makes the next check fail must not go on for ever.
@@ -44,7 +45,7 @@ async fn unspoken(services: &Services, claimed: &Claimed, asks: &Asks, obstacles
     if asks.is_automatic() && obstacles.closed {
         return Ok(Asked::Nothing("the conversation was closed"));
     }
-    let facts = repository(services, &claimed.request.place).await?;
+    let facts = House::of(services, &claimed.request.place).await?.facts;
     let triggers = &facts.file.triggers;
     let task = match asks {
         Asks::Words | Asks::Reaction { .. } | Asks::Pressed { .. } => return Ok(Asked::Words),
@@ -126,11 +127,6 @@ pub(in crate::jobs) fn moved(since: &Since) -> Option<String> {
              its head is now {head}. Say so in the answer."
         )),
     }
-}
-
-async fn repository(services: &Services, place: &Place) -> Result<std::sync::Arc<RepositoryFacts>, PostError> {
-    let (Some(repositories), Some(repo)) = (&services.repositories, RepoRef::about(place)) else { return Err(PostError::Off) };
-    Ok(repositories.of(&repo).await?)
 }
 
 async fn is_us(services: &Services, login: &str) -> Result<bool, PostError> {

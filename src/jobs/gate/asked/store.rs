@@ -54,8 +54,25 @@ pub async fn obstacles(pool: &PgPool, claimed: &Claimed, now: DateTime<Utc>) -> 
 }
 
 /// Lets the request take the place of the thread's push that waits for its review, whose comment becomes its answer. False when none
-/// waits.
+/// waits. A run that has its place already, from an earlier attempt, or reviews the same commits for another reason, is as good.
 pub async fn replace_waiting(pool: &PgPool, claimed: &Claimed) -> Result<bool, sqlx::Error> {
+    let is_there = sqlx::query_scalar!(
+        r#"
+        select exists (
+            select 1 from runs
+            where thread_id = $1 and inbox_id <> $2 and request->'asks'->>'by' = 'pushed' and request->>'head' = $3
+              and stop_requested_by is null and (state <> 'posted' or outcome->>'outcome' = 'answered')
+        ) as "is_there!"
+        "#,
+        claimed.thread as ThreadId,
+        claimed.id as InboxId,
+        claimed.request.head,
+    )
+    .fetch_one(pool)
+    .await?;
+    if is_there {
+        return Ok(true);
+    }
     let replaced = sqlx::query_scalar!(
         r#"
         update runs set request = $3 where state = 'queued' and id = (

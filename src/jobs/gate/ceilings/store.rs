@@ -67,7 +67,9 @@ pub async fn raise(pool: &PgPool, claimed: &Claimed, usd: f64, now: DateTime<Utc
             update threads set budget_usd = $2 where id = $1
         ), going as (
             update runs set state = 'queued', outcome = null, continued_from = ended_at, continued_at = $5, ended_at = null,
-                attempt = 0, next_try_at = $3, arrivals = arrivals + 1
+                attempt = 0, waits = 0, next_try_at = $3, arrivals = arrivals + 1,
+                -- Who wanted it to stop wanted that before somebody let it go on.
+                stop_requested_by = null
             where id = (select id from runs where thread_id = $1 order by id desc limit 1)
               and state = 'posted' and snapshot is not null and outcome->>'outcome' = 'limit'
               and outcome->'limit'->>'kind' in ('cost', 'daily_cost', 'person_daily_cost', 'repository_daily_cost')

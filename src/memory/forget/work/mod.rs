@@ -135,6 +135,10 @@ async fn edited(pool: &PgPool, forgetting: &Forgetting, object: &str, now: DateT
     let mut tx = pool.begin().await?;
     let reworded = store::reword(&mut tx, object, forgetting.asked_at, &forgetting.by, now).await?;
     tx.commit().await?;
+    if !store::can_be_reworded(pool, object).await? {
+        // It arrived meanwhile, and was left alone.
+        return Ok(Step::Later(now + SOON));
+    }
     let age = now - forgetting.asked_at;
     Ok(if age < SETTLED {
         Step::Later(forgetting.asked_at + SETTLED)

@@ -162,7 +162,8 @@ pub(super) async fn can_be_reworded(pool: &PgPool, object: &str) -> Result<bool,
 }
 
 /// Everything that holds the earlier words of a thing gets those it has now, and what was made of them goes. A message that came after
-/// the edit has words nobody can read any more: it is emptied. False when there is no such message.
+/// the edit has words nobody can read any more: it is emptied. What is still to be decided about, or at work, is left alone: it holds the
+/// words it was made with. False when there is no such message.
 pub(super) async fn reword(
     tx: &mut Tx<'_>,
     object: &str,
@@ -177,6 +178,9 @@ pub(super) async fn reword(
         from inbox i left join changes c on c.surface = 'github' and c.object = i.object
         where i.object = $1 and i.message_id = m.id and m.forgotten_at is null
           and (i.request->>'written_at')::timestamptz <= coalesce(c.edited_at, $2)
+          -- It may have arrived since somebody looked.
+          and i.state <> 'new'
+          and not exists (select 1 from runs r where r.state <> 'posted' and (r.message_id = m.id or r.id = m.run_id))
         returning m.id
         "#,
         object,
@@ -187,33 +191,15 @@ pub(super) async fn reword(
     if messages.is_empty() {
         return Ok(false);
     }
+    let runs = reword_runs(tx, &messages).await?;
     sqlx::query!(
         r#"
         update inbox set request = request || jsonb_build_object('text', coalesce(m.parts->0->>'text', ''))
-        from messages m where m.id = inbox.message_id and m.id = any($1)
+        from messages m where m.id = inbox.message_id and m.id = any($1) and inbox.state <> 'new'
         "#,
         &messages,
     )
     .execute(&mut **tx)
-    .await?;
-    // A retry says the same words.
-    let runs = sqlx::query_scalar!(
-        r#"
-        with reworded as (
-            select r.id, coalesce(m.parts->0->>'text', '') as words, r.thread_id, r.request->>'written_at' as written_at
-            from runs r join messages m on m.id = r.message_id where m.id = any($1)
-        )
-        update runs set
-            request = runs.request || jsonb_build_object('text', reworded.words),
-            task = case when runs.task ? 'text' then runs.task || jsonb_build_object('text', reworded.words) else runs.task end,
-            snapshot = null
-        from reworded
-        where runs.state = 'posted' and runs.thread_id = reworded.thread_id and runs.request->>'written_at' = reworded.written_at
-        returning runs.id
-        "#,
-        &messages,
-    )
-    .fetch_all(&mut **tx)
     .await?;
     let threads = sqlx::query_scalar!(r#"select distinct thread_id from messages where id = any($1)"#, &messages)
         .fetch_all(&mut **tx)
@@ -237,6 +223,43 @@ pub(super) async fn reword(
         }
     }
     Ok(true)
+}
+
+/// The runs of these messages, retries of them and what an approval of them began: all that was asked for in the earlier words, which the
+/// inbox still has. A whole second is all that GitHub says of a time, so the words tell one comment from another, and of two that say the
+/// same each keeps its own run. What is run again is read from the words of the request; other words than those that were approved are
+/// none.
+async fn reword_runs(tx: &mut Tx<'_>, messages: &[Uuid]) -> Result<Vec<Uuid>, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"
+        with reworded as (
+            select m.id, m.thread_id, i.request->>'text' as was, i.request->>'written_at' as written_at,
+                   coalesce(m.parts->0->>'text', '') as words
+            from messages m join inbox i on i.message_id = m.id where m.id = any($1) and i.state <> 'new'
+        ), said as (
+            select r.id as run, case when r.approval_id is null then w.words else '' end as words
+            from reworded w join runs r on r.thread_id = w.thread_id
+                and r.request->>'written_at' = w.written_at and r.request->>'text' = w.was
+            where w.was <> '' and r.state = 'posted' and (r.message_id = w.id or not exists (
+                select 1 from inbox o where o.message_id = r.message_id
+                  and o.request->>'written_at' = w.written_at and o.request->>'text' = w.was
+            ))
+        )
+        update runs set
+            request = runs.request || jsonb_build_object('text', said.words),
+            task = case
+                when runs.task ? 'text' then runs.task || jsonb_build_object('text', said.words)
+                when runs.task ? 'blocks' then runs.task || '{"blocks": []}'
+                else runs.task
+            end,
+            snapshot = null
+        from said where runs.id = said.run
+        returning runs.id
+        "#,
+        messages,
+    )
+    .fetch_all(&mut **tx)
+    .await
 }
 
 async fn still_at_work(tx: &mut Tx<'_>, thread: Uuid) -> Result<bool, sqlx::Error> {
