@@ -119,9 +119,18 @@ impl Listener {
                 lock(&self.pending).remove(&number(gone.guild.id));
                 Ok(())
             }
-            Event::ChannelCreate(made) => Ok(drop(self.learn(&made.channel))),
-            Event::ChannelUpdate(changed) => Ok(drop(self.learn(&changed.channel))),
-            Event::ThreadCreate(made) => Ok(drop(self.learn(&made.thread))),
+            Event::ChannelCreate(made) => {
+                self.learn(&made.channel);
+                Ok(())
+            }
+            Event::ChannelUpdate(changed) => {
+                self.learn(&changed.channel);
+                Ok(())
+            }
+            Event::ThreadCreate(made) => {
+                self.learn(&made.thread);
+                Ok(())
+            }
             Event::ThreadUpdate(changed) => self.renamed(&changed.thread).await,
             Event::ThreadDelete(gone) => self.gone(number(gone.thread.id), number(gone.thread.guild_id)).await,
             Event::ChannelDelete(gone) => self.gone(number(gone.channel.id), number(gone.channel.guild_id)).await,

@@ -55,7 +55,7 @@ impl Trouble {
 
     pub(super) fn of_call(error: &DiscordError) -> Self {
         match error {
-            DiscordError::Unauthorized { .. } => Self::Token,
+            DiscordError::Unauthorized => Self::Token,
             other => Self::Passing(other.to_string()),
         }
     }

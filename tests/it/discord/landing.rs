@@ -72,7 +72,11 @@ async fn a_conversation_begins_on_discord_is_steered_on_github_and_lands_in_a_pu
     let number = pull.issue.number;
     let commit = bot.github.world(|world| world.commit(REPOSITORY, &pull.head_branch)).unwrap();
     assert!(commit.message.contains("Co-authored-by: maya <") && commit.message.contains("/channels/"), "{}", commit.message);
-    assert!(bot.ours_in(thread).iter().any(|message| message.content.contains(&format!("#{number}"))));
+    let landed = format!("#{number}");
+    bot.until_ours(thread, "what landed", |message| {
+        message.content.contains(&landed) || message.embeds.iter().any(|embed| embed.to_string().contains(&landed))
+    })
+    .await;
     let shown = until_comment(&bot, &issue, "It is louder now.").await;
     assert!(shown.contains("maya asked [on Discord]") && shown.contains(&format!("landed in [#{number}]")), "{shown}");
     let on_pull = IssueRef { repository: REPOSITORY.to_owned(), number };
