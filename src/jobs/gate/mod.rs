@@ -29,6 +29,7 @@ use self::store::{Claimed, Verdict};
 use super::run::later;
 use super::{Services, lease};
 use crate::github::GithubError;
+use crate::intake::Asks;
 use crate::reply::{Card, CommentPost, PostError, Said, Spot};
 
 /// How long a claim holds without renewal; longer than any single call to a surface takes.
@@ -99,7 +100,7 @@ fn again_at(services: &Services, claimed: &Claimed, error: &PostError) -> Option
 async fn decide_or_say(services: &Services, claimed: &Claimed) -> Result<Verdict, PostError> {
     let decided = decide(services, claimed).await;
     if let Err(error) = &decided
-        && !claimed.request.asks.is_automatic()
+        && waits_for_words(&claimed.request.asks)
         && again_at(services, claimed, error).is_none()
         && !store::has_begun_to_speak(&services.pool, claimed).await?
     {
@@ -109,6 +110,14 @@ async fn decide_or_say(services: &Services, claimed: &Claimed) -> Result<Verdict
         }
     }
     decided
+}
+
+/// True when somebody asked where all can read it, and expects an answer there.
+fn waits_for_words(asks: &Asks) -> bool {
+    match asks {
+        Asks::Words | Asks::Label { .. } | Asks::ReviewRequest { .. } => true,
+        Asks::Pushed | Asks::CheckFailed { .. } | Asks::Reaction { .. } | Asks::Pressed { .. } => false,
+    }
 }
 
 /// Cause and remedy, for people. What else the surface said is for the log.

@@ -12,7 +12,7 @@ use sqlx::types::Json;
 use crate::agent::{Powers, Task};
 use crate::id::{ApprovalId, InboxId, MessageId, RunId, ThreadId};
 use crate::intake::command::{self, Command};
-use crate::intake::{Place, Request, policy};
+use crate::intake::{Asks, Button, Place, Press, Request, policy};
 use crate::settings::Limits;
 
 /// An inbox row that is ours for a while.
@@ -95,13 +95,23 @@ pub async fn claim(pool: &PgPool, handle: &str, now: DateTime<Utc>, hold: Durati
     }
 }
 
+/// By words, by a button or by a thumb down.
+fn says_stop(request: &Request, handle: &str) -> bool {
+    match &request.asks {
+        Asks::Words => command::parse(&request.text, handle) == Some(Command::Stop),
+        Asks::Pressed { press, .. } => matches!(press, Press::Stop(_)),
+        Asks::Reaction { button, .. } => *button == Button::No,
+        Asks::Label { .. } | Asks::ReviewRequest { .. } | Asks::Pushed | Asks::CheckFailed { .. } => false,
+    }
+}
+
 /// What is asked of a run at work does not wait for what cannot become one yet.
 async fn claim_stop(pool: &PgPool, handle: &str, now: DateTime<Utc>, hold: Duration) -> Result<Option<Claimed>, sqlx::Error> {
     let behind = sqlx::query!(
         r#"
-        select i.id as "id: InboxId", i.request->>'text' as "text!" from inbox i
+        select i.id as "id: InboxId", i.request as "request: Json<Request>" from inbox i
         where i.state = 'new' and i.next_try_at <= $1 and (i.claimed_until is null or i.claimed_until < now())
-          and i.request->>'text' ~* '\mstop\M' and not i.request ? 'asks'
+          and (not i.request ? 'asks' and i.request->>'text' ~* '\mstop\M' or i.request->'asks'->>'by' in ('pressed', 'reaction'))
           and exists (
             select 1 from inbox f
             where f.thread_id = i.thread_id and f.sequence < i.sequence and f.state = 'new'
@@ -118,7 +128,7 @@ async fn claim_stop(pool: &PgPool, handle: &str, now: DateTime<Utc>, hold: Durat
     .fetch_all(pool)
     .await?;
     for row in behind {
-        if command::parse(&row.text, handle) != Some(Command::Stop) {
+        if !says_stop(&row.request.0, handle) {
             continue;
         }
         let claimed = sqlx::query_as!(
