@@ -71,7 +71,7 @@ fn settings(discord: &DiscordStandin, data: &std::path::Path) -> Settings {
         ("DISCORD_API_URL".to_owned(), discord.url()),
         ("DISCORD_TOKEN".to_owned(), discord.token().expose_secret().to_owned()),
         ("THREADBOX_DATA_DIR".to_owned(), data.display().to_string()),
-        ("USER_RUNS_PER_HOUR".to_owned(), "1000000".to_owned()),
+        ("USER_RUNS_PER_HOUR".to_owned(), "100000".to_owned()),
     ]);
     for name in ["DATABASE_URL", "PATH", "THREADBOX_POSTGRES_BIN"] {
         environment.extend(std::env::var(name).ok().map(|value| (name.to_owned(), value)));
