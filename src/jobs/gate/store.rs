@@ -623,3 +623,26 @@ pub async fn postpone(pool: &PgPool, claimed: &Claimed, at: DateTime<Utc>) -> Re
     .await?;
     Ok(())
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stop_is_said_in_words_by_a_button_or_by_a_thumb() {
+        let request = serde_json::json!({
+            "place": { "surface": "github", "repository": "acme/rocket", "repository_id": 1, "number": 1, "installation": null, "is_pull_request": false },
+            "trigger": { "kind": "comment", "id": 1 }, "author": { "id": 1, "login": "maya", "is_bot": false }, "text": "@threadbox stop",
+            "title": "", "body": null, "url": "", "written_at": "2026-01-01T00:00:00Z"
+        });
+        let words: Request = serde_json::from_value(request).unwrap();
+        assert!(says_stop(&words, "threadbox") && !says_stop(&words, "another"));
+        assert!(!says_stop(&Request { text: "@threadbox queue a look at the stop button".into(), ..words.clone() }, "threadbox"));
+        let by = |asks| says_stop(&Request { asks, ..words.clone() }, "threadbox");
+        assert!(by(Asks::Pressed { press: Press::Stop(RunId::new()), interaction: 1 }));
+        assert!(!by(Asks::Pressed { press: Press::Approve(ApprovalId::new()), interaction: 1 }));
+        assert!(by(Asks::Reaction { comment: 1, button: Button::No }) && !by(Asks::Reaction { comment: 1, button: Button::Yes }));
+        assert!(!by(Asks::Pushed));
+    }
+}
