@@ -27,12 +27,15 @@ async fn a_command_in_a_channel_is_repeated_for_everybody_and_opens_a_conversati
     stage.finish().await;
 }
 
+/// A command, its options, the request it becomes, and what is shown of it.
+type Word<'a> = (&'a str, &'a [(&'a str, serde_json::Value)], &'a str, &'a str);
+
 #[tokio::test]
 async fn every_word_says_what_a_mention_would() {
     let stage = Stage::new().await;
     let begun = stage.said_to(stage.uses("ask", &text("hello")).await).await.id;
     let thread = stage.discord.open_thread(stage.channel, stage.maya, "hello", Some(begun)).unwrap();
-    let words: [(&str, &[(&str, serde_json::Value)], &str, &str); 17] = [
+    let words: [Word; 17] = [
         ("review", &[], "@threadbox review", "**maya** says: `review`"),
         ("fix", &[], "@threadbox fix", "**maya** says: `fix`"),
         ("pr", &[], "@threadbox pr", "**maya** says: `pr`"),
