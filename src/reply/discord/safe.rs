@@ -187,10 +187,11 @@ pub(super) fn is_deceptive(label: &str, target: &str) -> bool {
     static HOST: LazyLock<Regex> = LazyLock::new(|| {
         Regex::new(r"(?i)(https?:\s*/?/?|www\.)?((?:[\p{L}\p{N}-]+\.)+[\p{L}]{2,24})").expect("the pattern is constant and valid")
     });
-    /// Endings of file names that are also domains.
-    const FILES: [&str; 24] = [
+    /// Endings that name a file where no scheme says otherwise, also where they are domains.
+    const FILES: [&str; 44] = [
         "rs", "md", "py", "sh", "js", "ts", "go", "rb", "cc", "pl", "so", "tsx", "jsx", "toml", "yml", "yaml", "json", "txt",
-        "java", "html", "css", "cpp", "lock", "zip",
+        "java", "html", "css", "cpp", "lock", "zip", "png", "jpg", "jpeg", "gif", "svg", "webp", "mp4", "webm", "pdf", "csv", "tsv",
+        "log", "xml", "diff", "patch", "tar", "gz", "ipynb", "sql", "db",
     ];
     let Ok(url) = Url::parse(target) else { return true };
     let host = bare_host(url.host_str().unwrap_or_default());
@@ -306,10 +307,12 @@ mod tests {
         {
             assert!(is_deceptive(label, target), "{label}");
         }
+        assert!(is_deceptive("github.com", "https://evil.example/github.com"), "the end of a path is not a host");
         for (label, target) in [
             ("the docs", target),
             ("evil.example", target),
             ("main.rs", "https://github.com/o/r/blob/main/src/main.rs"),
+            ("movie.mp4", "https://bot.example/attachments/a/movie.mp4"),
             ("Node.js", "https://nodejs.org/"),
             ("docs.rs/serde", "https://docs.rs/serde"),
             ("example.com", "https://www.example.com/"),
