@@ -190,8 +190,8 @@ pub(super) fn is_deceptive(label: &str, target: &str) -> bool {
     /// Endings that name a file where no scheme says otherwise, also where they are domains.
     const FILES: [&str; 44] = [
         "rs", "md", "py", "sh", "js", "ts", "go", "rb", "cc", "pl", "so", "tsx", "jsx", "toml", "yml", "yaml", "json", "txt",
-        "java", "html", "css", "cpp", "lock", "zip", "png", "jpg", "jpeg", "gif", "svg", "webp", "mp4", "webm", "pdf", "csv", "tsv",
-        "log", "xml", "diff", "patch", "tar", "gz", "ipynb", "sql", "db",
+        "java", "html", "css", "cpp", "lock", "zip", "png", "jpg", "jpeg", "gif", "svg", "webp", "mp4", "webm", "pdf", "csv",
+        "tsv", "log", "xml", "diff", "patch", "tar", "gz", "ipynb", "sql", "db",
     ];
     let Ok(url) = Url::parse(target) else { return true };
     let host = bare_host(url.host_str().unwrap_or_default());
