@@ -100,6 +100,7 @@ pub enum PostError {
     Off,
 }
 
+// Everything that is decided or run has the futures of this within its own, so what talks to a surface is boxed here.
 impl Poster {
     /// A poster; `github` is none where that surface is off.
     pub fn new(pool: PgPool, github: Option<Arc<Github>>, redactor: Arc<Redactor>, clock: Arc<dyn Clock>) -> Self {
@@ -122,22 +123,22 @@ impl Poster {
     /// Makes the comment say it: creates it, or edits the one that is there. Idempotent by key.
     pub async fn comment(&self, post: &CommentPost<'_>, said: &Said<'_>) -> Result<CommentId, PostError> {
         if let Place::Discord { .. } = post.place {
-            return self.discord()?.comment(post, said).await;
+            return Box::pin(self.discord()?.comment(post, said)).await;
         }
         let row = PostRow { key: post.key, thread: post.thread, run: post.run, kind: post.kind, about: post.about };
         let begun = store::begin(&self.pool, row, self.clock.now()).await?;
         let body = said.on_github(post.key);
         let body = self.redactor.redact(&body);
         match self.existing(post, &begun).await? {
-            Some(there) => self.edit_or_replace(post, there, begun.begun_at, &body).await,
-            None => self.create(post, &body).await,
+            Some(there) => Box::pin(self.edit_or_replace(post, there, begun.begun_at, &body)).await,
+            None => Box::pin(self.create(post, &body)).await,
         }
     }
 
     /// Edits a comment that is there; does nothing when it is not known to be, or was deleted by somebody.
     pub async fn edit(&self, post: &CommentPost<'_>, said: &Said<'_>) -> Result<(), PostError> {
         if let Place::Discord { .. } = post.place {
-            return self.discord()?.edit(post, said).await;
+            return Box::pin(self.discord()?.edit(post, said)).await;
         }
         let Some((id, root)) = store::whereabouts(&self.pool, post.key).await? else { return Ok(()) };
         let there = There { id: CommentId(id), spot: Spot::of_root(root) };
@@ -155,7 +156,7 @@ impl Poster {
     /// Reacts to what was written. A surface keeps one reaction of a kind per person, so this may be repeated.
     pub async fn react(&self, request: &Request, reaction: Reaction) -> Result<(), PostError> {
         if let Place::Discord { .. } = &request.place {
-            return self.discord()?.react(request, reaction).await;
+            return Box::pin(self.discord()?.react(request, reaction)).await;
         }
         let (github, repo, number) = self.target(&request.place)?;
         match github.react(&repo, number, request.trigger, reaction).await {

@@ -1,6 +1,7 @@
 //! What a request becomes: who may is decided first, then each command has its line.
 
 use chrono::{DateTime, NaiveTime, TimeDelta, Utc};
+use futures::future::BoxFuture;
 
 use super::asked::{self, Asked};
 use super::store::{self, Ceiling, Claimed, NewRun, Standing, Verdict};
@@ -19,6 +20,10 @@ use crate::settings::Allow;
 /// A person is told why only once in this time and thread.
 const REFUSAL_PAUSE: TimeDelta = TimeDelta::hours(1);
 const RATE_WINDOW: TimeDelta = TimeDelta::hours(1);
+
+/// What is decided calls what decides on a part of it, and each of the many things a request may become has a place in the future of
+/// that. On the heap those places cost nothing while they are empty.
+pub(super) type Deciding<'a> = BoxFuture<'a, Result<Verdict, PostError>>;
 
 /// Decides about one request and carries the decision out. Safe to repeat: what was done before is found.
 pub(super) async fn dispatch(services: &Services, claimed: &Claimed) -> Result<Verdict, PostError> {
@@ -75,43 +80,59 @@ pub(super) async fn dispatch(services: &Services, claimed: &Claimed) -> Result<V
     if let Some(card) = repository::mentions_off(services, &house, request, &command, &standing) {
         return refuse_with(services, claimed, &standing, &card).await;
     }
-    let handle = || services.settings.name.clone();
-    match command {
-        Command::Ask { text } if standing.active.is_some() => steer(services, claimed, &standing, text).await,
-        Command::Ask { text } | Command::Queue { text } => start(services, claimed, &standing, request, Task::Ask { text }).await,
-        Command::Run { blocks } => start(services, claimed, &standing, request, Task::Code { blocks }).await,
-        Command::Retry => retry::retry(services, claimed, &standing).await,
-        Command::Stop => stop(services, claimed).await,
-        Command::Status => status(services, claimed).await,
-        Command::Help => {
-            tell(services, claimed, &Card::Help { handle: handle(), available: words::available(&request.place) }).await
+    obey(services, claimed, &standing, &house, command).await
+}
+
+/// Does what the words say, of somebody who may.
+fn obey<'a>(
+    services: &'a Services,
+    claimed: &'a Claimed,
+    standing: &'a Standing,
+    house: &'a House,
+    command: Command,
+) -> Deciding<'a> {
+    Box::pin(async move {
+        let request = &claimed.request;
+        let handle = || services.settings.name.clone();
+        match command {
+            Command::Ask { text } if standing.active.is_some() => steer(services, claimed, standing, text).await,
+            Command::Ask { text } | Command::Queue { text } => {
+                start(services, claimed, standing, request, Task::Ask { text }).await
+            }
+            Command::Run { blocks } => start(services, claimed, standing, request, Task::Code { blocks }).await,
+            Command::Retry => retry::retry(services, claimed, standing).await,
+            Command::Stop => stop(services, claimed).await,
+            Command::Status => status(services, claimed).await,
+            Command::Help => {
+                tell(services, claimed, &Card::Help { handle: handle(), available: words::available(&request.place) }).await
+            }
+            Command::Misspelt { word, suggestion } => {
+                tell(services, claimed, &Card::DidYouMean { handle: handle(), word, suggestion }).await
+            }
+            Command::Invalid { problem } => tell(services, claimed, &Card::Invalid { handle: handle(), problem }).await,
+            Command::Review if !words::on_pull_request(&request.place) => {
+                tell(services, claimed, &Card::OnlyOnPullRequests { word: Word::Review }).await
+            }
+            Command::Review => start(services, claimed, standing, request, Task::Review { text: request.text.clone() }).await,
+            Command::Land { how: Landing::Fix | Landing::Pr } => {
+                start(services, claimed, standing, request, Task::Land { text: request.text.clone() }).await
+            }
+            Command::Undo => start(services, claimed, standing, request, Task::Undo).await,
+            Command::Plan { text } => start(services, claimed, standing, request, Task::Plan { text }).await,
+            Command::Approve { digest } => Box::pin(approve::by_words(services, claimed, standing, digest.as_deref())).await,
+            Command::Remember { text } => Box::pin(remember::remember(services, claimed, house, &text)).await,
+            Command::Forget { text } => Box::pin(remember::forget(services, claimed, house, &text)).await,
+            Command::Memory => Box::pin(remember::memory(services, claimed, house)).await,
+            Command::Model { name } => ceilings::model(services, claimed, &name).await,
+            Command::Budget { usd } => match ceilings::budget(services, claimed, usd).await? {
+                Ok(verdict) => Ok(verdict),
+                Err(refusal) => refuse(services, claimed, standing, &refusal).await,
+            },
+            Command::Link { url } => Box::pin(link::link(services, claimed, &url)).await,
+            Command::LinkRepository { name } => Box::pin(link::repository(services, claimed, name.as_deref())).await,
+            Command::Account { what } => Box::pin(link::account(services, claimed, &what)).await,
         }
-        Command::Misspelt { word, suggestion } => {
-            tell(services, claimed, &Card::DidYouMean { handle: handle(), word, suggestion }).await
-        }
-        Command::Invalid { problem } => tell(services, claimed, &Card::Invalid { handle: handle(), problem }).await,
-        Command::Review if !words::on_pull_request(&request.place) => {
-            tell(services, claimed, &Card::OnlyOnPullRequests { word: Word::Review }).await
-        }
-        Command::Review => start(services, claimed, &standing, request, Task::Review { text: request.text.clone() }).await,
-        Command::Land { how: Landing::Fix | Landing::Pr } => {
-            start(services, claimed, &standing, request, Task::Land { text: request.text.clone() }).await
-        }
-        Command::Undo => start(services, claimed, &standing, request, Task::Undo).await,
-        Command::Plan { text } => start(services, claimed, &standing, request, Task::Plan { text }).await,
-        Command::Approve { digest } => Box::pin(approve::by_words(services, claimed, &standing, digest.as_deref())).await,
-        Command::Remember { text } => Box::pin(remember::remember(services, claimed, &house, &text)).await,
-        Command::Forget { text } => Box::pin(remember::forget(services, claimed, &house, &text)).await,
-        Command::Memory => Box::pin(remember::memory(services, claimed, &house)).await,
-        Command::Model { name } => ceilings::model(services, claimed, &name).await,
-        Command::Budget { usd } => match ceilings::budget(services, claimed, usd).await? {
-            Ok(verdict) => Ok(verdict),
-            Err(refusal) => refuse(services, claimed, &standing, &refusal).await,
-        },
-        Command::Link { url } => Box::pin(link::link(services, claimed, &url)).await,
-        Command::LinkRepository { name } => Box::pin(link::repository(services, claimed, name.as_deref())).await,
-        Command::Account { what } => Box::pin(link::account(services, claimed, &what)).await,
-    }
+    })
 }
 
 /// Nothing in the words asks us. What has no words any more did when it was accepted, and whoever wrote it waits.
@@ -161,26 +182,25 @@ pub(super) async fn may_trigger(services: &Services, request: &Request) -> Resul
     repository::may_trigger(services, &house, request).await
 }
 
-pub(super) async fn refuse(
-    services: &Services,
-    claimed: &Claimed,
-    standing: &Standing,
-    why: &Refusal,
-) -> Result<Verdict, PostError> {
-    let asks = &claimed.request.asks;
-    if asks.is_automatic() && !matches!(asks, Asks::Reaction { .. }) {
-        return Ok(done("refused without a word: nobody asked"));
-    }
-    let card = refusal(why, &claimed.request, &services.settings.name, services.clock.now());
-    refuse_with(services, claimed, standing, &card).await
+pub(super) fn refuse<'a>(services: &'a Services, claimed: &'a Claimed, standing: &'a Standing, why: &'a Refusal) -> Deciding<'a> {
+    Box::pin(async move {
+        let asks = &claimed.request.asks;
+        if asks.is_automatic() && !matches!(asks, Asks::Reaction { .. }) {
+            return Ok(done("refused without a word: nobody asked"));
+        }
+        let card = refusal(why, &claimed.request, &services.settings.name, services.clock.now());
+        refuse_with(services, claimed, standing, &card).await
+    })
 }
 
-async fn refuse_with(services: &Services, claimed: &Claimed, standing: &Standing, card: &Card) -> Result<Verdict, PostError> {
-    let now = services.clock.now();
-    if standing.refused_at.is_none_or(|at| now - at >= REFUSAL_PAUSE) {
-        say(services, claimed, "refusal", card).await?;
-    }
-    Ok(done("refused"))
+fn refuse_with<'a>(services: &'a Services, claimed: &'a Claimed, standing: &'a Standing, card: &'a Card) -> Deciding<'a> {
+    Box::pin(async move {
+        let now = services.clock.now();
+        if standing.refused_at.is_none_or(|at| now - at >= REFUSAL_PAUSE) {
+            say(services, claimed, "refusal", card).await?;
+        }
+        Ok(done("refused"))
+    })
 }
 
 fn refusal(why: &Refusal, request: &Request, handle: &str, now: DateTime<Utc>) -> Card {
@@ -229,24 +249,26 @@ fn shown(needed: Needed, place: &Place, handle: &str) -> reply::Needed {
 }
 
 /// A new run, if the limits allow one more.
-pub(super) async fn start(
-    services: &Services,
-    claimed: &Claimed,
-    standing: &Standing,
-    request: &Request,
+pub(super) fn start<'a>(
+    services: &'a Services,
+    claimed: &'a Claimed,
+    standing: &'a Standing,
+    request: &'a Request,
     task: Task,
-) -> Result<Verdict, PostError> {
-    // Nobody asked, so nobody is told.
-    if request.asks == Asks::Pushed && review::is_unchanged(services, request).await? {
-        return Ok(done("nothing it changes is different since the last review"));
-    }
-    let request = &asked::with_head(services, request).await?;
-    let powers = match powers_of(&task) {
-        Powers::Everything => asked::powers(request),
-        less => less,
-    };
-    let new = NewRun { newest: standing.newest, request, task: &task, powers, approval: None };
-    start_as(services, claimed, standing, new).await
+) -> Deciding<'a> {
+    Box::pin(async move {
+        // Nobody asked, so nobody is told.
+        if request.asks == Asks::Pushed && review::is_unchanged(services, request).await? {
+            return Ok(done("nothing it changes is different since the last review"));
+        }
+        let request = &asked::with_head(services, request).await?;
+        let powers = match powers_of(&task) {
+            Powers::Everything => asked::powers(request),
+            less => less,
+        };
+        let new = NewRun { newest: standing.newest, request, task: &task, powers, approval: None };
+        start_as(services, claimed, standing, new).await
+    })
 }
 
 /// Who plans only looks.
@@ -263,24 +285,26 @@ fn powers_of(task: &Task) -> Powers {
     }
 }
 
-pub(super) async fn start_as(
-    services: &Services,
-    claimed: &Claimed,
-    standing: &Standing,
-    new: NewRun<'_>,
-) -> Result<Verdict, PostError> {
-    let ceiling = match within_limits(services, claimed, standing).await? {
-        Ok(ceiling) => ceiling,
-        Err(refusal) => return refuse(services, claimed, standing, &refusal).await,
-    };
-    let now = services.clock.now();
-    if let Some(run) = store::create_run(&services.pool, claimed, new, Some(ceiling), now).await? {
-        return acknowledge(services, claimed, standing, run).await;
-    }
-    // Others took the last places since they were counted.
-    let standing = &store::standing(&services.pool, claimed, ceiling.since, &services.settings.limits).await?;
-    let refusal = within_limits(services, claimed, standing).await?.err().unwrap_or(Refusal::EverybodyLimit);
-    refuse(services, claimed, standing, &refusal).await
+pub(super) fn start_as<'a>(
+    services: &'a Services,
+    claimed: &'a Claimed,
+    standing: &'a Standing,
+    new: NewRun<'a>,
+) -> Deciding<'a> {
+    Box::pin(async move {
+        let ceiling = match within_limits(services, claimed, standing).await? {
+            Ok(ceiling) => ceiling,
+            Err(refusal) => return refuse(services, claimed, standing, &refusal).await,
+        };
+        let now = services.clock.now();
+        if let Some(run) = store::create_run(&services.pool, claimed, new, Some(ceiling), now).await? {
+            return acknowledge(services, claimed, standing, run).await;
+        }
+        // Others took the last places since they were counted.
+        let standing = &store::standing(&services.pool, claimed, ceiling.since, &services.settings.limits).await?;
+        let refusal = within_limits(services, claimed, standing).await?.err().unwrap_or(Refusal::EverybodyLimit);
+        refuse(services, claimed, standing, &refusal).await
+    })
 }
 
 /// Whether one more run of whoever asks is within the limits, and what they are.
@@ -306,27 +330,24 @@ pub(super) async fn within_limits(
 }
 
 /// 👀 and the comment that will become the answer, both at once.
-pub(super) async fn acknowledge(
-    services: &Services,
-    claimed: &Claimed,
-    standing: &Standing,
-    run: RunId,
-) -> Result<Verdict, PostError> {
-    let key = answer_key(run);
-    let (place, spot): (&Place, Spot) = (&claimed.request.place, Spot::of(&claimed.request));
-    let post = CommentPost { key: &key, thread: claimed.thread, run: Some(run), kind: "answer", about: None, place, spot };
-    let state = position(services, standing);
-    let view = LiveView { state: state.clone(), ..LiveView::default() };
-    let live = Said::Live(&view);
-    let (seen, said) =
-        tokio::join!(services.poster.react(&claimed.request, Reaction::Eyes), services.poster.comment(&post, &live));
-    said?;
-    store::watch(&services.pool, run, &key, shown_position(&state), services.clock.now()).await?;
-    // The comment says that it was seen; nobody should wait for the reaction.
-    if let Err(error) = seen {
-        tracing::info!(run.id = %run, %error, "no reaction to the trigger");
-    }
-    Ok(Verdict::Done { what: "became a run", wake: true })
+pub(super) fn acknowledge<'a>(services: &'a Services, claimed: &'a Claimed, standing: &'a Standing, run: RunId) -> Deciding<'a> {
+    Box::pin(async move {
+        let key = answer_key(run);
+        let (place, spot): (&Place, Spot) = (&claimed.request.place, Spot::of(&claimed.request));
+        let post = CommentPost { key: &key, thread: claimed.thread, run: Some(run), kind: "answer", about: None, place, spot };
+        let state = position(services, standing);
+        let view = LiveView { state: state.clone(), ..LiveView::default() };
+        let live = Said::Live(&view);
+        let (seen, said) =
+            tokio::join!(services.poster.react(&claimed.request, Reaction::Eyes), services.poster.comment(&post, &live));
+        said?;
+        store::watch(&services.pool, run, &key, shown_position(&state), services.clock.now()).await?;
+        // The comment says that it was seen; nobody should wait for the reaction.
+        if let Err(error) = seen {
+            tracing::info!(run.id = %run, %error, "no reaction to the trigger");
+        }
+        Ok(Verdict::Done { what: "became a run", wake: true })
+    })
 }
 
 fn shown_position(state: &LiveState) -> Option<i32> {
@@ -371,7 +392,9 @@ async fn stop(services: &Services, claimed: &Claimed) -> Result<Verdict, PostErr
     }
 }
 
-pub(super) async fn tell(services: &Services, claimed: &Claimed, what: &Card) -> Result<Verdict, PostError> {
-    notice(services, claimed, what).await?;
-    Ok(done("answered by the service"))
+pub(super) fn tell<'a>(services: &'a Services, claimed: &'a Claimed, what: &'a Card) -> Deciding<'a> {
+    Box::pin(async move {
+        notice(services, claimed, what).await?;
+        Ok(done("answered by the service"))
+    })
 }
