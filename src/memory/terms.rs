@@ -63,7 +63,7 @@ pub fn of_thread(thread: crate::id::ThreadId) -> String {
 }
 
 /// The names that neighbouring words of a question would be as one: who asks for "parse config" may mean `parse_config`. Of two to four
-/// words, each once, at most [`JOINED`]; most are no name.
+/// words, each once, at most 24; most are no name.
 pub fn joined(question: &str) -> Vec<String> {
     let words: Vec<String> = tokens(question).map(str::to_lowercase).collect();
     let is_plain =
