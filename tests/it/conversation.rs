@@ -140,7 +140,7 @@ async fn stop_ends_a_run_at_once_and_says_what_was_done() {
     let issue = bot.issue("Stop").await;
     bot.model.script([say_and_call("First I look around.", "runCommand", json!({ "command": "echo looked" })), hang()]);
     let first = bot.says(&issue, "maya", "@threadbox do something long").await;
-    bot.model.arrived(2).await;
+    bot.until_asked(2).await;
     let before = tokio::time::Instant::now();
     let stop = bot.says(&issue, "maya", "@threadbox stop").await;
     assert_eq!(bot.ended(&issue, first).await, "confused");

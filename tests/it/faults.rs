@@ -74,7 +74,7 @@ async fn a_reaction_that_is_forbidden_keeps_nobody_from_an_answer() {
 #[tokio::test]
 async fn an_answer_that_github_rejects_is_told_in_its_place() {
     let text = answered_despite(|_| vec![Fault::status("PATCH", COMMENT, 422)]).await;
-    assert!(!text.contains("On it.") && text.contains("GitHub") && text.contains("retry"), "{text}");
+    assert!(!text.contains("On it.") && text.contains("rejected where it was to be posted") && text.contains("retry"), "{text}");
 }
 
 #[tokio::test]

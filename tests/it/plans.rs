@@ -140,7 +140,7 @@ async fn commits_between_the_yes_and_the_beginning_keep_it_from_beginning() {
     let busy = bot.issue("Busy").await;
     bot.model.script([hang()]);
     let long = bot.says(&busy, "maya", "@threadbox take long").await;
-    bot.model.arrived(2).await;
+    bot.until_asked(2).await;
     let yes = bot.says(&pull, "maya", "@threadbox approve").await;
     bot.until_count("select count(*) from approvals where state = 'approved'", 1).await;
     bot.github.push_to_pull_request(&pull, &[("a.txt", Node::from("two"))], at).unwrap();

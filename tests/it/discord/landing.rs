@@ -168,7 +168,7 @@ async fn what_a_person_may_is_looked_up_as_it_lands() {
         say("Tried."),
     ]);
     let thread = bot.says("maya", "@threadbox pr");
-    bot.model.arrived(2).await;
+    bot.until_asked(2).await;
     bot.github.set_permission(REPOSITORY, "maya", Permission::Read).unwrap();
     gate.open();
     bot.answered(thread, thread).await;

@@ -241,6 +241,15 @@ impl Bot {
         self.model.requests().into_iter().filter(|request| !request.tools.is_empty()).collect()
     }
 
+    /// Waits until the model was asked this often in runs.
+    pub async fn until_asked(&self, count: usize) {
+        let deadline = tokio::time::Instant::now() + LIMIT;
+        while self.asked().len() < count {
+            assert!(tokio::time::Instant::now() < deadline, "the model was asked {} times, not {count}", self.asked().len());
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+    }
+
     /// Names of the directories of local sandboxes.
     pub fn sandboxes(&self) -> Vec<String> {
         let names = std::fs::read_dir(self.settings.data_dir.join("sandboxes")).unwrap();

@@ -19,6 +19,7 @@ use Fate::{Deleted, Emptied, Kept, Person};
 
 const KEY: &str = "a number or a fixed word";
 const NEVER_TWICE: &str = "names an effect or a notification, so that it is not repeated";
+const BRIEF: &str = "goes by itself within a quarter of an hour, or a day where the inbox cannot be reached";
 const CODE: &str = "names code, a model or a place, in nobody's words";
 
 /// Table, column, and what becomes of it.
@@ -47,9 +48,13 @@ pub const TABLES: &[(&str, &str, Fate)] = &[
     // Of a label it holds the name, which is a word of the repository.
     ("deliveries", "object", Kept(NEVER_TWICE)),
     ("deliveries", "surface", Kept(KEY)),
+    ("discord_commands", "digest", Kept(CODE)),
     ("discord_gateway", "holder", Kept(KEY)),
     ("discord_gateway", "name", Kept(KEY)),
     ("discord_gateway", "trouble", Kept(CODE)),
+    // What was said stands here for the moment until it is in the inbox.
+    ("discord_interactions", "asked", Kept(BRIEF)),
+    ("discord_interactions", "token", Kept(BRIEF)),
     ("discord_repositories", "full_name", Kept(CODE)),
     ("discord_talks", "names", Emptied),
     // What a provider answered to what could not be embedded; it holds none of the words.
