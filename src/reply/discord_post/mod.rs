@@ -5,25 +5,27 @@
 //! each conversation: in the thread of the message it began with, or, where none can be opened, in the channel.
 
 mod draft;
+mod replace;
 mod store;
 mod talk;
 
 use std::sync::Arc;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::TimeDelta;
 use serenity::model::application::{ActionRowComponent, ButtonKind};
 use serenity::model::channel::{Message, Nonce};
 use serenity::model::id::{ChannelId, MessageId};
 use sqlx::PgPool;
 
 use self::draft::Grounds;
+use self::replace::Of;
 use self::store::There;
-use self::talk::Where;
+use self::talk::{Hindrance, Where};
 use super::Redactor;
 use super::discord::{self, Piece};
 use super::post::{CommentPost, PostError};
 use super::said::Said;
-use super::store::{self as posts, PostRow};
+use super::store::Begun;
 use crate::clock::Clock;
 use crate::discord::button::Button;
 use crate::discord::{self as surface, Discord, DiscordError, Draft, code};
@@ -70,8 +72,8 @@ impl DiscordPosts {
             };
             if self.grounds.learn(&self.discord, &talk, &pieces, &error, self.clock.now()).await {
                 tracing::info!(discord.channel = talk.channel.get(), %error, "said again with less");
-            } else if talk.is_thread_of_ours && cannot_talk(&error) {
-                talk = self.fall_back(post, &talk).await?;
+            } else if let (Some(instead), Some(why)) = (talk.instead, Hindrance::read(&error)) {
+                talk = self.fall_back(post, &talk, instead, why).await?;
             } else {
                 return Err(error.into());
             }
@@ -89,24 +91,14 @@ impl DiscordPosts {
     }
 
     async fn put(&self, post: &CommentPost<'_>, n: usize, talk: &Where, piece: &Piece) -> Result<CommentId, PostError> {
-        let key = piece_key(post.key, n);
-        // A piece is no refusal of its own, which are counted.
         let kind = if n == 0 { post.kind } else { "piece" };
-        let row = PostRow { key: &key, thread: post.thread, run: post.run, kind, about: post.about };
-        let begun = posts::begin(&self.pool, row, self.clock.now()).await?;
-        let mut draft = self.draft(piece).await?;
-        let there = match store::whereabouts(&self.pool, &key).await? {
-            Some(there) => Some(there),
-            None if begun.first => None,
-            None => self.find(&key, post.run.filter(|_| n == 0), talk.channel, &draft, begun.begun_at).await?,
-        };
-        match there {
-            Some(there) => self.edit_or_replace(&key, there, talk, draft).await,
-            None => {
-                draft.reply_to = talk.reply_to.filter(|_| n == 0);
-                draft.nonce = Some(surface::nonce(&key));
-                self.create(&key, talk.channel, &draft, begun.first).await
-            }
+        let draft = self.draft(piece).await?;
+        let of = Of { post, n, draft: &draft };
+        let key = of.key();
+        let begun = of.begin(self, &key, kind).await?;
+        match self.known(of, &key, &begun, talk).await? {
+            Some(there) => self.edit_or_replace(of, there, talk).await,
+            None => self.create(of, &key, talk, begun.first).await,
         }
     }
 
@@ -164,28 +156,31 @@ impl DiscordPosts {
         Ok(())
     }
 
+    /// Where a piece that was begun stands.
+    async fn known(&self, of: Of<'_>, key: &str, begun: &Begun, talk: &Where) -> Result<Option<There>, PostError> {
+        match store::whereabouts(&self.pool, key).await? {
+            Some(there) => Ok(Some(there)),
+            None if begun.first => Ok(None),
+            None => self.find(of, key, begun, talk.channel).await,
+        }
+    }
+
     /// The message of a post whose creation was answered to nobody: by its nonce, or, where Discord does not tell it any more, by being
     /// ours, saying the same or having buttons of the same run, and belonging to no other post.
-    async fn find(
-        &self,
-        key: &str,
-        run: Option<RunId>,
-        channel: ChannelId,
-        draft: &Draft,
-        begun_at: DateTime<Utc>,
-    ) -> Result<Option<There>, PostError> {
-        if self.clock.now() - begun_at < NONCE_HOLDS {
+    async fn find(&self, of: Of<'_>, key: &str, begun: &Begun, channel: ChannelId) -> Result<Option<There>, PostError> {
+        if self.clock.now() - begun.begun_at < NONCE_HOLDS {
             // Sent again it finds itself.
             return Ok(None);
         }
         let nonce = surface::nonce(key);
-        let ours = self.discord.own_messages(channel, begun_at - SKEW).await?;
+        let run = of.post.run.filter(|_| of.n == 0);
+        let ours = self.discord.own_messages(channel, begun.begun_at - SKEW).await?;
         let has_nonce = |message: &&Message| matches!(&message.nonce, Some(Nonce::String(text)) if *text == nonce);
         let found = match ours.iter().find(has_nonce) {
             Some(message) => Some(message),
             None => {
-                let alike: Vec<&Message> =
-                    ours.iter().filter(|one| one.nonce.is_none() && (one.content == draft.content || is_of(run, one))).collect();
+                let says_it = |one: &&Message| one.nonce.is_none() && (one.content == of.draft.content || is_of(run, one));
+                let alike: Vec<&Message> = ours.iter().filter(says_it).collect();
                 let ids: Vec<String> = alike.iter().map(|message| message.id.to_string()).collect();
                 let known = if ids.is_empty() { Vec::new() } else { store::known(&self.pool, &ids).await? };
                 alike.into_iter().find(|message| !known.contains(&message.id.to_string()))
@@ -197,7 +192,9 @@ impl DiscordPosts {
         Ok(Some(there))
     }
 
-    async fn create(&self, key: &str, channel: ChannelId, draft: &Draft, is_first: bool) -> Result<CommentId, PostError> {
+    async fn create(&self, of: Of<'_>, key: &str, talk: &Where, is_first: bool) -> Result<CommentId, PostError> {
+        let (channel, reply_to) = (talk.channel, talk.reply_to.filter(|_| of.n == 0));
+        let draft = &Draft { reply_to, nonce: Some(surface::nonce(key)), ..of.draft.clone() };
         let message = match self.discord.create_message(channel, draft).await {
             // It says the same without hanging on the message it answers.
             Err(error) if error.code() == Some(code::REPLY_NEEDS_HISTORY) && draft.reply_to.is_some() => {
@@ -215,33 +212,15 @@ impl DiscordPosts {
         Ok(CommentId(there.message))
     }
 
-    async fn edit_or_replace(&self, key: &str, there: There, talk: &Where, mut draft: Draft) -> Result<CommentId, PostError> {
-        let error = match self.update(there, &draft).await {
-            Ok(()) => return Ok(CommentId(there.message)),
-            Err(error) => error,
-        };
-        let was_deleted = matches!(error, DiscordError::NotFound { code } if code != code::UNKNOWN_CHANNEL);
-        let is_worn_out = error.code() == Some(code::TOO_MANY_OLD_EDITS);
-        if !was_deleted && !is_worn_out {
-            return Err(error.into());
-        }
-        // Somebody deleted the message, or it is old and was edited too often; an answer that nobody sees is no answer. Which one it takes
-        // the place of is in the nonce, so that it is replaced once.
-        draft.nonce = Some(surface::nonce(&format!("{key}#{}", there.message)));
-        draft.reply_to = talk.reply_to;
-        let id = self.create(key, talk.channel, &draft, false).await?;
-        if is_worn_out {
-            self.discord.delete_message(surface::id(there.channel), surface::id(there.message)).await?;
-        }
-        Ok(id)
-    }
-
-    /// Edits a message; one in an archived thread after the thread was brought back.
+    /// Edits a message; one in an archived thread after the thread was brought back, unless that is refused.
     async fn update(&self, there: There, draft: &Draft) -> Result<(), DiscordError> {
         let (channel, message) = (surface::id(there.channel), surface::id(there.message));
         match self.discord.edit_message(channel, message, draft).await {
             Err(error) if error.code() == Some(code::THREAD_ARCHIVED) => {
-                self.discord.archive(channel, false).await?;
+                match self.discord.archive(channel, false).await {
+                    Err(refusal) if !refusal.is_transient() && refusal != DiscordError::Unauthorized => return Err(error),
+                    brought_back => brought_back?,
+                }
                 self.discord.edit_message(channel, message, draft).await.map(drop)
             }
             done => done.map(drop),
@@ -278,11 +257,6 @@ fn run_of(custom_id: &str) -> Option<RunId> {
         Button::Stop(run) | Button::Retry(run) | Button::Continue(run) | Button::OpenPullRequest(run) => Some(run),
         Button::Approve(_) | Button::Decline(_) => None,
     }
-}
-
-/// Whether a thread is one we may not write in.
-fn cannot_talk(error: &DiscordError) -> bool {
-    matches!(error, DiscordError::Forbidden { code: code::MISSING_PERMISSIONS | code::MISSING_ACCESS, .. })
 }
 
 /// What stands for a reaction.

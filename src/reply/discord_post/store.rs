@@ -129,6 +129,28 @@ pub(super) async fn done(pool: &PgPool, key: &str, there: There, now: DateTime<U
     Ok(())
 }
 
+/// Whether a post was begun.
+pub(super) async fn is_begun(pool: &PgPool, key: &str) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar!(r#"select exists (select from posts where key = $1) as "begun!""#, key).fetch_one(pool).await
+}
+
+/// Records that a replacement has taken the place of a post's message: the post stands where the replacement stood.
+pub(super) async fn replaced(pool: &PgPool, key: &str, again: &str, now: DateTime<Utc>) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        r#"
+        with again as (delete from posts where key = $2 returning external_id, channel_id)
+        update posts set state = 'done', external_id = again.external_id, channel_id = again.channel_id, updated_at = $3
+        from again where key = $1 and again.external_id is not null
+        "#,
+        key,
+        again,
+        now,
+    )
+    .execute(pool)
+    .await?;
+    Ok(())
+}
+
 /// Forgets a post that was taken away.
 pub(super) async fn gone(pool: &PgPool, key: &str) -> Result<(), sqlx::Error> {
     sqlx::query!("delete from posts where key = $1", key).execute(pool).await?;

@@ -4,7 +4,7 @@ use serenity::model::id::{ChannelId, GuildId, MessageId};
 
 use super::store::{self, Talk};
 use super::{DiscordPosts, There};
-use crate::discord::{self as surface, DiscordError, Draft, NewThread, Opened};
+use crate::discord::{self as surface, DiscordError, Draft, NewThread, Opened, code};
 use crate::id::ThreadId;
 use crate::intake::Place;
 use crate::reply::clean;
@@ -15,6 +15,27 @@ use crate::reply::store::{self as posts, PostRow};
 const NO_THREADS: &str = "I cannot open a thread here, so I answer in the channel. To change that, give my role the permissions \
                           **Create Public Threads** and **Send Messages in Threads** in this channel.";
 
+/// Said once for a thread that was locked while we had something to say in it.
+const LOCKED: &str = "That thread is locked, so I answer here. Unlock it to go on in it.";
+
+/// Why nothing can be said in a thread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Hindrance {
+    /// We may not write in threads here.
+    NotPermitted,
+    /// It is locked, or archived and not ours to bring back.
+    Locked,
+}
+
+impl Hindrance {
+    pub fn read(error: &DiscordError) -> Option<Self> {
+        match error {
+            DiscordError::Forbidden { code: code::MISSING_PERMISSIONS | code::MISSING_ACCESS, .. } => Some(Self::NotPermitted),
+            error => [code::THREAD_LOCKED, code::THREAD_ARCHIVED].contains(&error.code()?).then_some(Self::Locked),
+        }
+    }
+}
+
 /// Where a post goes.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Where {
@@ -22,8 +43,8 @@ pub(super) struct Where {
     pub channel: ChannelId,
     /// What it replies to, where it stands among what others talk about.
     pub reply_to: Option<MessageId>,
-    /// Whether the channel is a thread that we can do without.
-    pub is_thread_of_ours: bool,
+    /// Of a thread that we can do without: where it goes on when nothing can be said in it.
+    pub instead: Option<Talk>,
 }
 
 impl Where {
@@ -32,13 +53,20 @@ impl Where {
             Place::Discord { guild, .. } => guild.map(surface::id),
             Place::Github { .. } => None,
         };
-        Self { guild, channel, reply_to: None, is_thread_of_ours: false }
+        Self { guild, channel, reply_to: None, instead: None }
     }
 
     fn of(talk: Talk, place: &Place) -> Self {
         let is_thread = talk.channel == talk.opening;
         let reply_to = (!is_thread).then(|| surface::id(talk.opening));
-        Self { reply_to, is_thread_of_ours: is_thread, ..Self::in_channel(surface::id(talk.channel), place) }
+        let instead = match place {
+            // The message a thread was opened from has its number, and stands in the channel the thread is in.
+            Place::Discord { channel, parent, opening, .. } if is_thread => {
+                opening.map_or(*parent, |_| Some(*channel)).map(|channel| Talk { channel, ..talk })
+            }
+            Place::Discord { .. } | Place::Github { .. } => None,
+        };
+        Self { reply_to, instead, ..Self::in_channel(surface::id(talk.channel), place) }
     }
 }
 
@@ -46,7 +74,14 @@ impl DiscordPosts {
     /// Where a post goes; opens the thread if that has to be.
     pub(super) async fn where_to(&self, post: &CommentPost<'_>) -> Result<Where, PostError> {
         let Place::Discord { channel, opening, .. } = post.place else { return Err(PostError::Off) };
-        let Some(opening) = *opening else { return Ok(Where::in_channel(surface::id(*channel), post.place)) };
+        let Some(opening) = *opening else {
+            // In a thread that we opened the talk goes on there, whatever became of the first answer.
+            let began = store::talk(&self.pool, *channel).await?;
+            return Ok(match began {
+                Some(_) => Where::of(Talk { opening: *channel, channel: *channel }, post.place),
+                None => Where::in_channel(surface::id(*channel), post.place),
+            });
+        };
         let talk = match store::talk(&self.pool, opening).await? {
             Some(talk) => talk,
             None => self.open(post, *channel, opening).await?,
@@ -73,7 +108,7 @@ impl DiscordPosts {
                 tracing::info!(discord.channel = channel, %error, "no thread can be opened here");
                 let talk = store::begin_talk(&self.pool, Talk { opening, channel }, post.thread, None, now).await?;
                 if matches!(error, DiscordError::Forbidden { .. }) {
-                    self.tell_why(post, channel).await;
+                    self.tell(post, channel, format!("no-threads-{channel}"), NO_THREADS).await;
                 }
                 Ok(talk)
             }
@@ -87,31 +122,42 @@ impl DiscordPosts {
         Ok(Some(thread.name).filter(|_| thread.owner == Some(us)))
     }
 
-    /// Goes on in the channel, because nothing can be said in the thread.
-    pub(super) async fn fall_back(&self, post: &CommentPost<'_>, from: &Where) -> Result<Where, PostError> {
-        let Place::Discord { channel, opening: Some(opening), .. } = post.place else { return Err(PostError::Off) };
-        tracing::info!(discord.channel = from.channel.get(), "nothing can be said in the thread");
-        store::fall_back(&self.pool, *opening, *channel).await?;
-        self.tell_why(post, *channel).await;
-        Ok(Where::of(Talk { opening: *opening, channel: *channel }, post.place))
+    /// Goes on in the channel, because nothing can be said in the thread: for good where we may not, else for this post.
+    pub(super) async fn fall_back(
+        &self,
+        post: &CommentPost<'_>,
+        from: &Where,
+        instead: Talk,
+        why: Hindrance,
+    ) -> Result<Where, PostError> {
+        tracing::info!(discord.channel = from.channel.get(), ?why, "nothing can be said in the thread");
+        match why {
+            Hindrance::NotPermitted => {
+                if let Place::Discord { opening: Some(_), .. } = post.place {
+                    store::fall_back(&self.pool, instead.opening, instead.channel).await?;
+                }
+                self.tell(post, instead.channel, format!("no-threads-{}", instead.channel), NO_THREADS).await;
+            }
+            Hindrance::Locked => self.tell(post, instead.channel, format!("locked-{}", instead.opening), LOCKED).await,
+        }
+        Ok(Where::of(instead, post.place))
     }
 
-    /// Says once in a channel why we do not open threads. The answer does not depend on it.
-    async fn tell_why(&self, post: &CommentPost<'_>, channel: i64) {
-        let key = format!("no-threads-{channel}");
+    /// Says once in a channel why we talk there. The answer does not depend on it.
+    async fn tell(&self, post: &CommentPost<'_>, channel: i64, key: String, why: &str) {
         let told = async {
             let row = PostRow { key: &key, thread: post.thread, run: None, kind: "notice", about: None };
             if !posts::begin(&self.pool, row, self.clock.now()).await?.first {
                 return Ok(());
             }
-            let draft = Draft { nonce: Some(surface::nonce(&key)), silent: true, ..Draft::text(NO_THREADS) };
+            let draft = Draft { nonce: Some(surface::nonce(&key)), silent: true, ..Draft::text(why) };
             let message = self.discord.create_message(surface::id(channel), &draft).await?;
             let there = There { channel, message: surface::number(message.id) };
             store::done(&self.pool, &key, there, self.clock.now()).await?;
             Ok::<_, PostError>(())
         };
         if let Err(error) = told.await {
-            tracing::info!(discord.channel = channel, %error, "nobody was told that threads cannot be opened");
+            tracing::info!(discord.channel = channel, %error, "nobody was told why the talk is not in a thread");
         }
     }
 

@@ -1,6 +1,7 @@
 //! Discord and GitHub together: who may, who is who, what a conversation is about, and one conversation on both.
 
 mod accounts;
+mod hindered;
 mod input;
 mod landing;
 mod links;

@@ -30,31 +30,31 @@ const LIMIT: Duration = Duration::from_secs(30);
 const SECRET: &str = "hunter2-hunter2-hunter2";
 
 /// A guild of `ada` with `maya` in it, a channel, and the poster.
-struct Stage {
-    discord: DiscordStandin,
-    clock: ManualClock,
-    database: TestDatabase,
-    poster: Poster,
-    ada: Id,
-    maya: Id,
-    guild: Id,
-    channel: Id,
+pub(super) struct Stage {
+    pub discord: DiscordStandin,
+    pub clock: ManualClock,
+    pub database: TestDatabase,
+    pub poster: Poster,
+    pub ada: Id,
+    pub maya: Id,
+    pub guild: Id,
+    pub channel: Id,
 }
 
 /// A conversation that began with a message in the channel.
-struct Begun {
-    opening: Id,
+pub(super) struct Begun {
+    pub opening: Id,
     place: Place,
     thread: ThreadId,
     request: Request,
 }
 
-fn number(id: Id) -> i64 {
+pub(super) fn number(id: Id) -> i64 {
     i64::try_from(id).unwrap()
 }
 
 impl Stage {
-    async fn new() -> Self {
+    pub async fn new() -> Self {
         let clock = ManualClock::at("2026-11-01T10:00:00Z".parse::<DateTime<Utc>>().unwrap());
         let record = std::env::var_os("THREADBOX_RECORD_DISCORD").map(std::path::PathBuf::from);
         let options = Options { clock: Arc::new(clock.clone()), record, ..Options::default() };
@@ -71,7 +71,7 @@ impl Stage {
     }
 
     /// Maya mentions us in the channel.
-    async fn begin(&self, text: &str) -> Begun {
+    pub async fn begin(&self, text: &str) -> Begun {
         let opening = self.discord.say(self.channel, self.maya, text).unwrap();
         let place = opened(self.guild, self.channel, opening);
         self.accept(opening, place, text).await
@@ -84,20 +84,20 @@ impl Stage {
     }
 
     /// What we wrote in a channel or thread; not that a thread was opened.
-    fn ours(&self, place: Id) -> Vec<Message> {
+    pub fn ours(&self, place: Id) -> Vec<Message> {
         let us = self.discord.us();
         self.discord.messages(place).into_iter().filter(|one| one.author == us && one.kind != 21).collect()
     }
 
-    fn texts(&self, place: Id) -> Vec<String> {
+    pub fn texts(&self, place: Id) -> Vec<String> {
         self.ours(place).into_iter().map(|message| message.content).collect()
     }
 
-    async fn say(&self, begun: &Begun, key: &str, said: &Said<'_>) -> Result<(), PostError> {
+    pub async fn say(&self, begun: &Begun, key: &str, said: &Said<'_>) -> Result<(), PostError> {
         self.poster.comment(&begun.post(key), said).await.map(drop)
     }
 
-    async fn answer(&self, begun: &Begun, key: &str, text: &str) -> Result<(), PostError> {
+    pub async fn answer(&self, begun: &Begun, key: &str, text: &str) -> Result<(), PostError> {
         self.say(begun, key, &Said::Answer { view: &answer(text), allowed: &[] }).await
     }
 
@@ -105,7 +105,7 @@ impl Stage {
         self.discord.world(|world| world.channel(thread).unwrap().name.clone())
     }
 
-    fn deny(&self, permissions: Permissions) {
+    pub fn deny(&self, permissions: Permissions) {
         self.discord.deny_us(self.channel, permissions);
     }
 
@@ -143,7 +143,7 @@ impl Stage {
         Attached { name: name.to_owned(), size: content.len() as u64, url, shown: Shown::Link }
     }
 
-    async fn finish(self) {
+    pub async fn finish(self) {
         assert_eq!(self.discord.faults_left(), 0, "a fault was never met");
         drop(self.poster);
         self.database.finish().await;
@@ -199,7 +199,7 @@ async fn accept(database: &TestDatabase, request: &Request) -> ThreadId {
 }
 
 /// A poster, as a process has one.
-fn poster(discord: &DiscordStandin, database: &TestDatabase, clock: &ManualClock) -> Poster {
+pub(super) fn poster(discord: &DiscordStandin, database: &TestDatabase, clock: &ManualClock) -> Poster {
     let settings = DiscordSettings {
         token: discord.token(),
         api_url: Url::parse(&discord.url()).unwrap(),
@@ -214,7 +214,7 @@ fn poster(discord: &DiscordStandin, database: &TestDatabase, clock: &ManualClock
 }
 
 impl Begun {
-    fn post<'a>(&'a self, key: &'a str) -> CommentPost<'a> {
+    pub fn post<'a>(&'a self, key: &'a str) -> CommentPost<'a> {
         CommentPost {
             key,
             thread: self.thread,
@@ -227,7 +227,7 @@ impl Begun {
     }
 }
 
-fn answer(text: &str) -> AnswerView {
+pub(super) fn answer(text: &str) -> AnswerView {
     AnswerView {
         outcome: Outcome::Answered,
         text: text.to_owned(),
@@ -239,13 +239,13 @@ fn answer(text: &str) -> AnswerView {
     }
 }
 
-fn working(step: &str) -> LiveView {
+pub(super) fn working(step: &str) -> LiveView {
     let steps = vec![LiveStep { label: step.to_owned(), state: StepState::Running }];
     LiveView { state: LiveState::Working, steps, ..LiveView::default() }
 }
 
 /// A text of several messages.
-fn long(lines: usize) -> String {
+pub(super) fn long(lines: usize) -> String {
     (0..lines).map(|n| format!("Line {n} says what the lines before it did not say yet.\n\n")).collect()
 }
 
