@@ -1,11 +1,11 @@
 //! Messages: written once, edited often, found again by their nonce, read as they come.
 
 use bytes::Bytes;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 use serenity::builder::{CreateActionRow, CreateEmbed};
 use serenity::model::channel::Message;
-use serenity::model::id::{AttachmentId, ChannelId, MessageId, UserId};
+use serenity::model::id::{AttachmentId, ChannelId, MessageId};
 use sha2::{Digest, Sha256};
 
 use super::client::{Answer, Call, Discord, Effect};
@@ -187,30 +187,32 @@ impl Discord {
         Ok(messages)
     }
 
-    /// Our messages among those written in a channel at or after `since`, newest first. They carry their nonce where Discord still tells
-    /// it.
+    /// Our messages among those written in a channel from `since` to `until`, oldest first. They carry their nonce where Discord still
+    /// tells it. The first 1,000 messages are read; what comes after them is passed over. Each page is a call of its own.
     ///
     /// # Errors
-    /// As the calls. When more than 1,000 messages would have to be read it fails instead of passing over some.
-    pub async fn own_messages(&self, channel: ChannelId, since: DateTime<Utc>) -> Result<Vec<Message>, DiscordError> {
+    /// As the calls.
+    pub async fn own_messages(
+        &self,
+        channel: ChannelId,
+        since: DateTime<Utc>,
+        until: DateTime<Utc>,
+    ) -> Result<Vec<Message>, DiscordError> {
         let us = self.known_bot().await?.id;
-        self.within(Effect::None, self.read_back(channel, us, since)).await
-    }
-
-    async fn read_back(&self, channel: ChannelId, us: UserId, since: DateTime<Utc>) -> Result<Vec<Message>, DiscordError> {
-        let (mut ours, mut page) = (Vec::new(), Page::Newest);
+        let mut ours = Vec::new();
+        let mut after = super::first_at(since - TimeDelta::milliseconds(1));
         for _ in 0..MOST_PAGES {
-            let messages = self.messages(channel, page, PER_PAGE).await?;
-            let Some(oldest) = messages.first().map(|message| message.id) else { return Ok(ours) };
-            let done = super::made_at(oldest) < since || messages.len() < PER_PAGE;
-            let wanted = |message: &Message| message.author.id == us && super::made_at(message.id) >= since;
-            ours.extend(messages.into_iter().rev().filter(wanted));
-            if done {
+            let messages = self.messages(channel, Page::After(after), PER_PAGE).await?;
+            let Some(newest) = messages.last().map(|message| message.id) else { return Ok(ours) };
+            let wanted = |message: &Message| message.author.id == us && (since..=until).contains(&super::made_at(message.id));
+            ours.extend(messages.into_iter().filter(wanted));
+            if super::made_at(newest) > until {
                 return Ok(ours);
             }
-            page = Page::Before(oldest);
+            after = newest;
         }
-        Err(DiscordError::invalid(format!("more than {} messages to search", MOST_PAGES * PER_PAGE)))
+        tracing::warn!(discord.channel = channel.get(), "more than {} messages to search", MOST_PAGES * PER_PAGE);
+        Ok(ours)
     }
 }
 

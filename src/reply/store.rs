@@ -16,6 +16,8 @@ pub(super) struct Begun {
     pub review_thread: Option<i64>,
     /// When it was begun first.
     pub begun_at: DateTime<Utc>,
+    /// When it was tried last before this, if it was.
+    pub tried_at: Option<DateTime<Utc>>,
 }
 
 /// What a post is.
@@ -32,9 +34,10 @@ pub(super) struct PostRow<'a> {
 pub(super) async fn begin(pool: &PgPool, post: PostRow<'_>, now: DateTime<Utc>) -> Result<Begun, sqlx::Error> {
     let row = sqlx::query!(
         r#"
+        with before as (select updated_at from posts where key = $1)
         insert into posts (key, thread_id, run_id, kind, about, created_at, updated_at) values ($1, $2, $3, $4, $5, $6, $6)
         on conflict (key) do update set updated_at = excluded.updated_at
-        returning (xmax = 0) as "first!", external_id, review_thread, created_at
+        returning (xmax = 0) as "first!", external_id, review_thread, created_at, (select updated_at from before) as tried_at
         "#,
         post.key,
         post.thread as ThreadId,
@@ -46,7 +49,13 @@ pub(super) async fn begin(pool: &PgPool, post: PostRow<'_>, now: DateTime<Utc>) 
     .fetch_one(pool)
     .await?;
     let external_id = row.external_id.and_then(|id| id.parse().ok());
-    Ok(Begun { first: row.first, external_id, review_thread: row.review_thread, begun_at: row.created_at })
+    Ok(Begun {
+        first: row.first,
+        external_id,
+        review_thread: row.review_thread,
+        begun_at: row.created_at,
+        tried_at: row.tried_at,
+    })
 }
 
 /// Records what the surface calls it and where it stands.

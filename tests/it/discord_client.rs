@@ -187,7 +187,7 @@ async fn what_was_answered_to_nobody_is_written_once() {
     assert!(lost.is_transient() && lost.maybe_done(), "{lost}");
     let found = stage.client.create_message(stage.channel, &draft).await.unwrap();
     assert_eq!(stage.texts(stage.channel), ["once"]);
-    let ours = stage.client.own_messages(stage.channel, Utc::now() - TimeDelta::minutes(1)).await.unwrap();
+    let ours = stage.client.own_messages(stage.channel, Utc::now() - TimeDelta::minutes(1), Utc::now()).await.unwrap();
     assert_eq!(ours.iter().map(|message| message.id).collect::<Vec<_>>(), [found.id]);
     stage.discord.inject(Fault::answer_lost("POST", "/threads"));
     let new = NewThread { name: "Talk" };
@@ -359,8 +359,11 @@ async fn messages_are_read_page_by_page_oldest_first() {
     assert_eq!((before.len(), before[0].content.as_str()), (16, "message 0"));
     let after = stage.client.messages(stage.channel, Page::After(before[0].id), 5).await.unwrap();
     assert_eq!((after.len(), after[0].content.as_str()), (5, "message 1"));
-    let ours = stage.client.own_messages(stage.channel, made_at(before[0].id)).await.unwrap();
-    assert_eq!((ours.len(), ours[0].content.as_str()), (25, "message 24"));
+    let ours = stage.client.own_messages(stage.channel, made_at(before[0].id), Utc::now()).await.unwrap();
+    assert_eq!((ours.len(), ours[24].content.as_str()), (25, "message 24"));
+    let until = made_at(before[9].id);
+    let first = stage.client.own_messages(stage.channel, made_at(before[0].id), until).await.unwrap();
+    assert_eq!(first.len(), before.iter().filter(|one| made_at(one.id) <= until).count());
     let all = stage.client.messages(stage.channel, Page::After(first_at(made_at(before[0].id))), 100).await.unwrap();
     assert!(all.len() >= 25);
     stage.finish();

@@ -174,7 +174,7 @@ impl DiscordPosts {
         }
         let nonce = surface::nonce(key);
         let run = of.post.run.filter(|_| of.n == 0);
-        let ours = self.discord.own_messages(channel, begun.begun_at - SKEW).await?;
+        let ours = self.discord.own_messages(channel, begun.begun_at - SKEW, replace::written_until(begun)).await?;
         let has_nonce = |message: &&Message| matches!(&message.nonce, Some(Nonce::String(text)) if *text == nonce);
         let found = match ours.iter().find(has_nonce) {
             Some(message) => Some(message),

@@ -4,6 +4,8 @@
 //! A replacement is a post of its own until it has taken the place, under a key that names which message it replaces: so it is written
 //! once, and whoever takes it up again knows that the other one still has to go.
 
+use chrono::{DateTime, Utc};
+
 use super::store::{self, There};
 use super::talk::Where;
 use super::{DiscordPosts, piece_key};
@@ -101,4 +103,9 @@ enum Replaced {
 fn is_lost(error: &DiscordError) -> bool {
     let was_deleted = matches!(error, DiscordError::NotFound { code } if *code != code::UNKNOWN_CHANNEL);
     was_deleted || error.code() == Some(code::TOO_MANY_OLD_EDITS)
+}
+
+/// Until when a post can have been written: a little after its last attempt.
+pub(super) fn written_until(begun: &Begun) -> DateTime<Utc> {
+    begun.tried_at.unwrap_or(begun.begun_at) + super::SKEW
 }

@@ -70,6 +70,40 @@ async fn an_answer_is_not_torn_between_thread_and_channel() {
 }
 
 #[tokio::test]
+async fn a_lost_message_is_found_in_a_busy_channel() {
+    let stage = Stage::new().await;
+    let begun = stage.begin("do it").await;
+    live(&stage, &begun, "run-0").await;
+    stage.discord.inject(Fault::answer_lost("POST", "/messages"));
+    stage.answer(&begun, "run-1", "Here it is.").await.unwrap_err();
+    stage.clock.advance(TimeDelta::hours(2));
+    for n in 0..1_200 {
+        stage.discord.say(begun.opening, stage.maya, format!("talk {n}").as_str()).unwrap();
+    }
+    stage.answer(&begun, "run-1", "Here it is.").await.unwrap();
+    let texts = stage.texts(begun.opening);
+    assert_eq!(texts.iter().filter(|text| text.contains("Here it is.")).count(), 1, "{texts:?}");
+    stage.finish().await;
+}
+
+#[tokio::test]
+async fn what_cannot_be_found_among_too_many_messages_is_said_again() {
+    let stage = Stage::new().await;
+    let begun = stage.begin("do it").await;
+    live(&stage, &begun, "run-0").await;
+    for n in 0..1_200 {
+        stage.discord.say(begun.opening, stage.maya, format!("talk {n}").as_str()).unwrap();
+    }
+    // Nothing came of it.
+    stage.discord.inject(Fault::status("POST", "/messages", 500));
+    stage.answer(&begun, "run-1", "Here it is.").await.unwrap_err();
+    stage.clock.advance(TimeDelta::hours(2));
+    stage.answer(&begun, "run-1", "Here it is.").await.unwrap();
+    assert!(stage.texts(begun.opening).last().unwrap().contains("Here it is."));
+    stage.finish().await;
+}
+
+#[tokio::test]
 async fn what_replaces_a_deleted_answer_is_written_once_however_late_it_is_taken_up_again() {
     for later in [TimeDelta::seconds(1), TimeDelta::hours(2)] {
         let stage = Stage::new().await;
