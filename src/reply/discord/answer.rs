@@ -17,6 +17,8 @@ const LONGEST_DIFF: usize = 1_200;
 const MOST_LINKS: usize = 10;
 /// Landings with a frame of their own.
 const MOST_EMBEDS: usize = 5;
+/// Units of all frames together. Discord takes 6,000; what is redacted may grow.
+const MOST_FRAMED: usize = 5_400;
 
 /// The messages at the end of a run.
 pub fn answer(view: &AnswerView, here: &Here) -> Vec<Piece> {
@@ -65,26 +67,33 @@ fn says_nothing(view: &AnswerView) -> bool {
     !shows && view.outcome == Outcome::Answered
 }
 
-/// Where the work landed: in frames where they show, and as text for the rest.
+/// Where the work landed: in frames where they show, the newest ones first, and as text for the rest.
 fn landings(all: &[Landed], here: &Here) -> (Vec<PieceEmbed>, String) {
-    let framed = |landed: &&Landed| here.may_embed && landed.pull_request.is_some() && !landed.commits.is_empty();
-    let skipped = all.iter().filter(framed).count().saturating_sub(MOST_EMBEDS);
-    let mut embeds = Vec::new();
-    let mut text = Vec::new();
-    let mut seen = 0;
-    for landed in all {
-        if framed(&landed) {
-            seen += 1;
-        }
-        if framed(&landed) && seen > skipped {
-            embeds.push(frame(landed));
-            text.push(landed::remarks(landed));
-        } else {
-            text.push(landed::sections(std::slice::from_ref(landed)));
+    let framed = |landed: &Landed| here.may_embed && landed.pull_request.is_some() && !landed.commits.is_empty();
+    let (mut embeds, mut text, mut room) = (Vec::new(), Vec::new(), MOST_FRAMED);
+    for landed in all.iter().rev() {
+        let made = Some(landed).filter(|landed| framed(landed)).map(frame);
+        match made.filter(|made| embeds.len() < MOST_EMBEDS && size(made) <= room) {
+            Some(made) => {
+                room -= size(&made);
+                embeds.push(made);
+                text.push(landed::remarks(landed));
+            }
+            None => {
+                // Those before it are older.
+                room = if framed(landed) { 0 } else { room };
+                text.push(landed::sections(std::slice::from_ref(landed)));
+            }
         }
     }
     text.retain(|part| !part.is_empty());
+    embeds.reverse();
+    text.reverse();
     (embeds, text.join("\n\n"))
+}
+
+fn size(embed: &PieceEmbed) -> usize {
+    units(&embed.title) + units(&embed.description)
 }
 
 fn frame(landed: &Landed) -> PieceEmbed {

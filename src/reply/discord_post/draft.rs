@@ -127,6 +127,11 @@ impl Grounds {
     }
 }
 
+/// Whether anything of it is framed.
+pub(super) fn have_frames(pieces: &[Piece]) -> bool {
+    pieces.iter().any(|piece| !piece.embeds.is_empty())
+}
+
 /// What we may not do in a channel; in a thread, what we may not do in the channel it is in.
 async fn lacking(discord: &Discord, guild: GuildId, channel: ChannelId) -> Result<Lacks, DiscordError> {
     let us = discord.known_bot().await?.id;

@@ -63,8 +63,10 @@ impl DiscordPosts {
     /// Makes the post say it, in as many messages as it takes; what it said beyond that goes. Idempotent by key.
     pub async fn comment(&self, post: &CommentPost<'_>, said: &Said<'_>) -> Result<CommentId, PostError> {
         let mut talk = self.where_to(post).await?;
+        let mut with_frames = true;
         loop {
-            let here = self.grounds.here(&self.discord, post, said, &talk, self.clock.now()).await;
+            let mut here = self.grounds.here(&self.discord, post, said, &talk, self.clock.now()).await;
+            here.may_embed &= with_frames;
             let pieces = draft::spread(discord::render(said, &here));
             let error = match self.say(post, &talk, &pieces).await {
                 Err(PostError::Discord(error)) => error,
@@ -72,6 +74,9 @@ impl DiscordPosts {
             };
             if self.grounds.learn(&self.discord, &talk, &pieces, &error, self.clock.now()).await {
                 tracing::info!(discord.channel = talk.channel.get(), %error, "said again with less");
+            } else if here.may_embed && draft::have_frames(&pieces) && error.code() == Some(code::INVALID_FORM) {
+                tracing::warn!(discord.channel = talk.channel.get(), %error, "said again without frames");
+                with_frames = false;
             } else if let (Some(instead), Some(why)) = (talk.instead, Hindrance::read(&error)) {
                 talk = self.fall_back(post, &talk, instead, why).await?;
             } else {

@@ -87,6 +87,7 @@ fn sound(pieces: &[Piece]) {
     for piece in pieces {
         assert!(units(&piece.content) <= MAX_CONTENT && piece.files.len() <= MAX_FILES && piece.buttons.len() <= 5);
         assert!(!piece.content.trim().is_empty() || !piece.files.is_empty() || !piece.embeds.is_empty());
+        assert!(piece.embeds.iter().map(size).sum::<usize>() <= 6_000);
         for embed in &piece.embeds {
             assert!(units(&embed.title) <= 256 && units(&embed.description) <= MAX_CONTENT && !embed.description.is_empty());
         }
@@ -383,6 +384,22 @@ fn many_files_are_several_messages() {
     let files: usize = pieces.iter().map(|piece| piece.files.len()).sum();
     assert_eq!((files, pieces.len()), (30, 3));
     assert!(pieces[0].content.contains("**Files that are not attached here**"), "{}", pieces[0].content);
+}
+
+#[test]
+fn frames_that_would_be_too_much_together_are_text() {
+    let commit = CommitMade { sha: "0123456789abcdef".into(), subject: "word ".repeat(40) };
+    let landed = |number| Landed { pull_request: Some(number), commits: vec![commit.clone(); 12], ..pull() };
+    let mut view = view("Done.");
+    view.landed = (1..=5).map(landed).collect();
+    let pieces = answer(&view, &here());
+    sound(&pieces);
+    let embeds: Vec<&str> = pieces.iter().flat_map(|piece| &piece.embeds).map(|embed| embed.title.as_str()).collect();
+    assert!(embeds.len() < 5 && embeds.last().is_some_and(|title| title.contains("#5")), "{embeds:?}");
+    let whole: String = pieces.iter().map(|piece| piece.content.as_str()).collect();
+    for number in 1..=5 - embeds.len() {
+        assert!(whole.contains(&format!("[#{number}]")), "{whole}");
+    }
 }
 
 proptest! {
