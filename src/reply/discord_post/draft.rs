@@ -90,19 +90,19 @@ impl Grounds {
         known.filter(|(_, at)| now - *at < HOLDS).map_or_else(Lacks::default, |(lacks, _)| lacks)
     }
 
-    /// Learns from the refusal of something what a channel does not allow. True when the same can be said there with less.
+    /// Learns from the refusal of something what a channel does not allow, by what was believed to be allowed when it was said. True when
+    /// the same can be said there with less.
     pub async fn learn(
         &self,
         discord: &Discord,
         talk: &Where,
-        pieces: &[Piece],
+        (here, pieces): (&Here, &[Piece]),
         error: &DiscordError,
         now: DateTime<Utc>,
     ) -> bool {
         let forbidden = matches!(error, DiscordError::Forbidden { code: code::MISSING_PERMISSIONS, .. });
         let too_large = error.code() == Some(code::TOO_LARGE);
-        let (files, embeds) =
-            (pieces.iter().any(|piece| !piece.files.is_empty()), pieces.iter().any(|piece| !piece.embeds.is_empty()));
+        let (files, embeds) = (pieces.iter().any(|piece| !piece.files.is_empty()), have_frames(pieces));
         let known = self.lacks(talk.channel, now);
         let lacks = match talk.guild {
             Some(guild) if forbidden && (files || embeds) => match lacking(discord, guild, talk.channel).await {
@@ -112,10 +112,11 @@ impl Grounds {
                     Lacks { files, embeds }
                 }
             },
-            _ => Lacks { files: known.files || too_large, ..known },
+            _ if too_large => Lacks { files: true, ..known },
+            _ => return false,
         };
         self.note(talk.channel, lacks, now);
-        (files && lacks.files && !known.files) || (embeds && lacks.embeds && !known.embeds)
+        (files && lacks.files && here.may_attach) || (embeds && lacks.embeds && here.may_embed)
     }
 
     fn note(&self, channel: ChannelId, lacks: Lacks, now: DateTime<Utc>) {
@@ -284,5 +285,35 @@ mod tests {
         let spread = spread(vec![first, second]);
         assert_eq!(spread.iter().map(names).collect::<Vec<_>>(), [vec![most], vec![1, most - 1], vec![1], vec![]]);
         assert_eq!(spread.iter().map(|piece| piece.content.as_str()).collect::<Vec<_>>(), ["x", "", "", "y"]);
+    }
+
+    fn where_to() -> (Discord, Where) {
+        let settings = crate::settings::DiscordSettings {
+            token: crate::secret::secret("t"),
+            api_url: url::Url::parse("http://127.0.0.1:9").expect("it is constant"),
+            allow_guilds: None,
+            allow_roles: None,
+            allow_channels: None,
+            guild_daily_budget_usd: None,
+        };
+        let clock = std::sync::Arc::new(crate::clock::SystemClock);
+        let discord = Discord::new(&settings, clock, crate::discord::Pace::UNLIMITED).expect("it is a client");
+        let place =
+            Place::Discord { guild: None, channel: 1, parent: None, opening: None, person: None, repository: None, apart: None };
+        (discord, Where::in_channel(ChannelId::new(1), &place))
+    }
+
+    #[tokio::test]
+    async fn two_that_learn_the_same_at_once_both_say_it_with_less() {
+        let (discord, talk) = where_to();
+        let (grounds, now) = (Grounds::default(), Utc::now());
+        let pieces = [Piece { files: vec![file(7)], ..Piece::default() }];
+        let too_large = DiscordError::Invalid { code: code::TOO_LARGE, why: String::new() };
+        let (with, without) = (Here::default(), Here { may_attach: false, ..Here::default() });
+        for _ in 0..2 {
+            assert!(grounds.learn(&discord, &talk, (&with, &pieces), &too_large, now).await);
+        }
+        // Said with less already, it is refused for something else.
+        assert!(!grounds.learn(&discord, &talk, (&without, &pieces), &too_large, now).await);
     }
 }

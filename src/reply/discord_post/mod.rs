@@ -72,7 +72,7 @@ impl DiscordPosts {
                 Err(PostError::Discord(error)) => error,
                 done => return done,
             };
-            if self.grounds.learn(&self.discord, &talk, &pieces, &error, self.clock.now()).await {
+            if self.grounds.learn(&self.discord, &talk, (&here, &pieces), &error, self.clock.now()).await {
                 tracing::info!(discord.channel = talk.channel.get(), %error, "said again with less");
             } else if here.may_embed && draft::have_frames(&pieces) && error.code() == Some(code::INVALID_FORM) {
                 tracing::warn!(discord.channel = talk.channel.get(), %error, "said again without frames");
