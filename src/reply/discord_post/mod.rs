@@ -38,7 +38,7 @@ const SKEW: TimeDelta = TimeDelta::minutes(5);
 /// Discord finds a message by its nonce for some minutes; after this we look ourselves.
 const NONCE_HOLDS: TimeDelta = TimeDelta::minutes(2);
 /// How many pieces a post may have had; more are not looked for.
-const MOST_PIECES: usize = 200;
+const MOST_PIECES: i32 = 200;
 
 /// Performs posts on Discord.
 #[derive(Debug)]
@@ -232,13 +232,13 @@ impl DiscordPosts {
         }
     }
 
-    /// Takes the messages away that a post does not need any more.
+    /// Takes the messages away that a post does not need any more, the last ones first: wherever that ends, the next time goes on.
     async fn take_away_rest(&self, key: &str, pieces: usize) -> Result<(), PostError> {
-        for n in pieces..MOST_PIECES {
-            let key = piece_key(key, n);
-            let Some(there) = store::whereabouts(&self.pool, &key).await? else { return Ok(()) };
-            self.discord.delete_message(surface::id(there.channel), surface::id(there.message)).await?;
-            store::gone(&self.pool, &key).await?;
+        for (key, n, there) in store::pieces(&self.pool, key, MOST_PIECES).await? {
+            if n > pieces {
+                self.take_away(there).await?;
+                store::gone(&self.pool, &key).await?;
+            }
         }
         Ok(())
     }

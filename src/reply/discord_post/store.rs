@@ -151,6 +151,34 @@ pub(super) async fn replaced(pool: &PgPool, key: &str, again: &str, now: DateTim
     Ok(())
 }
 
+/// The pieces of a post beyond its first that are known to stand somewhere, and what is to replace them, the last ones first: key, number
+/// from 2, and where.
+pub(super) async fn pieces(pool: &PgPool, key: &str, most: i32) -> Result<Vec<(String, usize, There)>, sqlx::Error> {
+    let rows = sqlx::query!(
+        r#"
+        with pieces as (
+            select n, key, external_id, channel_id from generate_series(2, $2::integer) as n join posts on key = $1 || '/' || n
+        ), all_of_them as (
+            select * from pieces
+            union all
+            select n, again.key, again.external_id, again.channel_id
+            from pieces join posts again on again.key = pieces.key || '#' || pieces.external_id
+        )
+        select n as "n!", key as "key!", external_id as "message!", channel_id as "channel!" from all_of_them
+        where external_id is not null and channel_id is not null order by n desc, key desc
+        "#,
+        key,
+        most,
+    )
+    .fetch_all(pool)
+    .await?;
+    let pieces = rows.into_iter().filter_map(|row| {
+        let there = There { channel: row.channel, message: row.message.parse().ok()? };
+        Some((row.key, usize::try_from(row.n).ok()?, there))
+    });
+    Ok(pieces.collect())
+}
+
 /// Forgets a post that was taken away.
 pub(super) async fn gone(pool: &PgPool, key: &str) -> Result<(), sqlx::Error> {
     sqlx::query!("delete from posts where key = $1", key).execute(pool).await?;

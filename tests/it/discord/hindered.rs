@@ -148,3 +148,18 @@ async fn a_worn_out_message_goes_also_when_the_process_ended_before_it_went() {
     assert!(texts.len() == 1 && texts[0].contains("Done."), "{texts:?}");
     stage.finish().await;
 }
+
+#[tokio::test]
+async fn the_rest_of_a_long_answer_goes_also_when_some_of_it_is_gone() {
+    let stage = Stage::new().await;
+    let begun = stage.begin("tell me all").await;
+    stage.answer(&begun, "run-1", &long(100)).await.unwrap();
+    assert!(stage.ours(begun.opening).len() > 3);
+    // It ended when the second message was gone.
+    stage.discord.delete(stage.ours(begun.opening)[1].id, stage.ada).unwrap();
+    sqlx::query("delete from posts where key = 'run-1/2'").execute(&stage.database.pool).await.unwrap();
+    stage.answer(&begun, "run-1", "In short: yes.").await.unwrap();
+    let texts = stage.texts(begun.opening);
+    assert!(texts.len() == 1 && texts[0].contains("In short"), "{texts:?}");
+    stage.finish().await;
+}
