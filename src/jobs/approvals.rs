@@ -12,6 +12,11 @@ use crate::intake::{Place, Request};
 use crate::reply::{self, AnswerView, ApprovalNote, CommentPost, PostError, Said, Spot};
 use crate::storable;
 
+/// Messages that show an approval, at the most.
+const MOST_MESSAGES: i32 = 200;
+/// Messages after the first one of an approval that are looked at together.
+const MOST_NEAR: usize = 100;
+
 /// Posts a plan, and lets it be approved from then on. Idempotent, as the post is.
 pub(super) async fn show_plan(
     services: &Services,
@@ -169,22 +174,38 @@ pub(super) async fn seen(services: &Services, approval: &Approval) -> Result<See
     })
 }
 
-/// Nobody can edit a message of ours on Discord, but some may delete it.
+/// Nobody can edit a message of ours on Discord, but some may delete it. Every message it was shown in has to be there.
 async fn seen_on_discord(services: &Services, key: &str) -> Result<Seen, PostError> {
     let discord = services.discord.as_ref().ok_or(PostError::Off)?;
-    let Some((channel, message)) = bridge::store::message_of(&services.pool, key).await? else { return Ok(Seen::Otherwise) };
-    match discord.message(discord::id(channel), discord::id(message)).await {
-        Ok(found) => {
-            let at = found.edited_timestamp.unwrap_or(found.timestamp);
-            let at = chrono::DateTime::from_timestamp(at.unix_timestamp(), 0).unwrap_or_default();
-            Ok(Seen::AsWritten(at))
-        }
-        Err(error) if error.is_transient() => Err(error.into()),
-        Err(error) => {
-            tracing::info!(post.key = key, %error, "what shows an approval is gone");
-            Ok(Seen::Otherwise)
+    let places = bridge::store::messages_of(&services.pool, key, MOST_MESSAGES).await?;
+    let Some((channel, first)) = places.first().copied() else { return Ok(Seen::Otherwise) };
+    // They follow each other, so that a page or two has them.
+    let page = discord::Page::After(discord::id(first.saturating_sub(1)));
+    let near = match discord.messages(discord::id(channel), page, MOST_NEAR).await {
+        Err(error) if error.is_transient() => return Err(error.into()),
+        near => near.unwrap_or_default(),
+    };
+    let mut latest = chrono::DateTime::default();
+    for (channel, message) in places {
+        let found = match near.iter().find(|near| discord::number(near.id) == message) {
+            Some(found) => Ok(found.clone()),
+            None => discord.message(discord::id(channel), discord::id(message)).await,
+        };
+        match found {
+            Ok(found) => latest = latest.max(written_at(&found)),
+            Err(error) if error.is_transient() => return Err(error.into()),
+            Err(error) => {
+                tracing::info!(post.key = key, %error, "what shows an approval is gone");
+                return Ok(Seen::Otherwise);
+            }
         }
     }
+    Ok(Seen::AsWritten(latest))
+}
+
+fn written_at(message: &serenity::model::channel::Message) -> chrono::DateTime<chrono::Utc> {
+    let at = message.edited_timestamp.unwrap_or(message.timestamp);
+    chrono::DateTime::from_timestamp(at.unix_timestamp(), 0).unwrap_or_default()
 }
 
 async fn place(services: &Services, approval: &Approval) -> Result<Option<Place>, sqlx::Error> {

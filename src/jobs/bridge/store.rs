@@ -254,10 +254,20 @@ pub async fn scrub(pool: &PgPool, message: MessageId, inbox: InboxId) -> Result<
     Ok(())
 }
 
-/// Channel and number of a message of ours on Discord, by the key of its post.
-pub async fn message_of(pool: &PgPool, key: &str) -> Result<Option<(i64, i64)>, sqlx::Error> {
-    let row = sqlx::query!("select channel_id, external_id from posts where key = $1", key).fetch_optional(pool).await?;
-    Ok(row.and_then(|row| Some((row.channel_id?, row.external_id?.parse().ok()?))))
+/// Channel and number of a message of ours on Discord, by the key of its post, and of those in which it goes on.
+pub async fn messages_of(pool: &PgPool, key: &str, most: i32) -> Result<Vec<(i64, i64)>, sqlx::Error> {
+    let rows = sqlx::query!(
+        r#"
+        select channel_id, external_id from generate_series(1, $2::integer) as n
+        join posts on key = case n when 1 then $1 else $1 || '/' || n end
+        order by n
+        "#,
+        key,
+        most,
+    )
+    .fetch_all(pool)
+    .await?;
+    Ok(rows.into_iter().filter_map(|row| Some((row.channel_id?, row.external_id?.parse().ok()?))).collect())
 }
 
 /// Where else a thread is talked about: not on this surface.

@@ -153,6 +153,24 @@ async fn a_plan_is_approved_with_a_button_once() {
 }
 
 #[tokio::test]
+async fn a_yes_does_not_count_when_a_message_of_what_was_shown_is_gone() {
+    let steps: String = (1..=120).map(|n| format!("{n}. Tidy up what is in the corner number {n}.\n")).collect();
+    let bot = Whole::start(&[], vec![say(&steps)]).await;
+    let used = bot.stage.uses("plan", &text("tidy up")).await;
+    let thread = bot.stage.said_to(used).await.id;
+    let plan = bot.ours(thread, "the plan", |message| has_button(message, "Approve")).await;
+    bot.until_posted(1).await;
+    let shows = |message: &Message| message.content.contains("corner number 60.") && message.id != plan.id;
+    let middle = bot.ours(thread, "the middle of the plan", shows).await;
+    bot.stage.discord.delete(middle.id, bot.stage.discord.us()).unwrap();
+    let pressed = bot.stage.discord.press_labelled(plan.id, bot.stage.maya, "Approve").unwrap();
+    bot.stage.answer_to(pressed).await;
+    bot.ours(thread, "why not", |message| message.content.contains("edited or deleted by somebody")).await;
+    assert_eq!(bot.stage.count("select count(*) from runs").await, 1);
+    bot.finish().await;
+}
+
+#[tokio::test]
 async fn a_press_that_comes_too_late_for_the_gate_is_told_to_who_pressed() {
     let bot = Whole::start(&[], vec![say("Because.")]).await;
     let thread = bot.asks("why?").await;
