@@ -21,7 +21,7 @@ use crate::clock::Clock;
 use crate::secret::{ExposeSecret, SecretString};
 use crate::settings::DiscordSettings;
 
-/// No method of [`Discord`] takes longer, waiting for limits included. It must stay below the 15 seconds a worker's lease on a thread
+/// No call takes longer, waiting for limits and for those before it included, and so no method of [`Discord`] that changes anything. It must stay below the 15 seconds a worker's lease on a thread
 /// lasts, so that a worker never learns of an effect it no longer may have.
 pub const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(4);
@@ -126,6 +126,11 @@ impl Discord {
             tracing::debug!(%until, "the bot's token was refused a moment ago");
             return Err(DiscordError::Unauthorized);
         }
+        // What it waits for its turn is not added to that time.
+        self.within(call.effect, self.call_when_it_may(call)).await
+    }
+
+    async fn call_when_it_may(&self, call: &Call) -> Result<Answer, DiscordError> {
         let (started, route) = (tokio::time::Instant::now(), Route::of(&call.method, &call.path));
         let queue = self.limits.queue(&route, self.now());
         let patience = PATIENCE.to_std().unwrap_or_default();
@@ -134,7 +139,7 @@ impl Discord {
             return Err(DiscordError::RateLimited { until: self.now() + TimeDelta::seconds(1) });
         };
         let spent = TimeDelta::from_std(started.elapsed()).unwrap_or(PATIENCE);
-        self.within(call.effect, self.call_in_turn(call, &route, &queue, PATIENCE - spent)).await
+        self.call_in_turn(call, &route, &queue, PATIENCE - spent).await
     }
 
     /// Waits, sends, and does so again while a limit is in the way: it is certain that nothing was done then.
@@ -365,4 +370,37 @@ fn broken(effect: Effect, error: reqwest::Error) -> DiscordError {
     words.dedup();
     let words = words.join(": ");
     if sent { DiscordError::unavailable(effect, words) } else { DiscordError::unreachable(words) }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::clock::SystemClock;
+    use crate::secret::secret;
+
+    #[tokio::test(start_paused = true)]
+    async fn waiting_for_its_turn_gives_a_call_no_more_time() {
+        // Takes connections and answers nothing.
+        let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let settings = DiscordSettings {
+            token: secret("t"),
+            api_url: Url::parse(&format!("http://{}", silent.local_addr().unwrap())).unwrap(),
+            allow_guilds: None,
+            allow_roles: None,
+            allow_channels: None,
+            guild_daily_budget_usd: None,
+        };
+        let discord = Arc::new(Discord::new(&settings, Arc::new(SystemClock), Pace::UNLIMITED).unwrap());
+        let call = Call::get("/users/@me");
+        let queue = discord.limits.queue(&Route::of(&call.method, &call.path), discord.now());
+        let turn = queue.turn.lock().await;
+        let (started, client) = (tokio::time::Instant::now(), discord.clone());
+        let waiting = tokio::spawn(async move { client.call(&call).await.map(drop) });
+        tokio::time::sleep(Duration::from_secs(6)).await;
+        drop(turn);
+        assert!(waiting.await.unwrap().unwrap_err().is_transient());
+        assert!(started.elapsed() <= CALL_TIMEOUT + Duration::from_millis(10), "{:?}", started.elapsed());
+        drop(silent);
+    }
 }
