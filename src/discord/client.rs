@@ -112,7 +112,7 @@ impl Discord {
         effect: Effect,
         operation: impl Future<Output = Result<T, DiscordError>>,
     ) -> Result<T, DiscordError> {
-        let late = |_| Err(DiscordError::unavailable(effect, format!("no answer within {} s", CALL_TIMEOUT.as_secs())));
+        let late = |_| Err(DiscordError::late(effect.changes()));
         tokio::time::timeout(CALL_TIMEOUT, operation).await.unwrap_or_else(late)
     }
 

@@ -96,6 +96,8 @@ pub enum DiscordError {
     },
 }
 
+const LATE: &str = "no answer in time";
+
 impl DiscordError {
     /// True when the same call may succeed later.
     pub fn is_transient(&self) -> bool {
@@ -108,6 +110,15 @@ impl DiscordError {
     /// True when a call with an effect may have been performed although it failed.
     pub fn maybe_done(&self) -> bool {
         matches!(self, Self::Unavailable { maybe_done: true, .. })
+    }
+
+    /// True when there was no answer in time.
+    pub fn is_late(&self) -> bool {
+        matches!(self, Self::Unavailable { cause, .. } if cause == LATE)
+    }
+
+    pub(crate) fn late(maybe_done: bool) -> Self {
+        Self::Unavailable { maybe_done, cause: LATE.to_owned() }
     }
 
     /// Discord's number for it, if it gave one.

@@ -25,6 +25,10 @@ const HOLDS: TimeDelta = TimeDelta::minutes(10);
 const MOST_KNOWN: usize = 4_096;
 /// Bytes of all files of a message together: a request has to be through within its time.
 const LARGEST_MESSAGE: u64 = 24 << 20;
+/// Bytes of files with which a call that is too late is so because of them.
+const SLOW_TO_SEND: u64 = 1 << 20;
+/// After so many of those files are linked instead.
+const MOST_LATE: u32 = 2;
 /// Stands where a message would be empty, because its file is gone.
 const FILE_GONE: &str = "*A file that belonged here is not kept any more.*";
 
@@ -32,6 +36,7 @@ const FILE_GONE: &str = "*A file that belonged here is not kept any more.*";
 #[derive(Debug, Default)]
 pub(super) struct Grounds {
     tiers: Mutex<HashMap<GuildId, (u8, DateTime<Utc>)>>,
+    late: Mutex<HashMap<ChannelId, (u32, DateTime<Utc>)>>,
     lacks: Mutex<HashMap<ChannelId, (Lacks, DateTime<Utc>)>>,
 }
 
@@ -103,6 +108,7 @@ impl Grounds {
         let forbidden = matches!(error, DiscordError::Forbidden { code: code::MISSING_PERMISSIONS, .. });
         let too_large = error.code() == Some(code::TOO_LARGE);
         let (files, embeds) = (pieces.iter().any(|piece| !piece.files.is_empty()), have_frames(pieces));
+        let too_slow = error.is_late() && self.are_too_slow(talk.channel, pieces, now);
         let known = self.lacks(talk.channel, now);
         let lacks = match talk.guild {
             Some(guild) if forbidden && (files || embeds) => match lacking(discord, guild, talk.channel).await {
@@ -112,11 +118,26 @@ impl Grounds {
                     Lacks { files, embeds }
                 }
             },
-            _ if too_large => Lacks { files: true, ..known },
+            _ if too_large || too_slow => Lacks { files: true, ..known },
             _ => return false,
         };
         self.note(talk.channel, lacks, now);
         (files && lacks.files && here.may_attach) || (embeds && lacks.embeds && here.may_embed)
+    }
+
+    /// Whether files have come too late too often. A line that is too slow for them is so for some minutes at least.
+    fn are_too_slow(&self, channel: ChannelId, pieces: &[Piece], now: DateTime<Utc>) -> bool {
+        if pieces.iter().flat_map(|piece| &piece.files).map(size).sum::<u64>() < SLOW_TO_SEND {
+            return false;
+        }
+        let mut late = lock(&self.late);
+        late.retain(|_, (_, at)| now - *at < HOLDS);
+        if late.len() >= MOST_KNOWN {
+            late.clear();
+        }
+        let times = late.get(&channel).map_or(1, |(times, _)| times + 1);
+        late.insert(channel, (times, now));
+        times >= MOST_LATE
     }
 
     fn note(&self, channel: ChannelId, lacks: Lacks, now: DateTime<Utc>) {
@@ -315,5 +336,20 @@ mod tests {
         }
         // Said with less already, it is refused for something else.
         assert!(!grounds.learn(&discord, &talk, (&without, &pieces), &too_large, now).await);
+    }
+
+    #[tokio::test]
+    async fn files_that_are_late_twice_are_linked_and_small_ones_are_not_to_blame() {
+        let (discord, talk) = where_to();
+        let (grounds, now, here) = (Grounds::default(), Utc::now(), Here::default());
+        let late = DiscordError::late(true);
+        let (small, large) = ([SLOW_TO_SEND - 1], [SLOW_TO_SEND / 2; 2]);
+        let mut learnt = Vec::new();
+        for sizes in [&small[..], &small[..], &large[..], &large[..]] {
+            let pieces = [Piece { files: sizes.iter().copied().map(file).collect(), ..Piece::default() }];
+            learnt.push(grounds.learn(&discord, &talk, (&here, &pieces), &late, now).await);
+        }
+        assert_eq!(learnt, [false, false, false, true]);
+        assert!(grounds.lacks(talk.channel, now).files);
     }
 }
