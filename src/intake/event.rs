@@ -381,6 +381,9 @@ pub struct GivenFile {
     /// Its media type, where the surface says it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub media_type: Option<String>,
+    /// The channel and the message it came with; none in what was taken in before that was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<(i64, i64)>,
 }
 
 /// A message that another one answers or links to, as it stood then.

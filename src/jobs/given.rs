@@ -121,7 +121,7 @@ impl Receiving<'_> {
         let address = Url::parse(&file.url).map_err(|_| "its address cannot be read")?;
         let fetched = match discord.download(&address, most).await {
             // Addresses are good for a day; whoever reads the message again gets fresh ones.
-            Err(DiscordError::NotFound { .. }) => match self.fresh(discord, &address).await {
+            Err(DiscordError::NotFound { .. }) => match self.fresh(discord, file, &address).await {
                 Some(address) => discord.download(&address, most).await,
                 None => Err(DiscordError::NotFound { code: 0 }),
             },
@@ -138,12 +138,14 @@ impl Receiving<'_> {
     }
 
     /// The address that the file of an old address has now.
-    async fn fresh(&self, discord: &Discord, old: &Url) -> Option<Url> {
-        let (Place::Discord { channel, .. }, Trigger::Comment(message)) = (&self.taken.request.place, self.taken.request.trigger)
-        else {
-            return None;
+    async fn fresh(&self, discord: &Discord, file: &GivenFile, old: &Url) -> Option<Url> {
+        // What asks now may be a press, or other words.
+        let (channel, message) = match (file.from, &self.taken.request.place, self.taken.request.trigger) {
+            (Some(from), _, _) => from,
+            (None, Place::Discord { channel, .. }, Trigger::Comment(message)) => (*channel, message),
+            (None, _, _) => return None,
         };
-        let found = discord.message(discord::id(*channel), discord::id(message)).await.ok()?;
+        let found = discord.message(discord::id(channel), discord::id(message)).await.ok()?;
         let mut known = found.attachments.iter().filter_map(|file| Url::parse(&file.url).ok());
         known.find(|new| new.path() == old.path())
     }

@@ -170,6 +170,7 @@ fn with(message: &Message, heard: &Heard<'_>) -> With {
         url: file.url.clone(),
         size: u64::from(file.size),
         media_type: file.content_type.clone(),
+        from: Some((number(message.channel_id), number(message.id))),
     });
     let quoted = message.referenced_message.iter().map(|quoted| Quoted {
         author: author(quoted),

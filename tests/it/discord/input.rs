@@ -65,9 +65,12 @@ async fn programs_and_large_files_are_not_taken_and_that_is_said() {
     bot.finish().await;
 }
 
-/// A request as if the surface had told of these files.
+fn number(id: Id) -> i64 {
+    i64::try_from(id).unwrap()
+}
+
+/// A request as if the surface had told of these files, made with a press.
 async fn forged(bot: &DiscordBot, files: Vec<GivenFile>) {
-    let number = |id: Id| i64::try_from(id).unwrap();
     let message = bot.discord.say(bot.channel, bot.person("maya"), "not for us").unwrap();
     let place = Place::Discord {
         guild: Some(number(bot.guild)),
@@ -81,7 +84,7 @@ async fn forged(bot: &DiscordBot, files: Vec<GivenFile>) {
     let written_at = threadbox::standin::discord::made_at(message);
     let request = Request {
         place,
-        trigger: Trigger::Comment(number(message)),
+        trigger: Trigger::Event,
         author: Author { id: number(bot.person("maya")), login: "maya".into(), is_bot: false },
         text: "@threadbox look".into(),
         title: String::new(),
@@ -111,7 +114,7 @@ async fn nothing_is_fetched_from_elsewhere_and_no_name_leads_out_of_the_director
     let client = Discord::new(bot.settings.discord.as_ref().unwrap(), Arc::new(SystemClock), Pace::UNLIMITED).unwrap();
     let (channel, given) = (ChannelId::new(bot.channel), MessageId::new(given));
     let real = client.message(channel, given).await.unwrap().attachments[0].url.clone();
-    let file = |name: &str, url: &str| GivenFile { name: name.into(), url: url.into(), size: 9, media_type: None };
+    let file = |name: &str, url: &str| GivenFile { name: name.into(), url: url.into(), size: 9, media_type: None, from: None };
     bot.model
         .script([call("runCommand", json!({ "command": "find . -type f | sort; ls /tmp /; ls .." })), say("Nothing of it.")]);
     forged(
@@ -134,6 +137,26 @@ async fn nothing_is_fetched_from_elsewhere_and_no_name_leads_out_of_the_director
     assert!(result.contains("./attachments/evil.sh"), "{result}");
     assert_eq!(result.matches("evil.sh").count(), 1, "{result}");
     assert_eq!(listener.accept().unwrap_err().kind(), std::io::ErrorKind::WouldBlock, "somebody was asked");
+    bot.finish().await;
+}
+
+#[tokio::test]
+async fn a_file_whose_address_has_expired_is_fetched_from_a_fresh_one_whatever_asks_for_it() {
+    let bot = both(&[]).await;
+    let given = with_files(&bot, "maya", "see this", &[("kept.csv", b"a,b\n1,2\n")]);
+    let client = Discord::new(bot.settings.discord.as_ref().unwrap(), Arc::new(SystemClock), Pace::UNLIMITED).unwrap();
+    let message = client.message(ChannelId::new(bot.channel), MessageId::new(given)).await.unwrap();
+    // Without what says until when it is good.
+    let expired = message.attachments[0].url.split('?').next().unwrap().to_owned();
+    let from = Some((number(bot.channel), number(given)));
+    let file = |name: &str, from| GivenFile { name: name.into(), url: expired.clone(), size: 9, media_type: None, from };
+    bot.model.script([call("runCommand", json!({ "command": "cat attachments/kept.csv" })), say("Read.")]);
+    forged(&bot, vec![file("kept.csv", from), file("old.csv", None)]).await;
+    bot.until_count("select count(*) from runs where state = 'posted'", 1).await;
+    let asked = bot.asked();
+    let told = asked[0].body.to_string();
+    assert!(told.contains("old.csv: not taken, because Discord does not give it out (any more)"), "{told}");
+    assert!(first_result(&asked).contains("1,2"));
     bot.finish().await;
 }
 
