@@ -22,7 +22,7 @@ use crate::discord::{self, Discord};
 use crate::github::{Github, Pace};
 use crate::http::{self, Http};
 use crate::intake::Intake;
-use crate::jobs::{self, Bells, Engine, Origins, Repositories, Services, Stops, Waker};
+use crate::jobs::{self, Bells, Engine, Members, Origins, Repositories, Services, Stops, Waker};
 use crate::memory::recall::Recall;
 use crate::model::{self, Embedder, Model, ModelName, Patience, Shelf};
 use crate::reply::{Poster, Redactor};
@@ -325,6 +325,7 @@ fn services(
         holder: format!("{}-{}", std::process::id(), uuid::Uuid::now_v7().simple()).into(),
         stops: Stops::default(),
         bells: Bells::default(),
+        members: Members::default(),
         shutdown: shutdown.clone(),
     })
 }

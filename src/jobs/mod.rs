@@ -12,6 +12,7 @@ mod hands;
 mod house;
 mod landing;
 mod lease;
+mod members;
 mod memory;
 mod migrate;
 mod origin;
@@ -30,6 +31,7 @@ mod title;
 mod wake;
 
 pub use bridge::accounts::begin as begin_account;
+pub use members::Members;
 pub(crate) use memory::embed::adopt as adopt_embedder;
 pub use migrate::{SCHEMA, migrate};
 pub use origin::Origins;

@@ -9,6 +9,7 @@ use sqlx::postgres::PgListener;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use super::members::Members;
 use super::origin::Origins;
 use super::pool::Bell;
 use super::repository::Repositories;
@@ -60,6 +61,8 @@ pub struct Services {
     pub origins: Option<Arc<Origins>>,
     /// What repositories say about themselves; none when GitHub is off.
     pub repositories: Option<Arc<Repositories>>,
+    /// Who is in which guild.
+    pub members: Members,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// The agent's instructions, when they are replaced.

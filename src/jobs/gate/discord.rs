@@ -1,10 +1,7 @@
 //! Who may ask on Discord: whoever is in an allowed guild, channel and role, as the settings say; and, where the conversation is linked to a
 //! private repository, whose account on GitHub may. Guild, channel and roles came with the message.
 
-use serenity::model::id::{GuildId, UserId};
-
 use super::repository;
-use crate::discord::{self, DiscordError};
 use crate::github::RepoRef;
 use crate::intake::policy::{Needed, Refusal};
 use crate::intake::{Place, Request};
@@ -13,9 +10,6 @@ use crate::jobs::bridge::{self, Who};
 use crate::jobs::house::House;
 use crate::reply::PostError;
 use crate::settings::{DiscordSettings, Permission};
-
-/// Guilds that are searched for somebody who writes direct messages.
-const MOST_GUILDS: usize = 20;
 
 /// Whether the author of a request may trigger here.
 pub(super) async fn may_trigger(services: &Services, house: &House, request: &Request) -> Result<Result<(), Refusal>, PostError> {
@@ -33,7 +27,9 @@ pub(super) async fn may_speak(services: &Services, request: &Request) -> Result<
         Listed::Yes => Ok(Ok(())),
         Listed::No(needed) => Ok(Err(Refusal::NotAllowed { needed })),
         Listed::IfIn(guilds) => {
-            let is_in = is_in_one(services, guilds, request.author.id).await?;
+            let Some(discord) = &services.discord else { return Err(PostError::Off) };
+            let (person, now) = (request.author.id, services.clock.now());
+            let is_in = services.members.is_in_one(discord, guilds, person, now).await?;
             Ok(if is_in { Ok(()) } else { Err(Refusal::NotAllowed { needed: Needed::Guild }) })
         }
     }
@@ -71,19 +67,6 @@ fn listed<'a>(settings: &'a DiscordSettings, place: &Place, roles: &[i64]) -> Li
         return Listed::No(Needed::Role);
     }
     Listed::Yes
-}
-
-async fn is_in_one(services: &Services, guilds: &[i64], person: i64) -> Result<bool, PostError> {
-    let Some(discord) = &services.discord else { return Err(PostError::Off) };
-    let person: UserId = discord::id(person);
-    for guild in guilds.iter().take(MOST_GUILDS) {
-        match discord.member(discord::id::<GuildId>(*guild), person).await {
-            Ok(_) => return Ok(true),
-            Err(DiscordError::NotFound { .. } | DiscordError::Forbidden { .. }) => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
-    Ok(false)
 }
 
 /// What a private repository takes: readers of the channel are few, and whoever asks may read and ask on GitHub.
