@@ -367,6 +367,9 @@ pub struct With {
     /// Messages it answers or links to: context, never instruction.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub quoted: Vec<Quoted>,
+    /// The repository it is about, where it names one: as its page's address or as `owner/name`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repository: Option<String>,
 }
 
 /// A file that somebody attached to a message.

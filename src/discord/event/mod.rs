@@ -177,7 +177,12 @@ fn with(message: &Message, heard: &Heard<'_>) -> With {
         written_at: edited_at(quoted).unwrap_or_else(|| made_at(quoted.id)),
         url: link(quoted, heard),
     });
-    With { roles: told.or_else(|| heard.roles.clone()).unwrap_or_default(), files: files.collect(), quoted: quoted.collect() }
+    With {
+        roles: told.or_else(|| heard.roles.clone()).unwrap_or_default(),
+        files: files.collect(),
+        quoted: quoted.collect(),
+        repository: None,
+    }
 }
 
 #[cfg(test)]

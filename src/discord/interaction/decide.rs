@@ -119,7 +119,7 @@ impl Inner {
             Pressed::Ask(modal) => Ok(Decided::Answer(Answer::Modal(modal.json()))),
             Pressed::Say(said) => {
                 let text = format!("@{} {said}", self.parts.settings.name);
-                let requests = vec![Spoken { name: "", text }];
+                let requests = vec![Spoken { name: "", text, repository: None }];
                 let shown = Shown::Words { verb: "says", text: said };
                 let meant = self.said(heard, place, Translated { requests, shown }, true);
                 self.keep(heard, meant).await
@@ -183,7 +183,12 @@ impl Inner {
         });
         let answer = Answer::Message { content: words::cut(&redactor.redact(&post.content), words::MOST), file };
         let requests = translated.requests.into_iter();
-        let requests = requests.map(|Spoken { name, text }| (name.to_owned(), self.request(heard, &place, text))).collect();
+        let requests = requests.map(|spoken| {
+            let mut request = self.request(heard, &place, spoken.text);
+            request.with.repository = spoken.repository;
+            (spoken.name.to_owned(), request)
+        });
+        let requests = requests.collect();
         let opens = !heard.spot.is_conversation() && matches!(&place, Place::Discord { opening: None, .. });
         Meant { place, requests, answered_by: AnsweredBy::Message { opens }, answer, runs, joins: false }
     }

@@ -204,16 +204,19 @@ impl gateway::Interactions for Interactions {
     }
 }
 
-/// Says something about an interaction for the eyes of who did it alone; says nothing when the token is too old.
+/// Says something about an interaction for the eyes of who did it alone. False when that is not possible any more.
 ///
 /// # Errors
-/// When the database does not answer. What Discord does not take is logged: nobody waits for it.
-pub async fn whisper(discord: &Discord, pool: &PgPool, interaction: i64, text: &str) -> Result<(), sqlx::Error> {
-    let Some((application, token, _)) = store::token(pool, interaction).await? else { return Ok(()) };
-    if let Err(error) = discord.whisper_after(application, &token, text).await {
-        tracing::info!(discord.interaction = interaction, %error, "the person is not told");
+/// When the database does not answer. What Discord does not take is logged.
+pub async fn whisper(discord: &Discord, pool: &PgPool, interaction: i64, text: &str) -> Result<bool, sqlx::Error> {
+    let Some((application, token, _)) = store::token(pool, interaction).await? else { return Ok(false) };
+    match discord.whisper_after(application, &token, text).await {
+        Ok(_) => Ok(true),
+        Err(error) => {
+            tracing::info!(discord.interaction = interaction, %error, "the person is not told alone");
+            Ok(false)
+        }
     }
-    Ok(())
 }
 
 /// Whether the message is what was answered when all was well, and not that it is to be said again.

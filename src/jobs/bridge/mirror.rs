@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::store;
+use super::{join, store};
 use crate::agent::store::Taken;
 use crate::id::{RunId, ThreadId};
 use crate::intake::{Place, Request, Surface};
@@ -33,7 +33,19 @@ async fn elsewhere(services: &Services, thread: ThreadId, request: &Request) -> 
         Place::Github { is_pull_request, number, .. } => (*is_pull_request, *number),
         Place::Discord { channel, .. } => (false, *channel),
     };
-    Ok(places.into_iter().max_by_key(rank))
+    let Some(place) = places.into_iter().max_by_key(rank) else { return Ok(None) };
+    match join::parted(services, [&request.place, &place]).await {
+        Ok(None) => Ok(Some(place)),
+        Ok(Some(why)) => {
+            tracing::warn!(thread.id = %thread, why, "a run is not shown elsewhere any more");
+            Ok(None)
+        }
+        Err(PostError::Database(error)) => Err(error),
+        Err(error) => {
+            tracing::warn!(thread.id = %thread, %error, "a run is not shown elsewhere: who reads there is not known");
+            Ok(None)
+        }
+    }
 }
 
 /// Keeps what is shown elsewhere up to date until it is finished. Dropped before, it shows nothing any more.

@@ -4,6 +4,7 @@ mod accounts;
 mod input;
 mod landing;
 mod links;
+mod others;
 mod policy;
 mod posts;
 
