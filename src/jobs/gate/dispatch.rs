@@ -4,7 +4,9 @@ use chrono::{DateTime, NaiveTime, TimeDelta, Utc};
 
 use super::asked::{self, Asked};
 use super::store::{self, Ceiling, Claimed, NewRun, Standing, Verdict};
-use super::{approve, ceilings, discord, link, notice, outsider, press, remember, repository, retry, say, status::status, words};
+use super::{
+    approve, ceilings, discord, erase, link, notice, outsider, press, remember, repository, retry, say, status::status, words,
+};
 use crate::agent::{Powers, Task};
 use crate::github::Reaction;
 use crate::id::RunId;
@@ -59,6 +61,13 @@ pub(super) async fn dispatch(services: &Services, claimed: &Claimed) -> Result<V
     if let (Asked::Words, Some(Command::Account { what })) = (&asked, command::parse(&request.text, &services.settings.name)) {
         return Box::pin(account(services, claimed, &standing, &what)).await;
     }
+    // What somebody said is theirs to take back, whatever they may do here.
+    let own = matches!(asked, Asked::Words).then(|| erase::own(request, &services.settings.name)).flatten();
+    if let Some(extent) = own
+        && let Some(verdict) = Box::pin(erase::take_back(services, claimed, extent)).await?
+    {
+        return Ok(verdict);
+    }
     // What nobody asked for is done because the repository's own file says so.
     if !request.asks.is_automatic()
         && let Err(refusal) = repository::may_trigger(services, &house, request).await?
@@ -101,6 +110,10 @@ pub(super) async fn dispatch(services: &Services, claimed: &Claimed) -> Result<V
         Command::Plan { text } => start(services, claimed, &standing, request, Task::Plan { text }).await,
         Command::Approve { digest } => Box::pin(approve::by_words(services, claimed, &standing, digest.as_deref())).await,
         Command::Remember { text } => Box::pin(remember::remember(services, claimed, &house, &text)).await,
+        Command::Forget { text } if erase::means_conversation(&text) => {
+            Box::pin(erase::conversation(services, claimed, &house)).await
+        }
+        Command::Forget { text } if own.is_some() => Box::pin(erase::nothing(services, claimed, &text)).await,
         Command::Forget { text } => Box::pin(remember::forget(services, claimed, &house, &text)).await,
         Command::Memory => Box::pin(remember::memory(services, claimed, &house)).await,
         Command::Model { name } => ceilings::model(services, claimed, &name).await,
