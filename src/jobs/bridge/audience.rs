@@ -94,3 +94,23 @@ pub(in crate::jobs) async fn may_read(
     let may = seen.guild.permissions_in(&seen.channel, person, &member);
     Ok(may.view_channel() && may.read_message_history())
 }
+
+/// Whether somebody may take away what others said in a channel or thread of a guild: who manages its messages or its threads.
+///
+/// # Errors
+/// As the calls.
+pub(in crate::jobs) async fn may_manage(
+    discord: &Discord,
+    (guild, channel): (i64, i64),
+    person: i64,
+) -> Result<bool, DiscordError> {
+    let person: UserId = discord::id(person);
+    let seen = Seen::of(discord, guild, channel).await?;
+    let member = match discord.member(seen.guild.id, person).await {
+        Ok(member) => member,
+        Err(DiscordError::NotFound { .. }) => return Ok(false),
+        Err(error) => return Err(error),
+    };
+    let may = seen.guild.permissions_in(&seen.channel, person, &member);
+    Ok(may.manage_messages() || may.manage_threads())
+}

@@ -5,7 +5,9 @@ use futures::future::BoxFuture;
 
 use super::asked::{self, Asked};
 use super::store::{self, Ceiling, Claimed, Joinable, NewRun, Standing, Verdict};
-use super::{approve, ceilings, discord, link, notice, outsider, press, remember, repository, retry, say, status::status, words};
+use super::{
+    approve, ceilings, discord, erase, link, notice, outsider, press, remember, repository, retry, say, status::status, words,
+};
 use crate::agent::{Powers, Task};
 use crate::github::{Reaction, RepoRef};
 use crate::id::RunId;
@@ -64,6 +66,13 @@ pub(super) async fn dispatch(services: &Services, claimed: &Claimed) -> Result<V
     // Who somebody is elsewhere is theirs to say, whatever they may do here.
     if let (Asked::Words, Some(Command::Account { what })) = (&asked, command::parse(&request.text, &services.settings.name)) {
         return Box::pin(account(services, claimed, &standing, &what)).await;
+    }
+    // What somebody said is theirs to take back, whatever they may do here.
+    let own = matches!(asked, Asked::Words).then(|| erase::own(request, &services.settings.name)).flatten();
+    if let Some(extent) = own
+        && let Some(verdict) = Box::pin(erase::take_back(services, claimed, extent)).await?
+    {
+        return Ok(verdict);
     }
     // What nobody asked for is done because the repository's own file says so.
     if !request.asks.is_automatic()
@@ -127,6 +136,12 @@ fn obey<'a>(
             Command::Plan { text } => start(services, claimed, standing, request, Task::Plan { text }).await,
             Command::Approve { digest } => Box::pin(approve::by_words(services, claimed, standing, digest.as_deref())).await,
             Command::Remember { text } => Box::pin(remember::remember(services, claimed, house, &text)).await,
+            Command::Forget { text } if erase::means_conversation(&text) => {
+                Box::pin(erase::conversation(services, claimed, house)).await
+            }
+            Command::Forget { text } if erase::own(request, &services.settings.name).is_some() => {
+                Box::pin(erase::nothing(services, claimed, &text)).await
+            }
             Command::Forget { text } => Box::pin(remember::forget(services, claimed, house, &text)).await,
             Command::Memory => Box::pin(remember::memory(services, claimed, house)).await,
             Command::Model { name } => ceilings::model(services, claimed, &name).await,

@@ -9,6 +9,7 @@ mod asked;
 mod ceilings;
 mod discord;
 mod dispatch;
+mod erase;
 mod link;
 mod outsider;
 mod press;

@@ -1,10 +1,12 @@
 //! Working memory at work: runs are shown it when they begin, and note things.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use serde_json::json;
 
+use super::borders;
 use crate::agent::store::Taken;
 use crate::agent::tools::{HandError, MemoryChange, MemoryUpdate, Notebook, ToolOutput};
 use crate::agent::{Snapshot, Task};
@@ -40,7 +42,11 @@ pub(in crate::jobs) async fn kept(
     let (of_thread, of_owner) = (Whose::Thread(thread), Whose::Owner(owner.to_owned()));
     let owners = async {
         match options.scope {
-            Reach::Owner => store::read(&services.pool, &of_owner).await,
+            Reach::Owner => {
+                let memory = store::read(&services.pool, &of_owner).await?;
+                let hidden = borders::hidden_sources(services, owner, &memory).await?;
+                Ok(borders::part(&memory, &hidden).0)
+            }
             Reach::Thread => Ok(WorkingMemory::default()),
         }
     };
@@ -181,8 +187,23 @@ pub(in crate::jobs) async fn make(
     let now = if names_files { files_now(services, request).await } else { Some(Vec::new()) };
     let redactor = services.poster.redactor();
     let fresh = Fresh { source, redact: &|text| redactor.redact(text).into_owned(), about: &|text| code::about(text, &now) };
-    let change = |current: &WorkingMemory| change::change(current, wish, template, &fresh);
-    store::update(&services.pool, whose, by, services.clock.now(), change).await
+    // What may not be told here is not changed here either, and stays.
+    let hidden = match whose {
+        Whose::Owner(owner) => borders::hidden_sources(services, owner, &store::read(&services.pool, whose).await?).await?,
+        Whose::Thread(_) => HashSet::new(),
+    };
+    let change = |current: &WorkingMemory| {
+        let (told, aside) = borders::part(current, &hidden);
+        let mut changed = change::change(&told, wish, template, &fresh)?;
+        changed.lines.extend(aside);
+        Ok(changed)
+    };
+    let told = |memory: WorkingMemory| borders::part(&memory, &hidden).0;
+    Ok(match store::update(&services.pool, whose, by, services.clock.now(), change).await? {
+        Updated::Done { before, after } => Updated::Done { before: told(before), after: told(after) },
+        Updated::Already(after) => Updated::Already(told(after)),
+        other @ (Updated::Refused(_) | Updated::LeaseLost) => other,
+    })
 }
 
 fn told(reach: Reach, before: Option<&WorkingMemory>, after: &WorkingMemory) -> ToolOutput {

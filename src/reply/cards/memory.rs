@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::going::{self, Extent, Going};
 use crate::reply::inline;
 
 /// Lines that are shown at once, and bytes of them.
@@ -58,6 +59,20 @@ pub enum MemoryCard {
         handle: String,
         /// The numbers that are not there; empty when words were sought.
         numbers: Vec<String>,
+    },
+    /// `forget this thread`, `forget everything I said`: it goes.
+    Going(Box<Going>),
+    /// The same, and there is nothing of it.
+    NothingToGo {
+        /// What.
+        what: Extent,
+    },
+    /// `forget this thread`: others said things in it, and whoever asks may not take those away.
+    NotTheirs {
+        /// Our name, without `@`.
+        handle: String,
+        /// Who may, as a sentence goes on after "That takes ".
+        needed: String,
     },
     /// `memory`: what is kept.
     List(Box<Listing>),
@@ -156,6 +171,14 @@ pub(super) fn text(card: &MemoryCard) -> String {
             };
             format!("{what} `@{handle} memory` shows what there is.")
         }
+        MemoryCard::Going(going) => going::text(going),
+        MemoryCard::NothingToGo { what } => going::nothing(*what),
+        MemoryCard::NotTheirs { handle, needed } => format!(
+            "Others spoke here as well, so I forgot nothing. To forget the whole conversation takes {}. What you said yourself is yours: \
+             `@{} forget everything I said here`.",
+            inline::sentence(needed, 300),
+            inline::plain(handle, 60)
+        ),
         MemoryCard::List(listing) => list(listing),
     }
 }
@@ -330,6 +353,7 @@ mod tests {
             MemoryCard::Which { handle: handle(), lines: vec![line("3", "A", "tabs"), line("t4", "A", "tabs here")] },
             MemoryCard::NotThere { handle: handle(), numbers: vec!["9".into(), "t1".into()] },
             MemoryCard::NotThere { handle: handle(), numbers: Vec::new() },
+            MemoryCard::NotTheirs { handle: handle(), needed: "write permission on this repository".into() },
             MemoryCard::List(Box::new(listing())),
             MemoryCard::List(Box::new(Listing {
                 everywhere: Vec::new(),

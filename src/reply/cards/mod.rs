@@ -2,11 +2,13 @@
 
 pub(super) mod approval;
 mod bridge;
+mod going;
 pub(super) mod help;
 mod memory;
 
 pub use self::approval::{ApprovalNote, approval_body, landing, outsider, plan};
 pub use self::bridge::{BridgeCard, Mirrored, Step, Whole, account_code};
+pub use self::going::{Extent, Going};
 pub use self::memory::{Listing, MemoryCard, ShownLine};
 
 use std::time::Duration;
