@@ -72,6 +72,8 @@ pub enum Event {
     Installation(Installation),
     /// A repository was renamed, moved or deleted.
     Repository(RepositoryChange),
+    /// We are no longer in a guild.
+    Left(Left),
     /// Nothing for us to do; the reason is answered and stored.
     Nothing(&'static str),
 }
@@ -524,6 +526,15 @@ pub struct Installation {
     pub removed: Vec<i64>,
     /// When it became so, where GitHub says it: what was said earlier and arrives later changes nothing.
     pub at: Option<DateTime<Utc>>,
+}
+
+/// We left a guild, or were put out. Nothing that was said there is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Left {
+    /// Discord's number of it.
+    pub guild: i64,
+    /// When it was noticed.
+    pub at: DateTime<Utc>,
 }
 
 /// A change of a repository as a whole. Its conversations are known by its number, which stays.

@@ -307,9 +307,17 @@ impl Inner {
             if let (AnsweredBy::Message { opens }, Some(original)) = (asked.answer, original) {
                 answered_with(&mut request, original.id, opens);
             }
+            let addressed = addressed(&request);
             let inbound = Inbound { delivery, event: Event::Request(Box::new(request)) };
             if let Err(error) = self.accept(inbound).await {
                 tracing::warn!(discord.interaction = id, %error, "what was asked for waits for the database");
+                return false;
+            }
+            // Whoever used a command need not mention us afterwards, as if they had written to us.
+            if let (AnsweredBy::Message { .. }, Some(original), Some((thread, person))) = (asked.answer, original, addressed)
+                && let Err(error) = gateway::addressed(&self.parts.pool, thread, person, original.id).await
+            {
+                tracing::warn!(discord.interaction = id, %error, "with whom the conversation is waits for the database");
                 return false;
             }
         }
@@ -339,6 +347,16 @@ fn answered_with(request: &mut crate::intake::Request, message: i64, opens: bool
         && opens
     {
         *opening = Some(message);
+    }
+}
+
+/// The thread in a guild that a request belongs to, and who made it.
+fn addressed(request: &crate::intake::Request) -> Option<(i64, i64)> {
+    match &request.place {
+        Place::Discord { guild: Some(_), channel, parent, opening, .. } if opening.is_some() || parent.is_some() => {
+            Some((opening.unwrap_or(*channel), request.author.id))
+        }
+        Place::Discord { .. } | Place::Github { .. } => None,
     }
 }
 

@@ -1,6 +1,7 @@
 //! The table `forgettings`: what was asked, what is due, and how far it is.
 
 use chrono::{DateTime, TimeDelta, Utc};
+use sqlx::types::Json;
 use sqlx::{PgPool, Postgres, Transaction};
 use uuid::Uuid;
 
@@ -136,6 +137,37 @@ pub async fn installation_gone(pool: &PgPool, installation: i64, by: &str, now: 
     .await?;
     for owner in &owners {
         ask(pool, &Target::Owner(owner.clone()), Why::Gone, by, now).await?;
+    }
+    Ok(owners.len())
+}
+
+/// A guild was left: it and those of its channels that have a memory of their own are to be forgotten. Of threads that belong to somebody
+/// else, only what was said in the guild. Returns how many owners there are.
+///
+/// # Errors
+/// As the database.
+pub async fn guild_gone(pool: &PgPool, guild: i64, by: &str, now: DateTime<Utc>) -> Result<usize, sqlx::Error> {
+    let owner = format!("discord:{guild}");
+    let owners = sqlx::query_scalar!(
+        r#"select owner as "owner!" from threads where owner = $1 or starts_with(owner, $1 || ':')
+           union select key from working_memories where scope = 'owner' and (key = $1 or starts_with(key, $1 || ':'))"#,
+        owner,
+    )
+    .fetch_all(pool)
+    .await?;
+    for owner in &owners {
+        ask(pool, &Target::Owner(owner.clone()), Why::Gone, by, now).await?;
+    }
+    let elsewhere = sqlx::query_scalar!(
+        r#"select s.place as "place: Json<Place>" from surfaces s join threads t on t.id = s.thread_id
+           where s.surface = 'discord' and s.place->>'guild' = $1::bigint::text and not t.owner = any($2)"#,
+        guild,
+        &owners,
+    )
+    .fetch_all(pool)
+    .await?;
+    for place in elsewhere {
+        place_gone(pool, &place.0, by, now).await?;
     }
     Ok(owners.len())
 }
