@@ -9,16 +9,19 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serenity::builder::{CreateActionRow, CreateButton, CreateEmbed};
 use serenity::model::application::ButtonStyle as Style;
 use serenity::model::id::{ChannelId, GuildId};
+use uuid::Uuid;
 
 use super::DiscordPosts;
 use super::talk::Where;
 use crate::attachment;
 use crate::discord::button::Button;
 use crate::discord::{Discord, DiscordError, Draft, Guild, MOST_CONTENT, NewFile, code};
+use crate::id::InboxId;
 use crate::intake::Place;
 use crate::reply::discord::{ButtonStyle, Buttons, Here, Piece, PieceButton, PieceEmbed, PieceFile, Source};
 use crate::reply::post::{CommentPost, PostError};
 use crate::reply::said::Said;
+use crate::reply::Card;
 
 /// How long what was learned about a channel or guild holds: permissions change.
 const HOLDS: TimeDelta = TimeDelta::minutes(10);
@@ -187,8 +190,16 @@ fn buttons(post: &CommentPost<'_>, said: &Said<'_>) -> Buttons {
             decline: Some(Button::Decline(note.id).custom_id()),
             ..Buttons::default()
         },
-        Said::Card(_) => Buttons { retry: of_run(Button::Retry), ..Buttons::default() },
+        Said::Card(Card::GivenUp { report } | Card::Hindered { report, .. }) => {
+            Buttons { retry: again(report), ..Buttons::default() }
+        }
+        Said::Card(_) => Buttons::default(),
     }
+}
+
+/// A request that was given up is named by what it is called in our log.
+fn again(report: &str) -> Option<String> {
+    Some(Button::Again(InboxId(Uuid::try_parse(report).ok()?)).custom_id())
 }
 
 impl DiscordPosts {
