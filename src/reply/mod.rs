@@ -29,8 +29,8 @@ mod view;
 
 pub use answer::answer;
 pub use cards::{
-    Activity, ApprovalNote, BridgeCard, Card, Listing, MemoryCard, Mirrored, Needed, Scope, ShownLine, Step, Whole, account_code,
-    approval_body, card, landing, outsider, plan,
+    Activity, ApprovalNote, BridgeCard, Card, Listing, MemoryCard, Mirrored, Needed, Scope, Sharing, ShownLine, Step, Whole,
+    account_code, approval_body, card, landing, outsider, plan,
 };
 pub use house::HouseCard;
 pub use live::live;

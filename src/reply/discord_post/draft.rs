@@ -21,7 +21,7 @@ use crate::intake::Place;
 use crate::reply::discord::{ButtonStyle, Buttons, Here, Piece, PieceButton, PieceEmbed, PieceFile, Source};
 use crate::reply::post::{CommentPost, PostError};
 use crate::reply::said::Said;
-use crate::reply::Card;
+use crate::reply::{Card, Sharing};
 
 /// How long what was learned about a channel or guild holds: permissions change.
 const HOLDS: TimeDelta = TimeDelta::minutes(10);
@@ -60,6 +60,7 @@ impl Grounds {
             file_limit: Guild::largest_file(self.tier(discord, talk.guild, now).await).min(LARGEST_MESSAGE),
             may_attach: !lacks.files,
             may_embed: !lacks.embeds,
+            sharing: Sharing::of(post.place),
             buttons: buttons(post, said),
         }
     }
