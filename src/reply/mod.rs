@@ -24,6 +24,7 @@ mod post;
 mod redact;
 pub mod safe;
 mod said;
+mod standing;
 mod store;
 mod view;
 
@@ -38,6 +39,7 @@ pub use live_comment::{LiveComment, answer_key};
 pub use post::{CommentPost, PostError, Poster, Spot, allowed_mentions};
 pub use redact::Redactor;
 pub use said::Said;
+pub use standing::Standing;
 pub use view::*;
 
 /// Ceiling of a body in bytes. GitHub refuses more than 65,536 characters; bytes are never fewer, so this holds however it counts.

@@ -15,7 +15,7 @@ use super::DiscordPosts;
 use super::talk::Where;
 use crate::attachment;
 use crate::discord::button::Button;
-use crate::discord::{Discord, DiscordError, Draft, Guild, MOST_CONTENT, NewFile, code};
+use crate::discord::{Discord, DiscordError, Draft, ForumTag, Guild, MOST_CONTENT, NewFile, code};
 use crate::id::InboxId;
 use crate::intake::Place;
 use crate::reply::discord::{ButtonStyle, Buttons, Here, Piece, PieceButton, PieceEmbed, PieceFile, Source};
@@ -36,6 +36,7 @@ const FILE_GONE: &str = "*A file that belonged here is not kept any more.*";
 pub(super) struct Grounds {
     tiers: Mutex<HashMap<GuildId, (u8, DateTime<Utc>)>>,
     lacks: Mutex<HashMap<ChannelId, (Lacks, DateTime<Utc>)>>,
+    tags: Mutex<HashMap<ChannelId, (Vec<ForumTag>, DateTime<Utc>)>>,
 }
 
 /// What we were refused in a channel.
@@ -87,6 +88,20 @@ impl Grounds {
         }
         tiers.insert(id, (tier, now));
         tier
+    }
+
+    /// The tags of a forum that we may set; none where that is not known.
+    pub fn tags(&self, forum: ChannelId, now: DateTime<Utc>) -> Option<Vec<ForumTag>> {
+        lock(&self.tags).get(&forum).filter(|(_, at)| now - *at < HOLDS).map(|(tags, _)| tags.clone())
+    }
+
+    /// Notes them for a while; where we were refused they are none.
+    pub fn know_tags(&self, forum: ChannelId, tags: Vec<ForumTag>, now: DateTime<Utc>) {
+        let mut known = lock(&self.tags);
+        if known.len() >= MOST_KNOWN {
+            known.clear();
+        }
+        known.insert(forum, (tags, now));
     }
 
     fn lacks(&self, channel: ChannelId, now: DateTime<Utc>) -> Lacks {

@@ -6,6 +6,7 @@
 
 mod draft;
 mod store;
+mod tags;
 mod talk;
 
 use std::sync::Arc;
