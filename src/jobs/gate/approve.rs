@@ -114,8 +114,8 @@ async fn press_no(services: &Services, claimed: &Claimed, approval: &Approval) -
 /// The permission that a yes or a no takes, for people.
 fn needed(kind: Kind) -> &'static str {
     match kind.needs() {
-        Some(Permission::Maintain | Permission::Admin) => "That takes maintain or admin permission on this repository.",
-        Some(_) => "That takes write permission on this repository.",
+        Some(Permission::Maintain | Permission::Admin) => "That takes maintain or admin permission on the repository.",
+        Some(_) => "That takes write permission on the repository.",
         None => "That takes somebody who may ask for runs here.",
     }
 }
