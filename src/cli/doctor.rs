@@ -1,6 +1,7 @@
 //! `threadbox doctor`: a real call for every dependency; for each failure what is wrong, what it means and what to do.
 
 mod daytona;
+mod discord;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -72,12 +73,15 @@ pub async fn main(args: DoctorArgs, settings: Settings, warnings: Vec<Warning>) 
             findings.push(Finding::off("settings", finding.to_string(), finding.remedy.clone()));
         }
     }
-    findings.extend(database(&settings).await);
+    let (found, trouble) = database(&settings).await;
+    findings.extend(found);
     progress.say("asking the models");
     findings.extend(models(&settings).await);
     findings.push(embedding(&settings).await);
     progress.say("asking GitHub");
     findings.extend(github(&settings).await);
+    progress.say("asking Discord");
+    findings.extend(discord::look(&settings, trouble.as_deref()).await);
     progress.say("running code in a sandbox");
     findings.extend(sandbox(&settings).await);
     drop(progress);
@@ -107,15 +111,17 @@ fn print(findings: &[Finding]) {
     }
 }
 
-async fn database(settings: &Settings) -> Vec<Finding> {
+/// The database, and what it knows of the connection to Discord.
+async fn database(settings: &Settings) -> (Vec<Finding>, Option<String>) {
     let options = db::Options { connections: 2, patience: Duration::from_secs(5), ..db::Options::default() };
     let database = match db::open(&settings.database, &settings.data_dir, &options, &db::Quiet).await {
         Ok(database) => database,
-        Err(error) => return vec![no_database(error)],
+        Err(error) => return (vec![no_database(error)], None),
     };
     let migrated = app::migrate(&database.pool).await;
     let version = db::version(&database.pool).await;
     let (vectors, spent) = (vectors::state(&database.pool).await, agent::store::spent_with_caches(&database.pool, today()).await);
+    let trouble = crate::discord::store::trouble(&database.pool).await.ok().flatten();
     let kind = if settings.database.url.is_some() { "DATABASE_URL" } else { "its own, in the data directory" };
     if let Err(error) = database.close().await {
         tracing::warn!(%error, "the database was not closed in order");
@@ -136,7 +142,7 @@ async fn database(settings: &Settings) -> Vec<Finding> {
         let found = format!("${all:.2} of ${ceiling:.2}, of which embedding ${embedding:.4}; prompt caches saved ${saved:.2}");
         findings.push(Finding::fine("spent today", found));
     }
-    findings
+    (findings, trouble)
 }
 
 fn today() -> DateTime<Utc> {

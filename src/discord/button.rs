@@ -3,7 +3,7 @@
 
 use uuid::Uuid;
 
-use crate::id::{ApprovalId, RunId};
+use crate::id::{ApprovalId, InboxId, RunId};
 
 /// A button.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -16,6 +16,8 @@ pub enum Button {
     Continue(RunId),
     /// Lands the work of that run's thread as a pull request.
     OpenPullRequest(RunId),
+    /// Asks again for what was given up before it was let in.
+    Again(InboxId),
     /// Says yes to what waits for it.
     Approve(ApprovalId),
     /// Says no to it.
@@ -33,6 +35,7 @@ impl Button {
             Self::Retry(run) => ("retry", run.0),
             Self::Continue(run) => ("continue", run.0),
             Self::OpenPullRequest(run) => ("pr", run.0),
+            Self::Again(request) => ("again", request.0),
             Self::Approve(approval) => ("approve", approval.0),
             Self::Decline(approval) => ("decline", approval.0),
         };
@@ -49,6 +52,7 @@ impl Button {
             "retry" => Some(Self::Retry(RunId(id))),
             "continue" => Some(Self::Continue(RunId(id))),
             "pr" => Some(Self::OpenPullRequest(RunId(id))),
+            "again" => Some(Self::Again(InboxId(id))),
             "approve" => Some(Self::Approve(ApprovalId(id))),
             "decline" => Some(Self::Decline(ApprovalId(id))),
             _ => None,
@@ -62,12 +66,13 @@ mod tests {
 
     #[test]
     fn buttons_come_back_as_they_were() {
-        let (run, approval) = (RunId::new(), ApprovalId::new());
+        let (run, approval, request) = (RunId::new(), ApprovalId::new(), InboxId::new());
         for button in [
             Button::Stop(run),
             Button::Retry(run),
             Button::Continue(run),
             Button::OpenPullRequest(run),
+            Button::Again(request),
             Button::Approve(approval),
             Button::Decline(approval),
         ] {

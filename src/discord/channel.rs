@@ -225,12 +225,13 @@ impl Discord {
         self.call(&Call::patch(format!("/channels/{thread}"), json!({"archived": archived}))).await.map(drop)
     }
 
-    /// Replaces the tags of a post; at most five.
+    /// Replaces the tags of a post; at most five. Idempotent.
     ///
     /// # Errors
-    /// As the call.
+    /// As the call; `Forbidden` when somebody else opened it and we are no moderator.
     pub async fn tag(&self, post: ChannelId, tags: &[ForumTagId]) -> Result<(), DiscordError> {
-        self.call(&Call::patch(format!("/channels/{post}"), json!({"applied_tags": tags}))).await.map(drop)
+        let call = Call::patch(format!("/channels/{post}"), json!({"applied_tags": tags}));
+        self.call(&call.with_own_limit()).await.map(drop)
     }
 
     /// Shows for ten seconds, or until we write, that we type.

@@ -21,6 +21,7 @@ pub mod interaction;
 mod limits;
 mod message;
 mod reaction;
+pub mod store;
 
 use std::num::NonZeroU64;
 

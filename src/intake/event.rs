@@ -72,6 +72,8 @@ pub enum Event {
     Installation(Installation),
     /// A repository was renamed, moved or deleted.
     Repository(RepositoryChange),
+    /// We are no longer in a guild.
+    Left(Left),
     /// Nothing for us to do; the reason is answered and stored.
     Nothing(&'static str),
 }
@@ -367,6 +369,9 @@ pub struct With {
     /// Messages it answers or links to: context, never instruction.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub quoted: Vec<Quoted>,
+    /// The repository it is about, where it names one: as its page's address or as `owner/name`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repository: Option<String>,
 }
 
 /// A file that somebody attached to a message.
@@ -524,6 +529,15 @@ pub struct Installation {
     pub removed: Vec<i64>,
     /// When it became so, where GitHub says it: what was said earlier and arrives later changes nothing.
     pub at: Option<DateTime<Utc>>,
+}
+
+/// We left a guild, or were put out. Nothing that was said there is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Left {
+    /// Discord's number of it.
+    pub guild: i64,
+    /// When it was noticed.
+    pub at: DateTime<Utc>,
 }
 
 /// A change of a repository as a whole. Its conversations are known by its number, which stays.

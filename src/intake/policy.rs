@@ -26,6 +26,11 @@ pub enum Refusal {
     EverybodyLimit,
     /// The money of the day is gone.
     Budget(Line),
+    /// The conversation is joined with another one that others read.
+    Parted {
+        /// Who reads what, as a sentence.
+        why: String,
+    },
 }
 
 /// A line that the money of a day does not cross.

@@ -103,6 +103,7 @@ pub(super) async fn accept(pool: &PgPool, rows: &[Row], now: DateTime<Utc>) -> R
                 select 1 from forgettings f
                 where (f.what, f.key) in (
                     ('owner', input.owner), ('person', input.surface || ':' || input.author_id),
+                    ('words', input.surface || ':' || input.author_id),
                     ('thread', (select s.thread_id::text from surfaces s where s.surface = input.surface and s.key = input.key))
                   )
                   -- The clocks of the surface and ours differ: what is only wanted must not swallow what is said next.

@@ -6,6 +6,7 @@
 mod approvals;
 mod bridge;
 mod earlier;
+mod ends;
 mod gate;
 mod given;
 mod hands;

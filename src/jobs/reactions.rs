@@ -1,13 +1,14 @@
 //! Reactions as buttons: nobody tells of them, so the comments that wait for one are looked at, often at first and then ever less.
 //!
 //! A reaction that means something becomes a request like any other and passes the same gate, once: its number is the delivery's id.
-//! Beside that, what else must be made visible without anybody asking: how approvals ended, places in line, reactions that are owed.
+//! Beside that, what else must be made visible without anybody asking: how approvals ended, places in line, reactions that are owed,
+//! ends of runs that do not show everywhere yet.
 
 mod store;
 
 use self::store::Due;
 pub(super) use self::store::owe;
-use super::{Services, approvals};
+use super::{Services, approvals, ends};
 use crate::agent::store as runs;
 use crate::approval;
 use crate::github::{GithubError, Given, RepoRef};
@@ -16,9 +17,6 @@ use crate::reply::{CommentPost, LiveState, LiveView, PostError, Said, Spot, answ
 
 /// Works until nothing is due.
 pub(super) async fn work(services: Services) {
-    if services.github.is_none() {
-        return;
-    }
     if let Err(error) = look(&services).await {
         tracing::warn!(%error, "cannot look for reactions");
     }
@@ -26,7 +24,8 @@ pub(super) async fn work(services: Services) {
 
 async fn look(services: &Services) -> Result<(), sqlx::Error> {
     approvals::tell_ends(services).await?;
-    while !services.shutdown.is_cancelled() {
+    // Elsewhere people press buttons.
+    while services.github.is_some() && !services.shutdown.is_cancelled() {
         let due = store::due(&services.pool, services.clock.now()).await?;
         if due.is_empty() {
             break;
@@ -41,6 +40,7 @@ async fn look(services: &Services) -> Result<(), sqlx::Error> {
         }
     }
     owed(services).await?;
+    ends::owed(services).await?;
     places_in_line(services).await
 }
 

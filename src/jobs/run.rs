@@ -7,9 +7,9 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-use super::bridge::mirror::{self, Mirror};
+use super::bridge::mirror::Mirror;
 use super::house::House;
-use super::{Services, approvals, earlier, given, hands, lease, memory, pictures, reactions, reader, review};
+use super::{Services, approvals, earlier, ends, given, hands, lease, memory, pictures, reactions, reader, review};
 use crate::agent::sandboxes::{SandboxesOf, ThreadSandboxes, apart};
 use crate::agent::store::{self, Record, Renewed, Taken};
 use crate::agent::{Halt, Kit, Powers, Run, RunEvent, RunState, Snapshot, Task, prompt};
@@ -178,7 +178,7 @@ async fn execute(services: &Services, taken: &Taken) -> Result<Outcome, Failure>
     let snapshot = match taken.snapshot.clone() {
         Some(snapshot) => snapshot,
         None => {
-            let mut snapshot = begin(services, taken, &sandboxes).await;
+            let (mut snapshot, ()) = tokio::join!(begin(services, taken, &sandboxes), ends::working(services, taken));
             memory::remind(services, taken, house.memory(), &mut snapshot).await;
             snapshot
         }
@@ -408,7 +408,7 @@ async fn publish(services: &Services, taken: &Taken, record: &Record) -> Result<
         posted => drop(posted?),
     }
     approvals::show_landing(services, taken).await?;
-    mirror::ended(services, taken, &view).await;
+    ends::ended(services, taken, &view).await?;
     let reaction = match record.outcome {
         Outcome::Answered | Outcome::NeedsApproval => Reaction::Rocket,
         Outcome::NeedsAnswer { .. }
@@ -455,16 +455,10 @@ fn view(taken: &Taken, record: &Record, public_url: &Url) -> AnswerView {
     let mut executions = Vec::new();
     let mut attachments = Vec::new();
     let mut diff = None;
-    let mut landed = Vec::new();
     for event in &record.events {
         match event {
             RunEvent::Acted { execution: Some(execution), .. } => executions.push(execution.clone()),
             RunEvent::Changed { diff: changed } => diff = Some(changed.clone()),
-            RunEvent::Landed { landed: here } => {
-                // Landing again finds what landed before, and says so again.
-                landed.retain(|known: &Landed| known.commits != here.commits || (known.commits.is_empty() && known != here));
-                landed.push(here.clone());
-            }
             RunEvent::Attached { name, media_type, size, token, text } => {
                 // What the agent made anew replaces what it had before; blocks that are run as they are stand for themselves.
                 if !matches!(taken.task, Task::Code { .. }) {
@@ -478,7 +472,8 @@ fn view(taken: &Taken, record: &Record, public_url: &Url) -> AnswerView {
                 let url = attachment::address(public_url, token, name);
                 attachments.push(Attached { name: name.clone(), size: *size, url, shown });
             }
-            RunEvent::Acted { .. }
+            RunEvent::Landed { .. }
+            | RunEvent::Acted { .. }
             | RunEvent::Started { .. }
             | RunEvent::Answered { .. }
             | RunEvent::Printed { .. }
@@ -499,7 +494,7 @@ fn view(taken: &Taken, record: &Record, public_url: &Url) -> AnswerView {
         executions,
         attachments,
         diff,
-        landed,
+        landed: landed(&record.events),
         footer: Footer {
             model: snapshot.model.clone(),
             steps: u32::try_from(snapshot.steps).unwrap_or_default(),
@@ -511,6 +506,19 @@ fn view(taken: &Taken, record: &Record, public_url: &Url) -> AnswerView {
             run_url: None,
         },
     }
+}
+
+/// Where the work of a run landed, in order.
+pub(super) fn landed(events: &[RunEvent]) -> Vec<Landed> {
+    let mut all: Vec<Landed> = Vec::new();
+    for event in events {
+        if let RunEvent::Landed { landed: here } = event {
+            // Landing again finds what landed before, and says so again.
+            all.retain(|known| known.commits != here.commits || (known.commits.is_empty() && known != here));
+            all.push(here.clone());
+        }
+    }
+    all
 }
 
 /// The answer could not be posted: later again, or never.

@@ -24,13 +24,14 @@ mod post;
 mod redact;
 pub mod safe;
 mod said;
+mod standing;
 mod store;
 mod view;
 
 pub use answer::answer;
 pub use cards::{
-    Activity, ApprovalNote, BridgeCard, Card, Listing, MemoryCard, Mirrored, Needed, Scope, ShownLine, Step, Whole, account_code,
-    approval_body, card, landing, outsider, plan,
+    Activity, ApprovalNote, BridgeCard, Card, Extent, Going, Listing, MemoryCard, Mirrored, Needed, Scope, Sharing, ShownLine,
+    Step, Whole, account_code, approval_body, card, landing, outsider, plan,
 };
 pub use house::HouseCard;
 pub use live::live;
@@ -38,6 +39,7 @@ pub use live_comment::{LiveComment, answer_key};
 pub use post::{CommentPost, PostError, Poster, Spot, allowed_mentions};
 pub use redact::Redactor;
 pub use said::Said;
+pub use standing::Standing;
 pub use view::*;
 
 /// Ceiling of a body in bytes. GitHub refuses more than 65,536 characters; bytes are never fewer, so this holds however it counts.

@@ -12,6 +12,7 @@ use sqlx::PgPool;
 use super::discord_post::DiscordPosts;
 use super::redact::Redactor;
 use super::said::Said;
+use super::standing::Standing;
 use super::store::{self, Begun, PostRow};
 use super::{marker, mention};
 use crate::clock::Clock;
@@ -171,6 +172,18 @@ impl Poster {
         match place {
             Place::Github { .. } => Ok(()),
             Place::Discord { .. } => self.discord()?.show_typing(place).await,
+        }
+    }
+
+    /// Shows how a conversation stands where a place has a sign for that: tags of a post in a forum. Idempotent; nothing elsewhere, or where
+    /// we may not.
+    ///
+    /// # Errors
+    /// What passes by itself alone.
+    pub async fn show_standing(&self, place: &Place, standing: Standing) -> Result<(), PostError> {
+        match (place, &self.discord) {
+            (Place::Discord { .. }, Some(discord)) => discord.show_standing(place, standing).await,
+            (Place::Github { .. } | Place::Discord { .. }, _) => Ok(()),
         }
     }
 

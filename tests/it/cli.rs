@@ -195,6 +195,22 @@ async fn demo(arguments: &[&str]) -> String {
         "@maya takes both suggestions with GitHub's button.",
         "The draft pull request #4 “Keep parts of a second in the burn time”",
         "Its tree is that of the sandbox: 6 files, the same byte by byte.",
+        // On Discord: a file that came with the question, a plan, a button, and files that came with the answer.
+        "    📎 burns.csv · ",
+        "    [Approve] [Decline]",
+        "@maya presses “Approve”.",
+        "    4484 kg in 4 burns, most of it for the ascent",
+        "    📎 fuel.png · ",
+        "    📎 fuel.csv · ",
+        // On both: it begins on Discord, is steered on GitHub, and lands where both see it.
+        "    **maya** on Discord is **maya** on GitHub now",
+        "@threadbox in the thread “",
+        "While it works, acme/rocket#5 shows:",
+        "    ↔️ maya asked [on Discord](",
+        "    @threadbox a `ValueError`, please; and negative rates are just as wrong.",
+        "    ┃ Opened draft pull request #6",
+        "landed in [#6](",
+        "The draft pull request #6 “Refuse rates that cannot be”",
     ] {
         assert!(said.contains(expected), "{expected} is missing in:\n{said}");
     }

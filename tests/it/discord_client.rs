@@ -17,6 +17,8 @@ use threadbox::settings::DiscordSettings;
 use threadbox::standin::discord::{DiscordStandin, Fault, Id, NewChannel, Options, Permissions, Scope, Storm};
 use url::Url;
 
+use crate::support::discord_bot::recorded;
+
 const LIMIT: Duration = Duration::from_secs(30);
 const WRITES: &str = "POST /channels/:id/messages";
 
@@ -43,8 +45,7 @@ fn client(url: &str, token: SecretString) -> Discord {
 
 impl Stage {
     async fn new() -> Self {
-        let record = std::env::var_os("THREADBOX_RECORD_DISCORD").map(std::path::PathBuf::from);
-        let discord = DiscordStandin::start(Options { record, ..Options::default() }).await.unwrap();
+        let discord = DiscordStandin::start(recorded(Options::default())).await.unwrap();
         discord.enforce_limits(false);
         // What is announced is heeded all the same.
         discord.limit_route(WRITES, 1_000, 1_000);

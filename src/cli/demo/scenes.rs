@@ -7,7 +7,7 @@ use super::project::{self, GAUGE, REPOSITORY};
 use super::script::{self, FIX, QUESTION, REVIEW, WHY};
 use super::{PATIENCE, PERSON, print_indented};
 use crate::cli::output::Progress;
-use crate::standin::github::{Comment, GithubStandin, IssueRef, NewPull, ReviewComment};
+use crate::standin::github::{Comment, GithubStandin, IssueRef, NewPull, PullView, ReviewComment};
 use crate::standin::model::{Gate, ModelStandin};
 
 /// A question on an issue. With `kill`, the model is shut down in the middle of the run.
@@ -65,7 +65,7 @@ pub async fn review_thread(github: &GithubStandin, pull: &IssueRef) -> anyhow::R
     let suggested = suggestions(&comments);
     let first = suggested.first().context("there is no suggestion")?;
     heading("A question in the review thread");
-    print_said(WHY);
+    print_said(PERSON, WHY);
     let asked = github.reply(first.id, PERSON, WHY).await?;
     ended(github, pull, asked.id).await?;
     let comments = github.world(|world| world.review_comments(pull));
@@ -93,17 +93,9 @@ pub async fn fix(github: &GithubStandin, model: &ModelStandin) -> anyhow::Result
     let ended = ended(github, &issue, trigger).await;
     github.world(|world| world.our_comments(&issue)).iter().for_each(show_last);
     ensure!(ended? == "rocket", "the fix did not end with an answer");
-    let ours = github.our_login();
-    let pulls = github.world(|world| world.pulls(REPOSITORY));
-    let pulls: Vec<_> = pulls.into_iter().filter(|pull| pull.issue.author == ours).collect();
+    let pulls = pulls_of_ours(github);
     let [pull] = pulls.as_slice() else { anyhow::bail!("there is not exactly one pull request of ours") };
-    let kind = if pull.draft { "draft pull request" } else { "pull request" };
-    println!("\nThe {kind} #{} “{}” from `{}`:\n", pull.issue.number, pull.issue.title, pull.head_branch);
-    print_indented(&pull.issue.body);
-    for commit in &pull.commits {
-        println!("\nCommit {} by {}:\n", &commit.sha[..10], commit.author.name);
-        print_indented(&commit.message);
-    }
+    show_pull(pull);
     ensure!(pull.draft, "the pull request is not a draft");
     let tree = github.world(|world| world.tree(REPOSITORY, &pull.head_sha)).context("its commit has no files")?;
     let landed: serde_json::Map<_, _> =
@@ -114,22 +106,43 @@ pub async fn fix(github: &GithubStandin, model: &ModelStandin) -> anyhow::Result
     Ok(())
 }
 
+/// The pull requests of the service, oldest first.
+pub fn pulls_of_ours(github: &GithubStandin) -> Vec<PullView> {
+    let ours = github.our_login();
+    github.world(|world| world.pulls(REPOSITORY)).into_iter().filter(|pull| pull.issue.author == ours).collect()
+}
+
+pub fn show_pull(pull: &PullView) {
+    let kind = if pull.draft { "draft pull request" } else { "pull request" };
+    println!("\nThe {kind} #{} “{}” from `{}`:\n", pull.issue.number, pull.issue.title, pull.head_branch);
+    print_indented(&pull.issue.body);
+    for commit in &pull.commits {
+        println!("\nCommit {} by {}:\n", &commit.sha[..10], commit.author.name);
+        print_indented(&commit.message);
+    }
+}
+
 fn suggestions(comments: &[ReviewComment]) -> Vec<&ReviewComment> {
     comments.iter().filter(|comment| comment.is_ours && comment.body().contains("```suggestion")).collect()
 }
 
-fn heading(text: &str) {
-    println!("\n{text}\n{}\n", "─".repeat(text.chars().count()));
+pub fn heading(text: &str) {
+    println!("\n{text}\n{}", "─".repeat(text.chars().count()));
 }
 
-fn print_said(text: &str) {
-    println!("@{PERSON}:\n");
+fn print_said(who: &str, text: &str) {
+    println!("\n@{who}:\n");
     print_indented(text);
 }
 
 async fn comment(github: &GithubStandin, issue: &IssueRef, text: &str) -> anyhow::Result<i64> {
-    print_said(text);
-    let commented = github.comment(issue, PERSON, text).await?;
+    comment_by(github, issue, PERSON, text).await
+}
+
+/// Somebody comments, which is printed. The comment's number.
+pub async fn comment_by(github: &GithubStandin, issue: &IssueRef, who: &str, text: &str) -> anyhow::Result<i64> {
+    print_said(who, text);
+    let commented = github.comment(issue, who, text).await?;
     let status = commented.sent.status.map_or("no answer".to_owned(), |status| status.to_string());
     println!("\nThe signed webhook was answered with {status}.");
     Ok(commented.id)

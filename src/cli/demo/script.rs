@@ -83,7 +83,7 @@ fn title(asked: &str) -> &'static str {
 }
 
 /// The results of this run's calls; those before the last question are of earlier runs.
-fn results(request: &RecordedRequest) -> Vec<String> {
+pub fn results(request: &RecordedRequest) -> Vec<String> {
     let asked = request.messages.iter().rposition(|message| message.role == Role::User).unwrap_or_default();
     let results = request.messages[asked..].iter().flat_map(|message| &message.results);
     results.map(|result| result.text.clone()).collect()
@@ -175,7 +175,7 @@ fn land(results: &[&str]) -> Turn {
     }
 }
 
-fn text_in(result: &str, field: &str) -> String {
+pub fn text_in(result: &str, field: &str) -> String {
     let value: Value = serde_json::from_str(result).unwrap_or_default();
     value.get(field).and_then(Value::as_str).unwrap_or("(no output)").to_owned()
 }

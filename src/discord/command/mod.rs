@@ -9,5 +9,5 @@ mod register;
 mod store;
 pub mod translate;
 
-pub use register::{RegisterError, Registered, register};
+pub use register::{Compared, RegisterError, Registered, compare, register};
 pub(super) use store::repositories;

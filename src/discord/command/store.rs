@@ -24,8 +24,8 @@ pub(super) async fn remember(pool: &PgPool, application: i64, digest: &str, now:
     Ok(())
 }
 
-/// Repositories that channels of a guild were linked to (or a direct conversation was), the latest first. What only some in the guild read
-/// of is told to nobody but who linked it.
+/// Repositories that channels of a guild were linked to (or a direct conversation was), the latest first. What is not known to be read by
+/// everybody in the guild is told elsewhere to nobody but who linked it.
 pub(in crate::discord) async fn repositories(
     pool: &PgPool,
     (guild, channel): (Option<i64>, i64),
@@ -36,7 +36,8 @@ pub(in crate::discord) async fn repositories(
         r#"
         select r.full_name as "name!" from discord_repositories r
         where (r.guild = $1 or r.channel = $2)
-          and (r.linked_by = $3 or not exists (select 1 from discord_channels c where c.channel = r.channel and c.apart is not null))
+          and (r.channel = $2 or r.linked_by = $3
+               or exists (select 1 from discord_channels c where c.channel = r.channel and c.apart is null))
         group by r.full_name order by max(r.linked_at) desc limit $4
         "#,
         guild,

@@ -37,6 +37,8 @@ pub struct Spoken {
     pub name: &'static str,
     /// The text.
     pub text: String,
+    /// The repository it is about, where one was given.
+    pub repository: Option<String>,
 }
 
 /// What everybody sees of a command.
@@ -151,13 +153,18 @@ fn ask(options: &Options, handle: &str) -> Result<Translated, Unfit> {
     let mut requests = Vec::new();
     let address = one_line(text(options, "repository"));
     if !address.is_empty() {
-        requests.push(Spoken { name: "link", text: means(Word::Link, format!("@{handle} link {address}"), handle)? });
+        means(Word::Link, format!("@{handle} link {address}"), handle)?;
     }
     let model = one_line(text(options, "model"));
     if !model.is_empty() {
-        requests.push(Spoken { name: "model", text: means(Word::Model, format!("@{handle} model {model}"), handle)? });
+        requests.push(Spoken {
+            name: "model",
+            text: means(Word::Model, format!("@{handle} model {model}"), handle)?,
+            repository: None,
+        });
     }
-    requests.push(spoken(ask_text(words, handle)?));
+    let repository = Some(address).filter(|address| !address.is_empty());
+    requests.push(Spoken { repository, ..spoken(ask_text(words, handle)?) });
     Ok(Translated { requests, shown: Shown::Words { verb: "asks", text: words.to_owned() } })
 }
 
@@ -219,7 +226,7 @@ fn sharpen(word: Word, given: &str, why: Unfit) -> Unfit {
 }
 
 fn spoken(text: String) -> Spoken {
-    Spoken { name: "", text }
+    Spoken { name: "", text, repository: None }
 }
 
 fn text<'o>(options: &'o Options, name: &str) -> &'o str {
@@ -321,12 +328,12 @@ mod tests {
     }
 
     #[test]
-    fn repository_and_model_are_said_before_what_is_asked() {
+    fn a_question_knows_its_repository_and_the_model_is_said_before() {
         let said = say("ask", &[("text", "fix it"), ("repository", "acme/rocket"), ("model", "groq/x")]).unwrap();
-        let said: Vec<_> = said.requests.iter().map(|spoken| (spoken.name, spoken.text.as_str())).collect();
-        let linked = ("link", "@threadbox link acme/rocket");
+        let said: Vec<_> =
+            said.requests.iter().map(|spoken| (spoken.name, spoken.text.as_str(), spoken.repository.as_deref())).collect();
         // "fix it" is a command where people write, and none in `/ask`.
-        assert_eq!(said, [linked, ("model", "@threadbox model groq/x"), ("", "fix it\n\n@threadbox")]);
+        assert_eq!(said, [("model", "@threadbox model groq/x", None), ("", "fix it\n\n@threadbox", Some("acme/rocket"))]);
     }
 
     #[test]

@@ -1,17 +1,17 @@
 //! Buttons and modals: what a press means, from what the button says of itself and how things stand. Pure but for [`store`].
 //!
-//! A button grants nothing and holds nothing: its `custom_id` names a run or an approval, so it means the same after any restart. What is
+//! A button grants nothing and holds nothing: its `custom_id` names a run, a request or an approval, so it means the same after any restart. What is
 //! too late is said at once, for the eyes of who pressed; who may is for the gate, as for any words.
 
 pub(super) mod modal;
 pub(super) mod store;
 
 use self::modal::Modal;
-use self::store::{OfApproval, OfRun};
+use self::store::{OfApproval, OfRequest, OfRun};
 use super::button::Button;
 use crate::approval::State;
-use crate::intake::Press;
 use crate::intake::command::Word;
+use crate::intake::{Asks, Press};
 use crate::reply::Outcome;
 
 /// What a press comes to.
@@ -32,6 +32,8 @@ const UNFINISHED: &str = "That run is not over yet. Wait for its end, or press S
 const AT_WORK: &str = "Something newer is at work in this conversation already.";
 const NOT_THE_LAST: &str = "That is not the last run of this conversation any more. Say what you want next.";
 const NO_LIMIT: &str = "That run did not end at a limit. Say what you want next.";
+const NOT_GIVEN_UP: &str = "That was taken up since. Say what you want next.";
+const NO_WORDS: &str = "I do not know the words of that any more. Say what you want.";
 const APPROVED: &str = "That was approved already.";
 const DECLINED: &str = "That was declined already. Ask for it again.";
 const VOID: &str = "What it covered was changed, so it does not count any more. Ask for it again.";
@@ -55,8 +57,19 @@ pub(super) fn about_run(button: Button, run: &OfRun) -> Pressed {
             Some(Outcome::Limit { .. }) => Pressed::Say("continue".to_owned()),
             Some(_) | None => Pressed::Not(NO_LIMIT),
         },
-        Button::Approve(_) | Button::Decline(_) => Pressed::Not(OVER),
+        Button::Again(_) | Button::Approve(_) | Button::Decline(_) => Pressed::Not(OVER),
     }
+}
+
+/// Why what was given up is not asked for again; none when it may be.
+pub(super) fn not_again(request: &OfRequest) -> Option<&'static str> {
+    if !request.given_up {
+        return Some(NOT_GIVEN_UP);
+    }
+    if request.request.asks != Asks::Words || request.request.text.trim().is_empty() {
+        return Some(NO_WORDS);
+    }
+    request.busy.then_some(AT_WORK)
 }
 
 /// What a button that is about an approval comes to.

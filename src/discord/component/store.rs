@@ -4,8 +4,8 @@ use sqlx::PgPool;
 use sqlx::types::Json;
 
 use crate::approval::State;
-use crate::id::{ApprovalId, RunId};
-use crate::intake::Place;
+use crate::id::{ApprovalId, InboxId, RunId};
+use crate::intake::{Place, Request};
 use crate::reply::Outcome;
 
 /// A run, as far as its buttons go.
@@ -30,6 +30,42 @@ pub(in crate::discord) struct OfApproval {
     pub place: Place,
     /// Where it stands.
     pub state: State,
+}
+
+/// A request that was given up, as far as its button goes.
+#[derive(Debug)]
+pub(in crate::discord) struct OfRequest {
+    /// Its conversation on Discord.
+    pub place: Place,
+    /// As it was made.
+    pub request: Request,
+    /// Whether it is still given up.
+    pub given_up: bool,
+    /// Whether something newer of its conversation waits or works.
+    pub busy: bool,
+}
+
+/// A request; none when it is not known (any more), or has no conversation on Discord.
+pub(in crate::discord) async fn request(pool: &PgPool, inbox: InboxId, channel: i64) -> Result<Option<OfRequest>, sqlx::Error> {
+    let row = sqlx::query!(
+        r#"
+        select s.place as "place!: Json<Place>", i.request as "request: Json<Request>", i.state = 'dead' as "given_up!",
+               exists (select 1 from inbox n where n.thread_id = i.thread_id and n.sequence > i.sequence and n.state = 'new')
+               or exists (
+                   select 1 from runs r join inbox n on n.id = r.inbox_id
+                   where r.thread_id = i.thread_id and n.sequence > i.sequence and r.state in ('queued', 'running')
+               ) as "busy!"
+        from inbox i join lateral (
+            select place from surfaces where thread_id = i.thread_id and surface = 'discord' order by key = $2 desc, key limit 1
+        ) s on true
+        where i.id = $1
+        "#,
+        inbox as InboxId,
+        channel.to_string(),
+    )
+    .fetch_optional(pool)
+    .await?;
+    Ok(row.map(|row| OfRequest { place: row.place.0, request: row.request.0, given_up: row.given_up, busy: row.busy }))
 }
 
 /// A run; none when it is not known (any more), or has no conversation on Discord.

@@ -131,7 +131,8 @@ fn request(message: &Message, heard: &Heard<'_>) -> Result<Request, &'static str
 
 /// When a message was edited last.
 pub fn edited_at(message: &Message) -> Option<DateTime<Utc>> {
-    message.edited_timestamp.and_then(|at| DateTime::from_timestamp(at.unix_timestamp(), 0))
+    let milliseconds = i64::try_from(message.edited_timestamp?.unix_timestamp_nanos() / 1_000_000).ok()?;
+    DateTime::from_timestamp_millis(milliseconds)
 }
 
 fn author(message: &Message) -> Author {
@@ -178,7 +179,12 @@ fn with(message: &Message, heard: &Heard<'_>) -> With {
         written_at: edited_at(quoted).unwrap_or_else(|| made_at(quoted.id)),
         url: link(quoted, heard),
     });
-    With { roles: told.or_else(|| heard.roles.clone()).unwrap_or_default(), files: files.collect(), quoted: quoted.collect() }
+    With {
+        roles: told.or_else(|| heard.roles.clone()).unwrap_or_default(),
+        files: files.collect(),
+        quoted: quoted.collect(),
+        repository: None,
+    }
 }
 
 #[cfg(test)]

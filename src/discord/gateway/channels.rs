@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use serenity::model::channel::{ChannelType, GuildChannel};
+use serenity::model::id::GuildId;
 
 use super::super::number;
 use crate::discord::event::Spot;
@@ -28,11 +29,12 @@ impl Known {
     }
 }
 
-impl From<&GuildChannel> for Known {
-    fn from(channel: &GuildChannel) -> Self {
+impl Known {
+    /// A channel as it is told of; what lists threads of a guild does not name it in each.
+    pub fn of(channel: &GuildChannel, guild: GuildId) -> Self {
         let is_thread = matches!(channel.kind, ChannelType::NewsThread | ChannelType::PublicThread | ChannelType::PrivateThread);
         Self {
-            guild: number(channel.guild_id),
+            guild: number(guild),
             parent: channel.parent_id.map(number).filter(|_| is_thread),
             is_thread,
             name: channel.name.clone(),
@@ -63,6 +65,12 @@ impl Channels {
     pub fn forget(&mut self, id: i64) {
         self.known.remove(&id);
         self.ours.remove(&id);
+    }
+
+    /// All channels of a guild.
+    pub fn forget_guild(&mut self, guild: i64) {
+        let gone: Vec<i64> = self.known.iter().filter(|(_, known)| known.guild == guild).map(|(id, _)| *id).collect();
+        gone.into_iter().for_each(|id| self.forget(id));
     }
 
     pub fn is_ours(&self, id: i64) -> bool {

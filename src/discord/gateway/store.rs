@@ -14,6 +14,10 @@ const MOST_TALKS: i64 = 100_000;
 /// Direct conversations that are looked through after a pause.
 const MOST_DIRECT: i64 = 200;
 
+/// Threads of ours in a guild that are looked through although they sleep.
+const MOST_ASLEEP: i64 = 200;
+const MOST_GUILDS: i64 = 10_000;
+
 fn interval(span: Duration) -> PgInterval {
     PgInterval { months: 0, days: 0, microseconds: i64::try_from(span.as_micros()).unwrap_or(i64::MAX) }
 }
@@ -32,20 +36,23 @@ pub(super) async fn take(pool: &PgPool, holder: &str, hold: Duration) -> Result<
     Ok(taken.rows_affected() == 1)
 }
 
-/// Keeps the connection, and writes down until when everything is accounted for. False when another process took it.
+/// Keeps the connection, and writes down until when everything is accounted for, and what keeps us from understanding it. False when another
+/// process took it.
 pub(super) async fn renew(
     pool: &PgPool,
     holder: &str,
     hold: Duration,
     seen_until: Option<DateTime<Utc>>,
+    trouble: Option<&str>,
 ) -> Result<bool, sqlx::Error> {
     let kept = sqlx::query!(
         "update discord_gateway set lease_until = now() + $2::interval, seen_until = coalesce($3, seen_until),
-             trouble = case when $3::timestamptz is null then trouble end
+             trouble = case when $3::timestamptz is null then coalesce($4, trouble) else $4 end
          where name = 'gateway' and holder = $1",
         holder,
         interval(hold),
         seen_until,
+        trouble,
     )
     .execute(pool)
     .await?;
@@ -59,6 +66,18 @@ pub(super) async fn release(pool: &PgPool, holder: &str, trouble: Option<&str>) 
          where name = 'gateway' and holder = $1",
         holder,
         trouble,
+    )
+    .execute(pool)
+    .await?;
+    Ok(())
+}
+
+/// The first session of all has begun: what is said from now on is accounted for.
+pub(super) async fn begin(pool: &PgPool, holder: &str, now: DateTime<Utc>) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "update discord_gateway set seen_until = coalesce(seen_until, $2) where name = 'gateway' and holder = $1",
+        holder,
+        now,
     )
     .execute(pool)
     .await?;
@@ -80,6 +99,57 @@ pub(super) async fn conversations(pool: &PgPool) -> Result<Vec<i64>, sqlx::Error
     .fetch_all(pool)
     .await?;
     Ok(keys.iter().filter_map(|key| key.parse().ok()).collect())
+}
+
+/// Our threads in a guild that were used since, the latest first.
+pub(super) async fn talks_in(pool: &PgPool, guild: i64, since: DateTime<Utc>) -> Result<Vec<i64>, sqlx::Error> {
+    let keys = sqlx::query_scalar!(
+        "select s.key from surfaces s join threads t on t.id = s.thread_id
+         where s.surface = 'discord' and s.place->>'guild' = $1::bigint::text and t.updated_at > $2 order by t.updated_at desc limit $3",
+        guild,
+        since,
+        MOST_ASLEEP,
+    )
+    .fetch_all(pool)
+    .await?;
+    Ok(keys.iter().filter_map(|key| key.parse().ok()).collect())
+}
+
+/// The guilds of which something that was said is kept.
+pub(super) async fn guilds(pool: &PgPool) -> Result<Vec<i64>, sqlx::Error> {
+    let guilds = sqlx::query_scalar!(
+        r#"select distinct (s.place->>'guild')::bigint as "guild!" from surfaces s
+           where s.surface = 'discord' and s.place->>'guild' is not null
+             and exists (select 1 from messages m where m.thread_id = s.thread_id and m.forgotten_at is null) limit $1"#,
+        MOST_GUILDS,
+    );
+    guilds.fetch_all(pool).await
+}
+
+/// The conversation that is talked in there.
+pub(super) async fn conversation(pool: &PgPool, channel: i64) -> Result<Option<Place>, sqlx::Error> {
+    let place = sqlx::query_scalar!(
+        r#"select place as "place: Json<Place>" from surfaces where surface = 'discord' and key = $1"#,
+        channel.to_string(),
+    );
+    Ok(place.fetch_optional(pool).await?.map(|place| place.0))
+}
+
+/// The conversations in a channel, and those in its threads.
+pub(super) async fn conversations_in(pool: &PgPool, channel: i64) -> Result<Vec<Place>, sqlx::Error> {
+    let places = sqlx::query_scalar!(
+        r#"select place as "place: Json<Place>" from surfaces
+           where surface = 'discord' and $1::bigint::text in (key, place->>'channel', place->>'parent') limit $2"#,
+        channel,
+        MOST_TALKS,
+    );
+    Ok(places.fetch_all(pool).await?.into_iter().map(|place| place.0).collect())
+}
+
+/// True when somebody talks with us there.
+pub(super) async fn has_partner(pool: &PgPool, channel: i64) -> Result<bool, sqlx::Error> {
+    let has = sqlx::query_scalar!(r#"select exists (select 1 from discord_partners where channel = $1) as "has!""#, channel);
+    has.fetch_one(pool).await
 }
 
 /// The direct conversations that were used since then.
@@ -110,7 +180,17 @@ pub(super) async fn place_of_post(pool: &PgPool, message: i64) -> Result<Option<
     )
     .fetch_optional(pool)
     .await?;
-    Ok(place.map(|place| place.0))
+    Ok(place.map(|place| as_it_arrives(place.0)))
+}
+
+/// Without what the gate fills in, for whoever asks.
+fn as_it_arrives(place: Place) -> Place {
+    match place {
+        Place::Discord { guild, channel, parent, opening, person, .. } => {
+            Place::Discord { guild, channel, parent, opening, person, repository: None, apart: None }
+        }
+        Place::Github { .. } => place,
+    }
 }
 
 /// The title of the thread that is talked in there.
@@ -136,7 +216,7 @@ pub(super) async fn is_our_name(pool: &PgPool, channel: i64, name: &str) -> Resu
 }
 
 /// Writes down that somebody addressed us there: what they say next needs no mention. Idempotent, in whatever order it is told.
-pub(super) async fn addressed(pool: &PgPool, channel: i64, partner: i64, message: i64) -> Result<(), sqlx::Error> {
+pub(in crate::discord) async fn addressed(pool: &PgPool, channel: i64, partner: i64, message: i64) -> Result<(), sqlx::Error> {
     sqlx::query!(
         "insert into discord_partners as t (channel, partner, addressed) values ($1, $2, $3)
          on conflict (channel) do update set partner = excluded.partner, addressed = excluded.addressed,

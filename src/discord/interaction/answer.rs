@@ -1,7 +1,10 @@
 //! Answering Discord: the first answer to an interaction, and what follows under its token.
 
+use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use serenity::model::application::MessageInteractionMetadata;
+use serenity::model::channel::Message;
 
 use super::super::client::{Call, Discord, Effect};
 use super::super::{DiscordError, NewFile};
@@ -78,6 +81,18 @@ impl From<Wire> for Original {
     }
 }
 
+/// The interaction that a message answers.
+fn answers(message: &Message) -> Option<i64> {
+    let id = match message.interaction_metadata.as_deref()? {
+        MessageInteractionMetadata::Command(command) => command.id,
+        MessageInteractionMetadata::Component(component) => component.id,
+        MessageInteractionMetadata::ModalSubmit(modal) => modal.id,
+        // Of a newer kind.
+        _ => return None,
+    };
+    Some(super::super::number(id))
+}
+
 #[derive(Default, Deserialize)]
 struct Told {
     resource: Option<Resource>,
@@ -103,6 +118,22 @@ impl Discord {
         let call = Call::post(path, answer.body(), Effect::Create).with_files(answer.files()).speaking_for_itself();
         let told: Told = self.call(&call).await?.json(Effect::Create).unwrap_or_default();
         Ok(told.resource.and_then(|resource| resource.message).map(Original::from))
+    }
+
+    /// The message that answers an interaction, found among ours in its channel when its token is no longer good; none when there is none
+    /// that everybody sees.
+    ///
+    /// # Errors
+    /// As the calls.
+    pub(super) async fn late_answer(
+        &self,
+        interaction: i64,
+        channel: i64,
+        since: DateTime<Utc>,
+    ) -> Result<Option<Original>, DiscordError> {
+        let ours = self.own_messages(super::super::id(channel), since).await?;
+        let answer = ours.iter().find(|message| answers(message) == Some(interaction));
+        Ok(answer.map(|message| Original { id: super::super::number(message.id), is_whisper: false }))
     }
 
     /// The message that is the answer; none when there is none.

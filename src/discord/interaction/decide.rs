@@ -14,6 +14,7 @@ use crate::discord::command::translate::{self, Options, Shown, Spoken, Translate
 use crate::discord::command::{complete, repositories};
 use crate::discord::component::modal::{self, Filled, Modal};
 use crate::discord::component::{self, Pressed};
+use crate::id::InboxId;
 use crate::intake::{Asks, Place, Press, Request, Trigger, With};
 use crate::sandbox::Language;
 
@@ -104,6 +105,7 @@ impl Inner {
         let Some(button) = Button::parse(custom_id) else { return Ok(Decided::Answer(whisper(words::TOO_OLD))) };
         let (pool, channel) = (&self.parts.pool, heard.spot.channel);
         let known = match button {
+            Button::Again(request) => return self.again(heard, request).await,
             Button::Stop(run) | Button::Retry(run) | Button::Continue(run) | Button::OpenPullRequest(run) => {
                 let run = component::store::run(pool, run, channel).await?;
                 run.map(|run| (component::about_run(button, &run), run.place))
@@ -119,7 +121,7 @@ impl Inner {
             Pressed::Ask(modal) => Ok(Decided::Answer(Answer::Modal(modal.json()))),
             Pressed::Say(said) => {
                 let text = format!("@{} {said}", self.parts.settings.name);
-                let requests = vec![Spoken { name: "", text }];
+                let requests = vec![Spoken { name: "", text, repository: None }];
                 let shown = Shown::Words { verb: "says", text: said };
                 let meant = self.said(heard, place, Translated { requests, shown }, true);
                 self.keep(heard, meant).await
@@ -139,6 +141,25 @@ impl Inner {
                 self.keep(heard, meant).await
             }
         }
+    }
+
+    /// What was given up, asked for again by whoever pressed, in the words it was asked in.
+    async fn again(&self, heard: &Heard, id: InboxId) -> Result<Decided, sqlx::Error> {
+        let Some(known) = component::store::request(&self.parts.pool, id, heard.spot.channel).await? else {
+            return Ok(Decided::Answer(whisper(words::GONE)));
+        };
+        if let Some(why) = component::not_again(&known) {
+            return Ok(Decided::Answer(whisper(why)));
+        }
+        let text = known.request.text;
+        let requests = vec![Spoken { name: "", text: text.clone(), repository: None }];
+        let shown = Shown::Words { verb: "asks again", text };
+        let mut meant = self.said(heard, known.place, Translated { requests, shown }, true);
+        for (_, request) in &mut meant.requests {
+            // What it came with, but for who asks.
+            request.with = With { roles: std::mem::take(&mut request.with.roles), ..known.request.with.clone() };
+        }
+        self.keep(heard, meant).await
     }
 
     async fn filled(&self, heard: &Heard, custom_id: &str, fields: &[(String, String)]) -> Result<Decided, sqlx::Error> {
@@ -183,7 +204,12 @@ impl Inner {
         });
         let answer = Answer::Message { content: words::cut(&redactor.redact(&post.content), words::MOST), file };
         let requests = translated.requests.into_iter();
-        let requests = requests.map(|Spoken { name, text }| (name.to_owned(), self.request(heard, &place, text))).collect();
+        let requests = requests.map(|spoken| {
+            let mut request = self.request(heard, &place, spoken.text);
+            request.with.repository = spoken.repository;
+            (spoken.name.to_owned(), request)
+        });
+        let requests = requests.collect();
         let opens = !heard.spot.is_conversation() && matches!(&place, Place::Discord { opening: None, .. });
         Meant { place, requests, answered_by: AnsweredBy::Message { opens }, answer, runs, joins: false }
     }

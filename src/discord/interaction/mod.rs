@@ -39,7 +39,7 @@ use tokio_util::task::TaskTracker;
 use self::answer::{Answer, Original};
 use self::decide::Decided;
 use self::heard::{Heard, What};
-use self::store::{AnsweredBy, Asked};
+use self::store::{AnsweredBy, Asked, Waiting};
 use super::{Discord, DiscordError, code, command, gateway};
 use crate::clock::Clock;
 use crate::intake::{AcceptError, Delivery, Event, Inbound, Intake, Place, Surface, Trigger};
@@ -136,15 +136,12 @@ impl Interactions {
         let (pool, now) = (&inner.parts.pool, inner.parts.clock.now());
         let mut handed_over = 0;
         for waiting in store::waiting(pool, now - LEFT_AFTER, MOST_RECOVERED).await? {
-            if now - waiting.arrived_at > TOKEN_LASTS {
-                tracing::error!(
-                    discord.interaction = waiting.id,
-                    "whether it was answered cannot be known any more; it is dropped"
-                );
-                store::forget(pool, waiting.id).await?;
-                continue;
-            }
-            match inner.parts.discord.interaction_answer(waiting.application, &waiting.token).await {
+            let answer = if now - waiting.arrived_at > TOKEN_LASTS {
+                inner.late_answer(&waiting).await
+            } else {
+                inner.parts.discord.interaction_answer(waiting.application, &waiting.token).await
+            };
+            match answer {
                 Ok(Some(original)) if is_the_answer(waiting.asked.answer, original) => {
                     handed_over += usize::from(inner.hand_over(waiting.id, waiting.asked, Some(original)).await);
                 }
@@ -204,16 +201,19 @@ impl gateway::Interactions for Interactions {
     }
 }
 
-/// Says something about an interaction for the eyes of who did it alone; says nothing when the token is too old.
+/// Says something about an interaction for the eyes of who did it alone. False when that is not possible any more.
 ///
 /// # Errors
-/// When the database does not answer. What Discord does not take is logged: nobody waits for it.
-pub async fn whisper(discord: &Discord, pool: &PgPool, interaction: i64, text: &str) -> Result<(), sqlx::Error> {
-    let Some((application, token, _)) = store::token(pool, interaction).await? else { return Ok(()) };
-    if let Err(error) = discord.whisper_after(application, &token, text).await {
-        tracing::info!(discord.interaction = interaction, %error, "the person is not told");
+/// When the database does not answer. What Discord does not take is logged.
+pub async fn whisper(discord: &Discord, pool: &PgPool, interaction: i64, text: &str) -> Result<bool, sqlx::Error> {
+    let Some((application, token, _)) = store::token(pool, interaction).await? else { return Ok(false) };
+    match discord.whisper_after(application, &token, text).await {
+        Ok(_) => Ok(true),
+        Err(error) => {
+            tracing::info!(discord.interaction = interaction, %error, "the person is not told alone");
+            Ok(false)
+        }
     }
-    Ok(())
 }
 
 /// Whether the message is what was answered when all was well, and not that it is to be said again.
@@ -260,6 +260,7 @@ impl Inner {
 
     /// Gives the first answer. When what became of it is not known, it is looked up once, and given again while Discord takes it.
     async fn answer(&self, heard: &Heard, answer: &Answer) -> Answered {
+        let mut uncertain = false;
         for _ in 0..2 {
             let given = self.parts.discord.answer_interaction(heard.id, &heard.token, answer);
             let error = match tokio::time::timeout(ANSWER_WITHIN, given).await {
@@ -268,12 +269,14 @@ impl Inner {
                 Ok(Err(error)) if error.code() == Some(code::ALREADY_ACKNOWLEDGED) => return self.look_up(heard).await,
                 Ok(Err(error)) if !error.is_transient() => {
                     tracing::warn!(discord.interaction = heard.id, %error, "Discord does not take the answer");
-                    return Answered::Never;
+                    // What was answered once is not known there any more, either.
+                    return if uncertain { Answered::Unknown } else { Answered::Never };
                 }
                 Ok(Err(error)) => error,
                 Err(_) => DiscordError::Unavailable { maybe_done: true, cause: "no answer in time".to_owned() },
             };
             tracing::info!(discord.interaction = heard.id, %error, "whether Discord took the answer is not known");
+            uncertain |= error.maybe_done();
             if error.maybe_done()
                 && let Answered::As(original) = self.look_up(heard).await
             {
@@ -281,6 +284,20 @@ impl Inner {
             }
         }
         Answered::Unknown
+    }
+
+    /// The answer of one whose token is no longer good. A press leaves no message of its own, so nobody can tell.
+    async fn late_answer(&self, waiting: &Waiting) -> Result<Option<Original>, DiscordError> {
+        let place = waiting.asked.requests.first().map(|one| &one.request.place);
+        match (waiting.asked.answer, place) {
+            (AnsweredBy::Message { .. }, Some(Place::Discord { channel, .. })) => {
+                self.parts.discord.late_answer(waiting.id, *channel, waiting.arrived_at).await
+            }
+            (AnsweredBy::Message { .. } | AnsweredBy::Press { .. }, _) => {
+                tracing::warn!(discord.interaction = waiting.id, "whether a press was answered cannot be known any more");
+                Ok(None)
+            }
+        }
     }
 
     async fn look_up(&self, heard: &Heard) -> Answered {
@@ -304,9 +321,17 @@ impl Inner {
             if let (AnsweredBy::Message { opens }, Some(original)) = (asked.answer, original) {
                 answered_with(&mut request, original.id, opens);
             }
+            let addressed = addressed(&request);
             let inbound = Inbound { delivery, event: Event::Request(Box::new(request)) };
             if let Err(error) = self.accept(inbound).await {
                 tracing::warn!(discord.interaction = id, %error, "what was asked for waits for the database");
+                return false;
+            }
+            // Whoever used a command need not mention us afterwards, as if they had written to us.
+            if let (AnsweredBy::Message { .. }, Some(original), Some((thread, person))) = (asked.answer, original, addressed)
+                && let Err(error) = gateway::addressed(&self.parts.pool, thread, person, original.id).await
+            {
+                tracing::warn!(discord.interaction = id, %error, "with whom the conversation is waits for the database");
                 return false;
             }
         }
@@ -336,6 +361,16 @@ fn answered_with(request: &mut crate::intake::Request, message: i64, opens: bool
         && opens
     {
         *opening = Some(message);
+    }
+}
+
+/// The thread in a guild that a request belongs to, and who made it.
+fn addressed(request: &crate::intake::Request) -> Option<(i64, i64)> {
+    match &request.place {
+        Place::Discord { guild: Some(_), channel, parent, opening, .. } if opening.is_some() || parent.is_some() => {
+            Some((opening.unwrap_or(*channel), request.author.id))
+        }
+        Place::Discord { .. } | Place::Github { .. } => None,
     }
 }
 

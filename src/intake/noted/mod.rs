@@ -6,13 +6,16 @@ pub(super) mod store;
 use chrono::{DateTime, Utc};
 use sqlx::PgPool;
 
-use super::{Accepted, Change, Closed, Closing, Delivery, Event, Place, Renamed, RepositoryChange};
+use super::{Accepted, Change, Closed, Closing, Delivery, Event, Left, Place, Renamed, RepositoryChange};
 use crate::memory::forget::{self, Target, Why};
 use crate::memory::title;
 use crate::{approval, thread};
 
 /// Who asks for a run to stop, and for everything to be forgotten, when the App is taken away.
 const REMOVAL: &str = "the removal of the App";
+
+/// The same when we leave a guild.
+const LEAVING: &str = "the bot's leaving of the server";
 
 /// Carries it out and remembers the delivery. Every effect may happen twice, so it comes first.
 pub(super) async fn note(pool: &PgPool, delivery: &Delivery, event: Event, now: DateTime<Utc>) -> Result<Accepted, sqlx::Error> {
@@ -24,6 +27,7 @@ pub(super) async fn note(pool: &PgPool, delivery: &Delivery, event: Event, now: 
         Event::Renamed(_) => "the conversation is renamed",
         Event::Installation(_) => "the installation is recorded",
         Event::Repository(_) => "the repository is recorded",
+        Event::Left(_) => "the guild is forgotten",
     };
     if store::is_known(pool, delivery).await? {
         return Ok(Accepted::Duplicate);
@@ -63,6 +67,11 @@ pub(super) async fn note(pool: &PgPool, delivery: &Delivery, event: Event, now: 
         Event::Repository(RepositoryChange::Deleted { id, by }) => {
             store::repository_deleted(pool, id, &by, now).await?;
             forget::ask(pool, &Target::Owner(Place::owner_of(id)), Why::Gone, &by, now).await?;
+        }
+        Event::Left(Left { guild, at }) => {
+            let at = at.min(now);
+            store::guild_left(pool, guild, at).await?;
+            forget::guild_gone(pool, guild, LEAVING, at).await?;
         }
     }
     let known = if store::record(pool, delivery, now).await? { Accepted::Noted(what) } else { Accepted::Duplicate };

@@ -205,6 +205,53 @@ pub async fn installation(pool: &PgPool, installation: &Installation, now: DateT
     Ok(())
 }
 
+/// We are no longer in a guild, so nobody there can be told anything: what waits has failed, what runs is stopped. A conversation that is
+/// linked to one elsewhere goes on there.
+pub async fn guild_left(pool: &PgPool, guild: i64, now: DateTime<Utc>) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        r#"
+        with linked as (
+            delete from discord_repositories where guild = $1::bigint
+        ), closed as (
+            update threads set state = 'closed', updated_at = $2 from surfaces s
+            where threads.id = s.thread_id and s.surface = 'discord' and s.place->>'guild' = $1::bigint::text
+              and not exists (
+                select 1 from surfaces o where o.thread_id = threads.id and o.place->>'guild' is distinct from $1::bigint::text
+              )
+        ), waiting as (
+            update inbox set state = 'done', verdict = 'the guild was left'
+            where state = 'new' and (claimed_until is null or claimed_until < now())
+              and request->'place'->>'guild' = $1::bigint::text
+              and not exists (select 1 from runs where runs.inbox_id = inbox.id)
+        ), dropped as (
+            update runs set state = 'posted', ended_at = $2, outcome = jsonb_build_object(
+                'outcome', 'failed', 'reason', 'I am no longer in that server.', 'report', runs.id)
+            where state = 'queued' and request->'place'->>'guild' = $1::bigint::text
+            returning id
+        ), freed as (
+            update messages set run_id = null from dropped
+            where messages.run_id = dropped.id and messages.place_in_run is null
+            returning messages.id
+        ), reopened as (
+            -- What joined a run that never began may come from elsewhere.
+            update inbox set state = 'new', verdict = null, next_try_at = $2 from freed
+            where inbox.message_id = freed.id and inbox.state = 'done'
+              and inbox.request->'place'->>'guild' is distinct from $1::bigint::text
+        ), stopped as (
+            update runs set stop_requested_by = coalesce(stop_requested_by, 'the bot''s leaving of the server')
+            where state = 'running' and request->'place'->>'guild' = $1::bigint::text
+            returning id
+        )
+        select count(pg_notify('threadbox_stop', id::text)) from stopped
+        "#,
+        guild,
+        now,
+    )
+    .fetch_one(pool)
+    .await?;
+    Ok(())
+}
+
 /// Its conversations keep their threads, which go by the repository's number; only what we call it changes.
 pub async fn repository_moved(pool: &PgPool, id: i64, full_name: &str, installation: Option<i64>) -> Result<(), sqlx::Error> {
     sqlx::query!(

@@ -63,7 +63,8 @@ impl Seen {
             Some(parent) => discord.channel(parent).await?,
             None => found,
         };
-        if channel.guild.is_some_and(|of| of != guild.id) {
+        // Direct messages have no guild, and whoever knows their numbers is not let in by that.
+        if channel.guild != Some(guild.id) {
             return Err(DiscordError::NotFound { code: discord::code::UNKNOWN_CHANNEL });
         }
         Ok(Self { guild, channel, is_private_thread })
@@ -92,4 +93,24 @@ pub(in crate::jobs) async fn may_read(
     };
     let may = seen.guild.permissions_in(&seen.channel, person, &member);
     Ok(may.view_channel() && may.read_message_history())
+}
+
+/// Whether somebody may take away what others said in a channel or thread of a guild: who manages its messages or its threads.
+///
+/// # Errors
+/// As the calls.
+pub(in crate::jobs) async fn may_manage(
+    discord: &Discord,
+    (guild, channel): (i64, i64),
+    person: i64,
+) -> Result<bool, DiscordError> {
+    let person: UserId = discord::id(person);
+    let seen = Seen::of(discord, guild, channel).await?;
+    let member = match discord.member(seen.guild.id, person).await {
+        Ok(member) => member,
+        Err(DiscordError::NotFound { .. }) => return Ok(false),
+        Err(error) => return Err(error),
+    };
+    let may = seen.guild.permissions_in(&seen.channel, person, &member);
+    Ok(may.manage_messages() || may.manage_threads())
 }

@@ -9,6 +9,7 @@ use super::store;
 use super::{Who, audience};
 use crate::discord::{self, DiscordError};
 use crate::github::RepoRef;
+use crate::id::ThreadId;
 use crate::intake::{Place, Request};
 use crate::jobs::Services;
 use crate::reply::PostError;
@@ -29,6 +30,7 @@ pub(in crate::jobs) struct Address {
 /// is linked to no repository yet is linked to this one.
 pub(in crate::jobs) async fn from_discord(
     services: &Services,
+    thread: ThreadId,
     request: &Request,
     (repository, number): (&str, i64),
 ) -> Result<Result<(Place, String), String>, PostError> {
@@ -43,7 +45,7 @@ pub(in crate::jobs) async fn from_discord(
             }
             here
         }
-        None => match links::may_link(services, request, repository).await? {
+        None => match links::may_link_conversation(services, thread, request, repository).await? {
             Ok(seen) => seen.repo,
             Err(why) => return Ok(Err(why)),
         },
@@ -61,7 +63,7 @@ pub(in crate::jobs) async fn from_discord(
         return Ok(Err(why));
     }
     if RepoRef::about(&request.place).is_none() {
-        links::link_conversation(services, request, &here).await?;
+        links::set_conversation(services, request, &here).await?;
     }
     let name = format!("{}#{number}", found.repo.full_name);
     let place = Place::Github {
@@ -179,6 +181,40 @@ pub(in crate::jobs) fn uneven(place: &Place, is_private: bool) -> Option<String>
         Place::Discord { .. } | Place::Github { .. } => return None,
     };
     Some(why.to_owned())
+}
+
+/// Why two that were joined once are not read by as many any more; none where they are. A channel may be closed and a repository opened
+/// long after.
+pub(in crate::jobs) async fn parted(services: &Services, places: [&Place; 2]) -> Result<Option<String>, PostError> {
+    let (place, repo) = match places {
+        [place @ Place::Discord { .. }, other @ Place::Github { .. }]
+        | [other @ Place::Github { .. }, place @ Place::Discord { .. }] => (place, RepoRef::about(other)),
+        [Place::Github { .. }, Place::Github { .. }] | [Place::Discord { .. }, Place::Discord { .. }] => return Ok(None),
+    };
+    let (Some(github), Some(repo)) = (&services.github, repo) else { return Err(PostError::Off) };
+    let mut now = place.clone();
+    let readers = audience::apart(services, place).await?;
+    if let Place::Discord { apart, .. } = &mut now {
+        *apart = readers;
+    }
+    Ok(uneven(&now, github.is_private(&repo).await?))
+}
+
+/// The same about a conversation and all that it is joined with.
+pub(in crate::jobs) async fn parted_from(
+    services: &Services,
+    thread: ThreadId,
+    here: &Place,
+) -> Result<Option<String>, PostError> {
+    if services.discord.is_none() || services.github.is_none() {
+        return Ok(None);
+    }
+    for there in store::elsewhere(&services.pool, thread, here.surface()).await? {
+        if let Some(why) = parted(services, [here, &there]).await? {
+            return Ok(Some(why));
+        }
+    }
+    Ok(None)
 }
 
 #[cfg(test)]

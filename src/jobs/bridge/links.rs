@@ -4,7 +4,8 @@
 use super::store::{self, OnGithub};
 use super::{Who, audience};
 use crate::github::{Github, RepoRef, Seen};
-use crate::intake::{Linked, Place, Request};
+use crate::id::ThreadId;
+use crate::intake::{Linked, Place, Request, Surface};
 use crate::jobs::Services;
 use crate::reply::{BridgeCard, Card, PostError, Whole};
 use crate::settings::Permission;
@@ -13,10 +14,7 @@ use crate::settings::Permission;
 pub(in crate::jobs) async fn placed(services: &Services, request: &Request) -> Result<Place, sqlx::Error> {
     let mut place = request.place.clone();
     let Place::Discord { channel, parent, opening, .. } = &place else { return Ok(place) };
-    // The conversation itself first; a mention in a channel opens its thread there.
-    let mut channels = vec![opening.unwrap_or(*channel), *channel];
-    channels.extend(*parent);
-    let mut linked = store::linked(&services.pool, &channels).await?;
+    let mut linked = store::linked(&services.pool, &channels(*channel, *parent, *opening)).await?;
     if let Some(linked) = &mut linked {
         linked.login = Who::of(request).login(&services.pool).await?;
     }
@@ -27,18 +25,28 @@ pub(in crate::jobs) async fn placed(services: &Services, request: &Request) -> R
     Ok(place)
 }
 
+/// Whose link counts in a conversation: its own first; a mention in a channel opens its thread there.
+fn channels(channel: i64, parent: Option<i64>, opening: Option<i64>) -> Vec<i64> {
+    [Some(opening.unwrap_or(channel)), Some(channel), parent].into_iter().flatten().collect()
+}
+
 /// Links where a request was made to a repository; `name` is `owner/name`. Whether a repository exists that they may not write to is not
 /// told.
-pub(in crate::jobs) async fn link(services: &Services, request: &Request, name: &str) -> Result<Card, PostError> {
+pub(in crate::jobs) async fn link(
+    services: &Services,
+    thread: ThreadId,
+    request: &Request,
+    name: &str,
+) -> Result<Card, PostError> {
     let Place::Discord { .. } = &request.place else {
         let why = "A repository is linked to a channel on Discord; on GitHub a conversation has one.";
         return Ok(not_linked(why));
     };
-    match may_link(services, request, name).await? {
+    let (guild, at, whole) = whole(&request.place);
+    match may_link(services, thread, request, (at, name)).await? {
         Err(why) => Ok(not_linked(&why)),
         Ok(seen) => {
             let linked = as_linked(&seen.repo);
-            let (guild, at, whole) = whole(&request.place);
             store::link(&services.pool, (guild, at), &linked, request.author.id, services.clock.now()).await?;
             let what = BridgeCard::Repository { name: linked.full_name, whole, private: seen.is_private };
             Ok(Card::Bridge { what })
@@ -46,8 +54,38 @@ pub(in crate::jobs) async fn link(services: &Services, request: &Request, name: 
     }
 }
 
-/// Links the conversation itself, and not its channel, to a repository that was found to be theirs to link.
-pub(super) async fn link_conversation(services: &Services, request: &Request, repo: &RepoRef) -> Result<(), PostError> {
+/// Links the conversation itself, and not its channel; else why not. Nothing to do where it is linked to that repository already.
+pub(in crate::jobs) async fn link_conversation(
+    services: &Services,
+    thread: ThreadId,
+    request: &Request,
+    name: &str,
+) -> Result<Result<(), String>, PostError> {
+    let seen = match may_link_conversation(services, thread, request, name).await? {
+        Ok(seen) => seen,
+        Err(why) => return Ok(Err(why)),
+    };
+    if RepoRef::about(&request.place).is_none_or(|here| here.id != seen.repo.id) {
+        set_conversation(services, request, &seen.repo).await?;
+    }
+    Ok(Ok(()))
+}
+
+/// The repository, when whoever asks may link this conversation to it; else why not.
+pub(super) async fn may_link_conversation(
+    services: &Services,
+    thread: ThreadId,
+    request: &Request,
+    name: &str,
+) -> Result<Result<Seen, String>, PostError> {
+    let Place::Discord { channel, opening, .. } = &request.place else {
+        return Ok(Err("On GitHub a conversation has its repository.".to_owned()));
+    };
+    may_link(services, thread, request, (opening.unwrap_or(*channel), name)).await
+}
+
+/// Links the conversation itself to a repository that was found to be theirs to link.
+pub(super) async fn set_conversation(services: &Services, request: &Request, repo: &RepoRef) -> Result<(), PostError> {
     if let Place::Discord { guild, channel, opening, .. } = &request.place {
         let at = (*guild, opening.unwrap_or(*channel));
         store::link(&services.pool, at, &as_linked(repo), request.author.id, services.clock.now()).await?;
@@ -65,21 +103,54 @@ pub(in crate::jobs) async fn unlink(services: &Services, request: &Request) -> R
     let (Some(by), Some(linked)) = (store::linked_by(pool, at).await?, store::linked(pool, &[at]).await?) else {
         return Ok(Card::Bridge { what: BridgeCard::NoRepository { was: false } });
     };
-    if by != request.author.id {
-        let github = services.github.as_ref().ok_or(PostError::Off)?;
-        let repo = RepoRef { full_name: linked.full_name, id: linked.id, installation: linked.installation };
-        let may: Permission = super::permission::<PostError>(pool, github, &repo, &Who::of(request)).await?;
-        if may < Permission::Write {
-            let why = "Who linked it can undo that, or somebody whose linked account may write to the repository.";
-            return Ok(not_linked(why));
-        }
+    let repo = RepoRef { full_name: linked.full_name, id: linked.id, installation: linked.installation };
+    if by != request.author.id && !may_write(services, request, &repo).await? {
+        return Ok(not_linked("Who linked it can undo that, or somebody whose linked account may write to the repository."));
     }
     let was = store::unlink(pool, at).await?;
     Ok(Card::Bridge { what: BridgeCard::NoRepository { was } })
 }
 
-/// The repository, when whoever asks may link this conversation to it; else why not.
-pub(super) async fn may_link(services: &Services, request: &Request, name: &str) -> Result<Result<Seen, String>, PostError> {
+async fn may_write(services: &Services, request: &Request, repo: &RepoRef) -> Result<bool, PostError> {
+    let github = services.github.as_ref().ok_or(PostError::Off)?;
+    let may: Permission = super::permission::<PostError>(&services.pool, github, repo, &Who::of(request)).await?;
+    Ok(may >= Permission::Write)
+}
+
+/// Why what is linked to one repository may not be linked to another by whoever asks; none where it may.
+async fn is_others(
+    services: &Services,
+    thread: ThreadId,
+    request: &Request,
+    (at, to): (i64, &RepoRef),
+) -> Result<Option<String>, PostError> {
+    let Place::Discord { channel, parent, opening, .. } = &request.place else { return Ok(None) };
+    let joined = store::elsewhere(&services.pool, thread, Surface::Discord).await?;
+    if joined.iter().filter_map(RepoRef::about).any(|of| of.id != to.id) {
+        return Ok(Some("This conversation is joined with one on GitHub, so it stays with the repository of that.".to_owned()));
+    }
+    let Some(here) = RepoRef::about(&request.place).filter(|here| here.id != to.id) else { return Ok(None) };
+    // A conversation that begins with this is nobody's yet.
+    if *opening == Some(at) {
+        return Ok(None);
+    }
+    let by = store::linker(&services.pool, &channels(*channel, *parent, *opening)).await?;
+    if by == Some(request.author.id) || may_write(services, request, &here).await? {
+        return Ok(None);
+    }
+    Ok(Some(
+        "It is linked to another repository. Who linked it can change that, or somebody whose linked account may write there."
+            .to_owned(),
+    ))
+}
+
+/// The repository, when whoever asks may link what has the number `at` to it; else why not.
+async fn may_link(
+    services: &Services,
+    thread: ThreadId,
+    request: &Request,
+    (at, name): (i64, &str),
+) -> Result<Result<Seen, String>, PostError> {
     let Some(github) = &services.github else {
         return Ok(Err("GitHub is not connected here, so there is no repository to link.".to_owned()));
     };
@@ -102,7 +173,7 @@ pub(super) async fn may_link(services: &Services, request: &Request, name: &str)
                 .to_owned(),
         ));
     }
-    Ok(Ok(seen))
+    Ok(is_others(services, thread, request, (at, &seen.repo)).await?.map_or(Ok(seen), Err))
 }
 
 /// A repository where we work and they may write.

@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::store;
+use super::{join, store};
 use crate::agent::store::Taken;
 use crate::id::{RunId, ThreadId};
 use crate::intake::{Place, Request, Surface};
@@ -33,7 +33,19 @@ async fn elsewhere(services: &Services, thread: ThreadId, request: &Request) -> 
         Place::Github { is_pull_request, number, .. } => (*is_pull_request, *number),
         Place::Discord { channel, .. } => (false, *channel),
     };
-    Ok(places.into_iter().max_by_key(rank))
+    let Some(place) = places.into_iter().max_by_key(rank) else { return Ok(None) };
+    match join::parted(services, [&request.place, &place]).await {
+        Ok(None) => Ok(Some(place)),
+        Ok(Some(why)) => {
+            tracing::warn!(thread.id = %thread, why, "a run is not shown elsewhere any more");
+            Ok(None)
+        }
+        Err(PostError::Database(error)) => Err(error),
+        Err(error) => {
+            tracing::warn!(thread.id = %thread, %error, "a run is not shown elsewhere: who reads there is not known");
+            Ok(None)
+        }
+    }
 }
 
 /// Keeps what is shown elsewhere up to date until it is finished. Dropped before, it shows nothing any more.
@@ -53,7 +65,7 @@ impl Mirror {
     pub fn follow(services: &Services, taken: &Taken, views: watch::Receiver<LiveView>) -> Self {
         let enough = CancellationToken::new();
         let (services, end) = (services.clone(), enough.clone());
-        let (run, thread, request, what) = (taken.id, taken.thread, taken.request.clone(), begun(taken));
+        let (run, thread, request, what) = (taken.id, taken.thread, taken.request.clone(), begun(&taken.request));
         let task = tokio::spawn(async move {
             let place = match elsewhere(&services, thread, &request).await {
                 Ok(Some(place)) => place,
@@ -106,16 +118,19 @@ async fn keep_showing(
     }
 }
 
-/// Shows elsewhere how a run ended. Idempotent. What does not work is logged: the answer itself stands where it was asked for.
-pub(in crate::jobs) async fn ended(services: &Services, taken: &Taken, view: &AnswerView) {
-    let shown = async {
-        let Some(place) = elsewhere(services, taken.thread, &taken.request).await? else { return Ok(()) };
-        let key = key(taken.id, place.surface());
-        say(services, &post(&key, taken.thread, taken.id, &place), &over(taken, view)).await
-    };
-    if let Err(error) = shown.await {
-        tracing::warn!(run.id = %taken.id, %error, "the end of a run is not shown elsewhere");
-    }
+/// Shows elsewhere how a run ended. Idempotent.
+///
+/// # Errors
+/// As the post.
+pub(in crate::jobs) async fn ended(
+    services: &Services,
+    (run, thread): (RunId, ThreadId),
+    request: &Request,
+    view: &AnswerView,
+) -> Result<(), PostError> {
+    let Some(place) = elsewhere(services, thread, request).await? else { return Ok(()) };
+    let key = key(run, place.surface());
+    say(services, &post(&key, thread, run, &place), &over(request, view)).await
 }
 
 async fn say(services: &Services, post: &CommentPost<'_>, what: &Mirrored) -> Result<(), PostError> {
@@ -127,8 +142,7 @@ fn post<'a>(key: &'a str, thread: ThreadId, run: RunId, place: &'a Place) -> Com
     CommentPost { key, thread, run: Some(run), kind: "mirror", about: None, place, spot: Spot::default() }
 }
 
-fn begun(taken: &Taken) -> Mirrored {
-    let request = &taken.request;
+fn begun(request: &Request) -> Mirrored {
     Mirrored {
         surface: match request.place.surface() {
             Surface::Github => "GitHub",
@@ -147,7 +161,7 @@ fn begun(taken: &Taken) -> Mirrored {
     }
 }
 
-fn over(taken: &Taken, view: &AnswerView) -> Mirrored {
+fn over(request: &Request, view: &AnswerView) -> Mirrored {
     let ended = match &view.outcome {
         Outcome::Answered => "Answered",
         Outcome::NeedsApproval => "Waits for a yes",
@@ -160,5 +174,5 @@ fn over(taken: &Taken, view: &AnswerView) -> Mirrored {
     let mut pulls: Vec<(i64, String)> =
         view.landed.iter().filter_map(|landed| Some((landed.pull_request?, landed.url.clone()?))).collect();
     pulls.dedup();
-    Mirrored { ended: Some(ended.to_owned()), answer: view.text.clone(), pulls, ..begun(taken) }
+    Mirrored { ended: Some(ended.to_owned()), answer: view.text.clone(), pulls, ..begun(request) }
 }

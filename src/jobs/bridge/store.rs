@@ -22,6 +22,19 @@ pub async fn linked(pool: &PgPool, channels: &[i64]) -> Result<Option<Linked>, s
     Ok(row.map(|row| Linked { id: row.repository_id, full_name: row.full_name, installation: row.installation, login: None }))
 }
 
+/// Who linked the first of these channels that has a repository.
+pub async fn linker(pool: &PgPool, channels: &[i64]) -> Result<Option<i64>, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"
+        select linked_by from discord_repositories d join unnest($1::bigint[]) with ordinality as c (channel, place) using (channel)
+        order by c.place limit 1
+        "#,
+        channels,
+    )
+    .fetch_optional(pool)
+    .await
+}
+
 /// Who linked a channel itself, if somebody did.
 pub async fn linked_by(pool: &PgPool, channel: i64) -> Result<Option<i64>, sqlx::Error> {
     sqlx::query_scalar!("select linked_by from discord_repositories where channel = $1", channel).fetch_optional(pool).await

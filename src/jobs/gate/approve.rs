@@ -24,7 +24,7 @@ pub(super) async fn by_words(
         Chosen::This(approval) => *approval,
         Chosen::None(card) => return tell(services, claimed, &card).await,
     };
-    if approval.state == State::Waiting && !may_decide(services, claimed, approval.kind).await? {
+    if approval.state == State::Waiting && !may_decide(services, claimed, &approval).await? {
         let why = needed(approval.kind).to_owned();
         return tell(services, claimed, &Card::NotApproved { why }).await;
     }
@@ -48,7 +48,7 @@ pub(super) async fn by_reaction(
     };
     match (button, known) {
         (Button::Yes, Some(approval)) => {
-            if approval.state == State::Waiting && !may_decide(services, claimed, approval.kind).await? {
+            if approval.state == State::Waiting && !may_decide(services, claimed, &approval).await? {
                 return Ok(done("a reaction of somebody who may not"));
             }
             match carry(services, claimed, standing, &approval).await? {
@@ -67,7 +67,7 @@ pub(super) async fn by_reaction(
 async fn decline(services: &Services, claimed: &Claimed, approval: &Approval) -> Result<Verdict, PostError> {
     let author = &claimed.request.author;
     let asked = approval.continues.as_ref().is_some_and(|continues| continues.request.author.id == author.id);
-    if !asked && !may_decide(services, claimed, approval.kind).await? {
+    if !asked && !may_decide(services, claimed, approval).await? {
         return Ok(done("a reaction of somebody who may not"));
     }
     if approvals_store::decline(&services.pool, approval.id, by(claimed), services.clock.now()).await? {
@@ -89,7 +89,7 @@ pub(super) async fn by_press(
     if !yes {
         return press_no(services, claimed, &approval).await;
     }
-    if approval.state == State::Waiting && !may_decide(services, claimed, approval.kind).await? {
+    if approval.state == State::Waiting && !may_decide(services, claimed, &approval).await? {
         return Ok(Err(needed(approval.kind).to_owned()));
     }
     match carry(services, claimed, standing, &approval).await? {
@@ -101,7 +101,7 @@ pub(super) async fn by_press(
 async fn press_no(services: &Services, claimed: &Claimed, approval: &Approval) -> Result<Result<Verdict, String>, PostError> {
     let author = &claimed.request.author;
     let asked = approval.continues.as_ref().is_some_and(|continues| continues.request.author.id == author.id);
-    if !asked && !may_decide(services, claimed, approval.kind).await? {
+    if !asked && !may_decide(services, claimed, approval).await? {
         return Ok(Err(needed(approval.kind).to_owned()));
     }
     if !approvals_store::decline(&services.pool, approval.id, by(claimed), services.clock.now()).await? {
@@ -114,8 +114,8 @@ async fn press_no(services: &Services, claimed: &Claimed, approval: &Approval) -
 /// The permission that a yes or a no takes, for people.
 fn needed(kind: Kind) -> &'static str {
     match kind.needs() {
-        Some(Permission::Maintain | Permission::Admin) => "That takes maintain or admin permission on this repository.",
-        Some(_) => "That takes write permission on this repository.",
+        Some(Permission::Maintain | Permission::Admin) => "That takes maintain or admin permission on the repository.",
+        Some(_) => "That takes write permission on the repository.",
         None => "That takes somebody who may ask for runs here.",
     }
 }
@@ -168,15 +168,21 @@ async fn choose(services: &Services, claimed: &Claimed, digest: Option<&str>) ->
 }
 
 /// Whoever may ask for runs may approve a plan; the rest takes a permission of its own, too.
-pub(super) async fn may_decide(services: &Services, claimed: &Claimed, kind: Kind) -> Result<bool, PostError> {
+pub(super) async fn may_decide(services: &Services, claimed: &Claimed, approval: &Approval) -> Result<bool, PostError> {
     let request = &claimed.request;
     if request.author.is_bot || may_trigger(services, request).await?.is_err() {
         return Ok(false);
     }
-    let Some(needed) = kind.needs() else { return Ok(true) };
+    let here = RepoRef::about(&request.place);
+    // A conversation on Discord may have been linked to another repository since; a yes there says nothing about what lands in this one.
+    let there = approval.continues.as_ref().and_then(|continues| RepoRef::about(&continues.request.place));
+    if there.is_some_and(|there| here.as_ref().is_none_or(|here| here.id != there.id)) {
+        return Ok(false);
+    }
+    let Some(needed) = approval.kind.needs() else { return Ok(true) };
     let github = services.github.as_ref().ok_or(PostError::Off)?;
     // Without a repository nothing takes a permission on one, so nobody has it.
-    let Some(repo) = RepoRef::about(&request.place) else { return Ok(false) };
+    let Some(repo) = here else { return Ok(false) };
     Ok(bridge::permission::<PostError>(&services.pool, github, &repo, &Who::of(request)).await? >= needed)
 }
 

@@ -4,18 +4,21 @@ use chrono::{DateTime, NaiveTime, TimeDelta, Utc};
 use futures::future::BoxFuture;
 
 use super::asked::{self, Asked};
-use super::store::{self, Ceiling, Claimed, NewRun, Standing, Verdict};
-use super::{approve, ceilings, discord, link, notice, outsider, press, remember, repository, retry, say, status::status, words};
+use super::store::{self, Ceiling, Claimed, Joinable, NewRun, Standing, Verdict};
+use super::{
+    approve, ceilings, discord, erase, link, notice, outsider, press, remember, repository, retry, say, status::status, words,
+};
 use crate::agent::{Powers, Task};
-use crate::github::Reaction;
+use crate::github::{Reaction, RepoRef};
 use crate::id::RunId;
 use crate::intake::command::{self, Account, Command, Landing, Word};
 use crate::intake::policy::{self, Line, Needed, Refusal, Use};
 use crate::intake::{Asks, Place, Request};
+use crate::jobs::bridge::{Who, join};
 use crate::jobs::house::House;
 use crate::jobs::{Services, bridge, review, run};
 use crate::reply::{self, Card, CommentPost, LiveState, LiveView, PostError, Said, Scope, Spot, answer_key};
-use crate::settings::Allow;
+use crate::settings::{Allow, Permission};
 
 /// A person is told why only once in this time and thread.
 const REFUSAL_PAUSE: TimeDelta = TimeDelta::hours(1);
@@ -64,6 +67,13 @@ pub(super) async fn dispatch(services: &Services, claimed: &Claimed) -> Result<V
     if let (Asked::Words, Some(Command::Account { what })) = (&asked, command::parse(&request.text, &services.settings.name)) {
         return Box::pin(account(services, claimed, &standing, &what)).await;
     }
+    // What somebody said is theirs to take back, whatever they may do here.
+    let own = matches!(asked, Asked::Words).then(|| erase::own(request, &services.settings.name)).flatten();
+    if let Some(extent) = own
+        && let Some(verdict) = Box::pin(erase::take_back(services, claimed, extent)).await?
+    {
+        return Ok(verdict);
+    }
     // What nobody asked for is done because the repository's own file says so.
     if !request.asks.is_automatic()
         && let Err(refusal) = repository::may_trigger(services, &house, request).await?
@@ -80,7 +90,12 @@ pub(super) async fn dispatch(services: &Services, claimed: &Claimed) -> Result<V
     if let Some(card) = repository::mentions_off(services, &house, request, &command, &standing) {
         return refuse_with(services, claimed, &standing, &card).await;
     }
-    obey(services, claimed, &standing, &house, command).await
+    let Some(named) = &request.with.repository else { return obey(services, claimed, &standing, &house, command).await };
+    let Some(claimed) = Box::pin(link::at_repository(services, claimed, named)).await? else {
+        return Ok(done("not about that repository"));
+    };
+    let house = House::now(services, &claimed.request.place).await?;
+    obey(services, &claimed, &standing, &house, command).await
 }
 
 /// Does what the words say, of somebody who may.
@@ -121,6 +136,12 @@ fn obey<'a>(
             Command::Plan { text } => start(services, claimed, standing, request, Task::Plan { text }).await,
             Command::Approve { digest } => Box::pin(approve::by_words(services, claimed, standing, digest.as_deref())).await,
             Command::Remember { text } => Box::pin(remember::remember(services, claimed, house, &text)).await,
+            Command::Forget { text } if erase::means_conversation(&text) => {
+                Box::pin(erase::conversation(services, claimed, house)).await
+            }
+            Command::Forget { text } if erase::own(request, &services.settings.name).is_some() => {
+                Box::pin(erase::nothing(services, claimed, &text)).await
+            }
             Command::Forget { text } => Box::pin(remember::forget(services, claimed, house, &text)).await,
             Command::Memory => Box::pin(remember::memory(services, claimed, house)).await,
             Command::Model { name } => ceilings::model(services, claimed, &name).await,
@@ -188,7 +209,7 @@ pub(super) fn refuse<'a>(services: &'a Services, claimed: &'a Claimed, standing:
         if asks.is_automatic() && !matches!(asks, Asks::Reaction { .. }) {
             return Ok(done("refused without a word: nobody asked"));
         }
-        let card = refusal(why, &claimed.request, &services.settings.name, services.clock.now());
+        let card = refusal(why, claimed, &services.settings.name, services.clock.now());
         refuse_with(services, claimed, standing, &card).await
     })
 }
@@ -203,7 +224,8 @@ fn refuse_with<'a>(services: &'a Services, claimed: &'a Claimed, standing: &'a S
     })
 }
 
-fn refusal(why: &Refusal, request: &Request, handle: &str, now: DateTime<Utc>) -> Card {
+fn refusal(why: &Refusal, claimed: &Claimed, handle: &str, now: DateTime<Utc>) -> Card {
+    let request = &claimed.request;
     let tomorrow = now.with_time(NaiveTime::MIN).earliest().unwrap_or(now) + TimeDelta::days(1);
     match why {
         Refusal::NotAllowed { needed } => {
@@ -211,6 +233,12 @@ fn refusal(why: &Refusal, request: &Request, handle: &str, now: DateTime<Utc>) -
         }
         Refusal::PersonLimit { limit, until } => Card::RateLimited { scope: Scope::Person { per_hour: *limit }, free_at: *until },
         Refusal::EverybodyLimit => Card::RateLimited { scope: Scope::Everyone, free_at: now + RATE_WINDOW },
+        Refusal::Parted { why } => Card::Hindered {
+            why: format!(
+                "This conversation is joined with one elsewhere, and not as many read the one as the other any more. {why} Nothing is run here until that is so again."
+            ),
+            report: claimed.id.to_string(),
+        },
         Refusal::Budget(line) => {
             let scope = match line {
                 Line::Everybody => Scope::Budget,
@@ -314,6 +342,9 @@ pub(super) async fn within_limits(
     standing: &Standing,
 ) -> Result<Result<Ceiling, Refusal>, PostError> {
     let (now, request) = (services.clock.now(), &claimed.request);
+    if let Some(why) = join::parted_from(services, claimed.thread, &request.place).await? {
+        return Ok(Err(Refusal::Parted { why }));
+    }
     let house = House::of(services, &request.place).await?;
     let (limits, place) = (&house.limits, request.place.payer());
     let spent = services.kit.spending.today(&services.pool, limits, &request.requester(), &place, now).await?;
@@ -370,10 +401,33 @@ fn position(services: &Services, standing: &Standing) -> LiveState {
 
 /// The message joins the run at work, or becomes one if that ended meanwhile.
 async fn steer(services: &Services, claimed: &Claimed, standing: &Standing, text: String) -> Result<Verdict, PostError> {
-    match store::join_run(&services.pool, claimed).await? {
-        Some(_) => eyes(services, claimed, "joined the run").await,
-        None => start(services, claimed, standing, &claimed.request, Task::Ask { text }).await,
+    if let Some(why) = join::parted_from(services, claimed.thread, &claimed.request.place).await? {
+        return refuse(services, claimed, standing, &Refusal::Parted { why }).await;
     }
+    if let Some(run) = store::joinable(&services.pool, claimed.thread).await?
+        && may_join(services, claimed, &run).await?
+        && store::join_run(&services.pool, claimed, run.id).await?
+    {
+        return eyes(services, claimed, "joined the run").await;
+    }
+    start(services, claimed, standing, &claimed.request, Task::Ask { text }).await
+}
+
+/// Whose words change what a run does: those of who asked for it or let it begin, and of who may write where it may land, because what
+/// lands does so on its requester's permission. The words of others ask for a run of their own; so does what comes with files, which are
+/// fetched as a run begins.
+async fn may_join(services: &Services, claimed: &Claimed, run: &Joinable) -> Result<bool, PostError> {
+    let author = &claimed.request.author;
+    if !claimed.request.with.files.is_empty() {
+        return Ok(false);
+    }
+    if author.id == run.requester || author.id == run.request.author.id {
+        return Ok(true);
+    }
+    let Some(repo) = RepoRef::about(&run.request.place) else { return Ok(true) };
+    let github = services.github.as_ref().ok_or(PostError::Off)?;
+    let may = bridge::permission::<PostError>(&services.pool, github, &repo, &Who::of(&claimed.request)).await?;
+    Ok(may >= Permission::Write)
 }
 
 pub(super) async fn eyes(services: &Services, claimed: &Claimed, what: &'static str) -> Result<Verdict, PostError> {

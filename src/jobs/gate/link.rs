@@ -5,8 +5,8 @@ use url::Url;
 use super::dispatch::tell;
 use super::store::{self, Claimed, Joined, Verdict};
 use crate::github::{Elsewhere, Github, RepoRef};
-use crate::intake::Place;
 use crate::intake::command::Account;
+use crate::intake::{Place, Request};
 use crate::jobs::Services;
 use crate::jobs::bridge::{accounts, join, links};
 use crate::reply::{Card, PostError};
@@ -16,14 +16,14 @@ pub(super) async fn link(services: &Services, claimed: &Claimed, address: &str) 
     let request = &claimed.request;
     let found = match (&read, &request.place) {
         (Address::Repository { name }, Place::Discord { .. }) => {
-            let card = links::link(services, request, name).await?;
+            let card = links::link(services, claimed.thread, request, name).await?;
             return tell(services, claimed, &card).await;
         }
         (Address::Github { repository, number }, Place::Github { .. }) => {
             on_github(services, claimed, repository, *number).await?
         }
         (Address::Github { repository, number }, Place::Discord { .. }) => {
-            join::from_discord(services, request, (repository, *number)).await?
+            join::from_discord(services, claimed.thread, request, (repository, *number)).await?
         }
         (Address::Discord(address), Place::Github { .. }) => join::from_github(services, request, *address).await?,
         (Address::Discord(_), Place::Discord { .. }) => {
@@ -44,10 +44,29 @@ pub(super) async fn link(services: &Services, claimed: &Claimed, address: &str) 
 /// `link owner/name` and `link off`.
 pub(super) async fn repository(services: &Services, claimed: &Claimed, name: Option<&str>) -> Result<Verdict, PostError> {
     let card = match name {
-        Some(name) => links::link(services, &claimed.request, name).await?,
+        Some(name) => links::link(services, claimed.thread, &claimed.request, name).await?,
         None => links::unlink(services, &claimed.request).await?,
     };
     tell(services, claimed, &card).await
+}
+
+/// The same request, at the repository it names: its conversation is linked to that. None when that may not be, which is said.
+pub(super) async fn at_repository(services: &Services, claimed: &Claimed, named: &str) -> Result<Option<Claimed>, PostError> {
+    let name = match read(named, &Hosts::of(services, claimed)) {
+        Address::Repository { name } => Some(name),
+        Address::Unknown if !named.contains("://") => Some(named.to_owned()),
+        Address::Unknown | Address::Github { .. } | Address::Discord(_) => None,
+    };
+    let linked = match name {
+        Some(name) => links::link_conversation(services, claimed.thread, &claimed.request, &name).await?,
+        None => Err("That is not the address of a repository here, such as `owner/name`.".to_owned()),
+    };
+    if let Err(why) = linked {
+        tell(services, claimed, &Card::NotLinked { why }).await?;
+        return Ok(None);
+    }
+    let place = links::placed(services, &claimed.request).await?;
+    Ok(Some(Claimed { request: Request { place, ..claimed.request.clone() }, ..claimed.clone() }))
 }
 
 /// `link account` and what belongs to it. Needs no permission: it says who somebody is, not what they may.

@@ -9,6 +9,7 @@ mod asked;
 mod ceilings;
 mod discord;
 mod dispatch;
+mod erase;
 mod link;
 mod outsider;
 mod press;
@@ -100,23 +101,35 @@ fn again_at(services: &Services, claimed: &Claimed, error: &PostError) -> Option
 async fn decide_or_say(services: &Services, claimed: &Claimed) -> Result<Verdict, PostError> {
     let decided = decide(services, claimed).await;
     if let Err(error) = &decided
-        && waits_for_words(&claimed.request.asks)
+        && let Some(waits) = waits_for(&claimed.request.asks)
         && again_at(services, claimed, error).is_none()
         && !store::has_begun_to_speak(&services.pool, claimed).await?
     {
-        let what = Card::Hindered { why: why_never(error), report: claimed.id.to_string() };
-        if let Err(error) = notice(services, claimed, &what).await {
+        let why = why_never(error);
+        let told = match waits {
+            Waits::ForWords => notice(services, claimed, &Card::Hindered { why, report: claimed.id.to_string() }).await,
+            Waits::Alone { interaction } => press::say(services, claimed, interaction, &why).await,
+        };
+        if let Err(error) = told {
             tracing::info!(inbox.id = %claimed.id, %error, "nobody can be told why it is given up");
         }
     }
     decided
 }
 
-/// True when somebody asked where all can read it, and expects an answer there.
-fn waits_for_words(asks: &Asks) -> bool {
+/// How somebody waits for an answer.
+enum Waits {
+    /// Where all can read it.
+    ForWords,
+    /// For their eyes.
+    Alone { interaction: i64 },
+}
+
+fn waits_for(asks: &Asks) -> Option<Waits> {
     match asks {
-        Asks::Words | Asks::Label { .. } | Asks::ReviewRequest { .. } => true,
-        Asks::Pushed | Asks::CheckFailed { .. } | Asks::Reaction { .. } | Asks::Pressed { .. } => false,
+        Asks::Words | Asks::Label { .. } | Asks::ReviewRequest { .. } => Some(Waits::ForWords),
+        Asks::Pressed { interaction, .. } => Some(Waits::Alone { interaction: *interaction }),
+        Asks::Pushed | Asks::CheckFailed { .. } | Asks::Reaction { .. } => None,
     }
 }
 

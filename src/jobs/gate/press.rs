@@ -2,13 +2,13 @@
 
 use super::dispatch::{self, done, may_trigger, within_limits};
 use super::store::{self, Claimed, Standing, Verdict};
-use super::{approve, retry};
+use super::{approve, notice, retry};
 use crate::agent::Task;
 use crate::discord::interaction;
 use crate::id::RunId;
 use crate::intake::Press;
 use crate::jobs::{Services, run};
-use crate::reply::PostError;
+use crate::reply::{Card, PostError};
 
 const GONE: &str = "I do not know that run any more.";
 const OVER: &str = "That run is over already.";
@@ -35,13 +35,21 @@ pub(super) async fn pressed(
     match came_to {
         Ok(verdict) => Ok(verdict),
         Err(why) => {
-            if let Some(discord) = &services.discord {
-                let why = services.poster.redactor().redact(&why).into_owned();
-                interaction::whisper(discord, &services.pool, interaction, &why).await?;
-            }
+            say(services, claimed, interaction, &why).await?;
             Ok(done("a press that came to nothing"))
         }
     }
+}
+
+/// Tells who pressed why it came to nothing: alone, or where all read it when it is too late for that.
+pub(super) async fn say(services: &Services, claimed: &Claimed, interaction: i64, why: &str) -> Result<(), PostError> {
+    if let Some(discord) = &services.discord {
+        let why = services.poster.redactor().redact(why);
+        if interaction::whisper(discord, &services.pool, interaction, &why).await? {
+            return Ok(());
+        }
+    }
+    notice(services, claimed, &Card::Hindered { why: why.to_owned(), report: claimed.id.to_string() }).await
 }
 
 /// What it came to, or why to nothing.

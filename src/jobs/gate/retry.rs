@@ -31,7 +31,7 @@ pub(super) async fn repeat(
     }
     if let Some(id) = last.approval
         && let Some(known) = approval::store::get(&services.pool, id).await?
-        && !approve::may_decide(services, claimed, known.kind).await?
+        && !approve::may_decide(services, claimed, &known).await?
     {
         let why = "That takes the permission it took when it was approved.".to_owned();
         return tell(services, claimed, &Card::NotApproved { why }).await;

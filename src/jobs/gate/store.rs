@@ -332,29 +332,49 @@ pub async fn create_run(
     Ok(run)
 }
 
-/// Lets the message join the thread's first unfinished agent run. None when there is none any more.
-pub async fn join_run(pool: &PgPool, claimed: &Claimed) -> Result<Option<RunId>, sqlx::Error> {
-    sqlx::query_scalar!(
+/// A run that words may join.
+#[derive(Debug)]
+pub struct Joinable {
+    pub id: RunId,
+    /// Number of the one on whose permission it runs.
+    pub requester: i64,
+    pub request: Request,
+}
+
+/// The thread's first unfinished agent run; none when there is none any more.
+pub async fn joinable(pool: &PgPool, thread: ThreadId) -> Result<Option<Joinable>, sqlx::Error> {
+    let row = sqlx::query!(
+        r#"
+        select id as "id: RunId", requester_id, request as "request: Json<Request>" from runs
+        where thread_id = $1 and state in ('queued', 'running') and task->>'task' not in ('code', 'undo', 'land_approved')
+          and powers <> 'nothing_lands' and stop_requested_by is null
+        order by id limit 1
+        "#,
+        thread as ThreadId,
+    )
+    .fetch_optional(pool)
+    .await?;
+    Ok(row.map(|row| Joinable { id: row.id, requester: row.requester_id, request: row.request.0 }))
+}
+
+/// Lets the message join a run. False when it is over.
+pub async fn join_run(pool: &PgPool, claimed: &Claimed, run: RunId) -> Result<bool, sqlx::Error> {
+    let joined = sqlx::query!(
         r#"
         with active as (
             update runs set arrivals = arrivals + 1
-            where state in ('queued', 'running') and stop_requested_by is null and id = (
-                select id from runs
-                where thread_id = $1 and state in ('queued', 'running') and task->>'task' not in ('code', 'undo', 'land_approved') and powers <> 'nothing_lands'
-                and stop_requested_by is null
-                order by id limit 1
-            )
+            where state in ('queued', 'running') and stop_requested_by is null and id = $1
             returning id
         )
         update messages set run_id = active.id from active
         where messages.id = $2 and messages.run_id is null
-        returning active.id as "id: RunId"
         "#,
-        claimed.thread as ThreadId,
+        run as RunId,
         claimed.message as MessageId,
     )
-    .fetch_optional(pool)
-    .await
+    .execute(pool)
+    .await?;
+    Ok(joined.rows_affected() == 1)
 }
 
 /// Asks the unfinished runs of the thread to stop, or only that one, and tells the workers. Returns how many there were.

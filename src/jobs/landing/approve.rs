@@ -48,8 +48,8 @@ impl GithubLander {
         self.writer.keep(&pending, self.services.clock.now()).await?;
         self.ask_for(&digest, shown).await?;
         let note = format!(
-            "{counted} not landed yet: it takes a yes of somebody with admin or maintain permission. A comment of its own shows what \
-             exactly would land, and how to say yes."
+            "{counted} not landed yet: it takes a yes of somebody with admin or maintain permission. What exactly would land, and \
+             how to say yes, stands by itself."
         );
         Ok(Asked { notes: vec![note], attachments: Vec::new() })
     }

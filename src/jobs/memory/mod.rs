@@ -4,6 +4,7 @@
 //! [`condense`] shortens threads whose history has become long. The rows that are due are the queue: whoever wakes works until none
 //! is left, and what a process left behind is found by the next sweep.
 
+mod borders;
 pub(super) mod condense;
 pub(super) mod embed;
 pub(super) mod forget;

@@ -6,11 +6,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
+use super::borders;
 use crate::agent::store::Taken;
 use crate::agent::tools::{HandError, RecallQuery, Recaller, ToolOutput};
 use crate::agent::{RunEvent, Snapshot, Task};
 use crate::jobs::Services;
-use crate::memory::recall::{Ask, Neighbour, Passage, Recall, Seen, show};
+use crate::memory::recall::{self, Ask, Neighbour, Passage, Recall, Seen, show};
 use crate::memory::{Options, Reach, Scope, receipt};
 use crate::model::Part;
 use crate::reply::{Redactor, clean};
@@ -69,6 +70,7 @@ fn behind_command<'a>(text: &'a str, own_name: &str) -> &'a str {
 
 /// Finds things for one run.
 pub(super) struct Hand {
+    services: Services,
     recall: Recall,
     scope: Scope,
     own_name: String,
@@ -84,6 +86,7 @@ impl Hand {
         }
         let scope = Scope { owner: taken.request.place.owner(), thread: taken.thread, reach: options.scope };
         Some(Self {
+            services: services.clone(),
             recall: services.recall.clone(),
             scope,
             own_name: services.settings.name.clone(),
@@ -105,7 +108,25 @@ impl Hand {
         let around = (options.before, options.after);
         let threshold = options.threshold.map(|threshold| threshold as f32);
         let ask = Ask { scope, query, top_k: top_k.unwrap_or(options.top_k), around, threshold, seen };
-        self.recall.recall(&ask).await
+        let found = self.recall.recall(&ask).await?;
+        let wanted = found.len();
+        let told = self.told(found).await?;
+        if told.len() == wanted {
+            return Ok(told);
+        }
+        // Others stand behind those that may not be told.
+        let more = self.recall.recall(&Ask { top_k: recall::MOST, ..ask.clone() }).await?;
+        let mut told = self.told(more).await?;
+        told.truncate(ask.top_k);
+        Ok(told)
+    }
+
+    /// Those that whoever reads this conversation may read.
+    async fn told(&self, mut passages: Vec<Passage>) -> Result<Vec<Passage>, sqlx::Error> {
+        let threads = passages.iter().map(|passage| passage.thread);
+        let hidden = borders::hidden(&self.services, &self.scope.owner, threads).await?;
+        passages.retain(|passage| !hidden.contains(&passage.thread));
+        Ok(passages)
     }
 
     fn result(&self, passage: &Passage) -> Value {

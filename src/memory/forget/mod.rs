@@ -10,14 +10,15 @@
 //! [`rows::TABLES`] says for each column of each table what happens to it. Posts on a surface are the surface's own and stay there.
 //! There is no grace period: what people delete is gone for them at once, and so it is here.
 
+pub mod own;
 pub mod record;
 pub mod rows;
 mod store;
 pub mod work;
 
 pub use store::{
-    Asked, Progress, Why, ask, conversation, find_owner, find_person, forget_done, hides_owner, installation_gone, place_gone,
-    progress,
+    Asked, Progress, Reached, Why, ask, ask_conversation, conversation, find_owner, find_person, forget_done, guild_gone,
+    hides_owner, installation_gone, place_gone, progress,
 };
 
 use uuid::Uuid;
@@ -40,8 +41,21 @@ pub enum Target {
     Thread(ThreadId),
     /// All conversations of an owner, as [`crate::intake::Place::owner`] names it.
     Owner(String),
-    /// What a person said.
+    /// What a person said, and their name.
     Person(Person),
+    /// What a person said.
+    Words(Words),
+}
+
+/// What somebody said themselves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Words {
+    /// Where.
+    pub surface: Surface,
+    /// The surface's unchanging number of whoever said it.
+    pub author: i64,
+    /// The conversation; all of them when there is none.
+    pub thread: Option<ThreadId>,
 }
 
 /// Somebody, as they are known on a surface.
@@ -66,6 +80,7 @@ impl Target {
             Self::Thread(_) => "thread",
             Self::Owner(_) => "owner",
             Self::Person(_) => "person",
+            Self::Words(_) => "words",
         }
     }
 
@@ -77,13 +92,20 @@ impl Target {
             Self::Quotes(thread) | Self::Thread(thread) => thread.to_string(),
             Self::Owner(owner) => owner.clone(),
             Self::Person(person) => person.key(),
+            Self::Words(words) => words.key(),
         }
     }
 
     fn login(&self) -> Option<String> {
         match self {
             Self::Person(person) => person.login.clone(),
-            Self::Message(_) | Self::Edited(_) | Self::Answer(_) | Self::Quotes(_) | Self::Thread(_) | Self::Owner(_) => None,
+            Self::Message(_)
+            | Self::Edited(_)
+            | Self::Answer(_)
+            | Self::Quotes(_)
+            | Self::Thread(_)
+            | Self::Owner(_)
+            | Self::Words(_) => None,
         }
     }
 
@@ -98,6 +120,7 @@ impl Target {
             "thread" => Self::Thread(ThreadId(id()?)),
             "owner" => Self::Owner(key.to_owned()),
             "person" => Self::Person(Person::read(key, login)?),
+            "words" => Self::Words(Words::read(key)?),
             _ => return None,
         })
     }
@@ -116,6 +139,23 @@ impl Person {
         let (name, id) = key.split_once(':')?;
         let login = login.or_else(|| id.strip_prefix('@').filter(|login| !login.is_empty()).map(str::to_owned));
         Some(Self { surface: surface(name)?, id: id.parse().ok(), login })
+    }
+}
+
+impl Words {
+    /// Such as `github:42`, or `github:42@` and the id of a thread.
+    fn key(&self) -> String {
+        let whose = format!("{}:{}", self.surface.as_str(), self.author);
+        self.thread.map_or_else(|| whose.clone(), |thread| format!("{whose}@{thread}"))
+    }
+
+    fn read(key: &str) -> Option<Self> {
+        let (whose, thread) = match key.split_once('@') {
+            Some((whose, thread)) => (whose, Some(ThreadId(thread.parse().ok()?))),
+            None => (key, None),
+        };
+        let (name, author) = whose.split_once(':')?;
+        Some(Self { surface: surface(name)?, author: author.parse().ok()?, thread })
     }
 }
 
@@ -142,11 +182,16 @@ mod tests {
             Target::Person(person(Some(42), Some("maya"))),
             Target::Person(person(None, Some("42"))),
             Target::Person(person(Some(42), None)),
+            Target::Words(Words { surface: Surface::Github, author: 42, thread: None }),
+            Target::Words(Words { surface: Surface::Discord, author: 42, thread: Some(ThreadId::new()) }),
         ];
         for target in all {
             assert_eq!(Target::read(target.what(), &target.key(), target.login()).unwrap(), target);
         }
         assert_eq!(Target::read("thread", "x", None), None);
+        for broken in ["github", "github:x", "moon:1", "github:1@", "github:1@x"] {
+            assert_eq!(Target::read("words", broken, None), None, "{broken}");
+        }
         assert_eq!(Target::read("star", "x", None), None);
     }
 }

@@ -1,10 +1,11 @@
 //! The table `forgettings`: what was asked, what is due, and how far it is.
 
 use chrono::{DateTime, TimeDelta, Utc};
+use sqlx::types::Json;
 use sqlx::{PgPool, Postgres, Transaction};
 use uuid::Uuid;
 
-use super::{Person, Target};
+use super::{Person, Target, Words};
 use crate::id::{RunId, ThreadId};
 use crate::intake::{Place, Surface};
 
@@ -106,6 +107,17 @@ async fn hide(tx: &mut Transaction<'_, Postgres>, target: &Target, now: DateTime
             .execute(&mut **tx)
             .await?;
         }
+        Target::Words(Words { author, thread, .. }) => {
+            sqlx::query!(
+                "delete from memories using messages m where m.author_id = $1 and m.forgotten_at is null and m.created_at <= $2
+                   and ($3::uuid is null or m.thread_id = $3) and memories.message_id = m.id",
+                author,
+                now,
+                *thread as Option<ThreadId>,
+            )
+            .execute(&mut **tx)
+            .await?;
+        }
         // An owner has too much of it for one statement; the others are what comes after words that are gone already.
         Target::Person(_) | Target::Owner(_) | Target::Answer(_) | Target::Quotes(_) => {}
     }
@@ -129,6 +141,37 @@ pub async fn installation_gone(pool: &PgPool, installation: i64, by: &str, now: 
     Ok(owners.len())
 }
 
+/// A guild was left: it and those of its channels that have a memory of their own are to be forgotten. Of threads that belong to somebody
+/// else, only what was said in the guild. Returns how many owners there are.
+///
+/// # Errors
+/// As the database.
+pub async fn guild_gone(pool: &PgPool, guild: i64, by: &str, now: DateTime<Utc>) -> Result<usize, sqlx::Error> {
+    let owner = format!("discord:{guild}");
+    let owners = sqlx::query_scalar!(
+        r#"select owner as "owner!" from threads where owner = $1 or starts_with(owner, $1 || ':')
+           union select key from working_memories where scope = 'owner' and (key = $1 or starts_with(key, $1 || ':'))"#,
+        owner,
+    )
+    .fetch_all(pool)
+    .await?;
+    for owner in &owners {
+        ask(pool, &Target::Owner(owner.clone()), Why::Gone, by, now).await?;
+    }
+    let elsewhere = sqlx::query_scalar!(
+        r#"select s.place as "place: Json<Place>" from surfaces s join threads t on t.id = s.thread_id
+           where s.surface = 'discord' and s.place->>'guild' = $1::bigint::text and not t.owner = any($2)"#,
+        guild,
+        &owners,
+    )
+    .fetch_all(pool)
+    .await?;
+    for place in elsewhere {
+        place_gone(pool, &place.0, by, now).await?;
+    }
+    Ok(owners.len())
+}
+
 /// A conversation is gone from its surface. Where it shares its thread with others, only what was said in it is to be forgotten. Nothing
 /// that arrives late for it is stored.
 ///
@@ -145,14 +188,36 @@ pub async fn place_gone(pool: &PgPool, place: &Place, by: &str, now: DateTime<Ut
     )
     .execute(pool)
     .await?;
-    let Some(thread) = conversation(pool, place).await? else { return Ok(()) };
-    let shared =
-        sqlx::query_scalar!(r#"select count(*) > 1 as "shared!" from surfaces where thread_id = $1"#, thread as ThreadId,)
-            .fetch_one(pool)
-            .await?;
-    if !shared {
-        ask(pool, &Target::Thread(thread), Why::Gone, by, now).await?;
-        return Ok(());
+    ask_conversation(pool, place, Why::Gone, by, now).await.map(drop)
+}
+
+/// How much of a conversation's thread was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reached {
+    /// There is none.
+    Nothing,
+    /// All of it.
+    Whole,
+    /// Only what was said there: other conversations share it.
+    Part,
+}
+
+/// A conversation is to be forgotten: its thread or, where that is shared with other conversations, only what was said in this one.
+/// Idempotent.
+///
+/// # Errors
+/// As the database.
+pub async fn ask_conversation(
+    pool: &PgPool,
+    place: &Place,
+    why: Why,
+    by: &str,
+    now: DateTime<Utc>,
+) -> Result<Reached, sqlx::Error> {
+    let Some(thread) = conversation(pool, place).await? else { return Ok(Reached::Nothing) };
+    if !is_shared(pool, thread).await? {
+        ask(pool, &Target::Thread(thread), why, by, now).await?;
+        return Ok(Reached::Whole);
     }
     let (repository, number, conversation) = match place {
         Place::Github { repository_id, number, .. } => (Some(*repository_id), Some(*number), None),
@@ -173,9 +238,16 @@ pub async fn place_gone(pool: &PgPool, place: &Place, by: &str, now: DateTime<Ut
     .fetch_all(pool)
     .await?;
     for object in objects {
-        ask(pool, &Target::Message(object), Why::Gone, by, now).await?;
+        ask(pool, &Target::Message(object), why, by, now).await?;
     }
-    Ok(())
+    Ok(Reached::Part)
+}
+
+/// True when several conversations share a thread.
+pub(super) async fn is_shared(pool: &PgPool, thread: ThreadId) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar!(r#"select count(*) > 1 as "shared!" from surfaces where thread_id = $1"#, thread as ThreadId)
+        .fetch_one(pool)
+        .await
 }
 
 /// The thread of a conversation.
@@ -198,7 +270,9 @@ pub async fn conversation(pool: &PgPool, place: &Place) -> Result<Option<ThreadI
 /// As the database.
 pub async fn hides_owner(pool: &PgPool, owner: &str) -> Result<bool, sqlx::Error> {
     sqlx::query_scalar!(
-        r#"select exists (select 1 from forgettings where what = 'owner' and key = $1 and done_at is null) as "hides!""#,
+        r#"select exists (
+               select 1 from forgettings
+               where what = 'owner' and done_at is null and (key = $1 or starts_with($1, key || ':'))) as "hides!""#,
         owner,
     )
     .fetch_one(pool)
@@ -329,7 +403,7 @@ pub(super) async fn done(pool: &PgPool, id: Uuid, asked_at: DateTime<Utc>, now: 
     sqlx::query!(
         r#"
         with done as (
-            update forgettings set done_at = $3, login = null, asked_by = case when what = 'person' then '' else asked_by end,
+            update forgettings set done_at = $3, login = null, asked_by = case when what in ('person', 'words') then '' else asked_by end,
                 key = case when what = 'person' and key like '%:@%' then '' else key end
             where id = $1 and done_at is null and asked_at = $2 returning id
         )

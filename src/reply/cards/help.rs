@@ -39,7 +39,10 @@ pub(in crate::reply) fn describe(word: Word) -> (&'static str, &'static str) {
         Word::Remember => {
             ("`remember …`", "I keep it in mind for all conversations of this repository; `remember here: …` for this one alone")
         }
-        Word::Forget => ("`forget …`", "I drop it: the number of a line, or words that stand in it"),
+        Word::Forget => (
+            "`forget …`",
+            "I drop it: the number of a line, or words that stand in it; or `this conversation`, or `everything I said`",
+        ),
         Word::Memory => ("`memory`", "what I keep in mind, who said it, and whether it still holds"),
         Word::Model => ("`model provider/name`", "this thread uses that model"),
         Word::Budget => ("`budget 5`", "a run in this thread may cost 5 dollars"),

@@ -3,6 +3,8 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::Sharing;
+use super::going::{self, Extent, Going};
 use crate::reply::inline;
 
 /// Lines that are shown at once, and bytes of them.
@@ -58,6 +60,20 @@ pub enum MemoryCard {
         handle: String,
         /// The numbers that are not there; empty when words were sought.
         numbers: Vec<String>,
+    },
+    /// `forget this thread`, `forget everything I said`: it goes.
+    Going(Box<Going>),
+    /// The same, and there is nothing of it.
+    NothingToGo {
+        /// What.
+        what: Extent,
+    },
+    /// `forget this thread`: others said things in it, and whoever asks may not take those away.
+    NotTheirs {
+        /// Our name, without `@`.
+        handle: String,
+        /// Who may, as a sentence goes on after "That takes ".
+        needed: String,
     },
     /// `memory`: what is kept.
     List(Box<Listing>),
@@ -125,17 +141,18 @@ impl ShownLine {
 }
 
 /// The comment without its marker.
-pub(super) fn text(card: &MemoryCard) -> String {
+pub(super) fn text(card: &MemoryCard, sharing: Sharing) -> String {
     match card {
-        MemoryCard::Kept { handle, lines, everywhere } => kept(handle, lines, *everywhere),
+        MemoryCard::Kept { handle, lines, everywhere } => kept(handle, lines, everywhere.then_some(sharing)),
         MemoryCard::Had { handle, lines } => {
             let handle = inline::plain(handle, 60);
             format!("I keep that in mind already:\n\n{}\n\n`@{handle} memory` shows everything.", listed(lines))
         }
         MemoryCard::Unfit { why } => format!("I did not keep that in mind. {}", inline::sentence(why, 600)),
-        MemoryCard::Off => {
-            "This repository's file says that I keep nothing in mind here (`[memory] working_memory = \"off\"`). Nothing was kept.".to_owned()
-        }
+        MemoryCard::Off => format!(
+            "{} says that I keep nothing in mind here (`[memory] working_memory = \"off\"`). Nothing was kept.",
+            sharing.file()
+        ),
         MemoryCard::Forgotten { lines } => forgotten(lines),
         MemoryCard::Which { handle, lines } => {
             let (handle, first) = (inline::plain(handle, 60), lines.first().map_or("3", |line| line.label.as_str()));
@@ -156,17 +173,25 @@ pub(super) fn text(card: &MemoryCard) -> String {
             };
             format!("{what} `@{handle} memory` shows what there is.")
         }
-        MemoryCard::List(listing) => list(listing),
+        MemoryCard::Going(going) => going::text(going),
+        MemoryCard::NothingToGo { what } => going::nothing(*what),
+        MemoryCard::NotTheirs { handle, needed } => format!(
+            "Others spoke here as well, so I forgot nothing. To forget the whole conversation takes {}. What you said yourself is yours: \
+             `@{} forget everything I said here`.",
+            inline::sentence(needed, 300),
+            inline::plain(handle, 60)
+        ),
+        MemoryCard::List(listing) => list(listing, sharing),
     }
 }
 
-fn kept(handle: &str, lines: &[ShownLine], everywhere: bool) -> String {
+fn kept(handle: &str, lines: &[ShownLine], everywhere: Option<Sharing>) -> String {
     let handle = inline::plain(handle, 60);
     let Some(first) = lines.first() else { return "I kept that in mind, and it was forgotten since.".to_owned() };
-    let whose = if everywhere { "for all conversations of this repository" } else { "for this conversation" };
+    let whose = everywhere.map_or("this conversation", Sharing::all);
     let numbers: Vec<String> = lines.iter().map(|line| inline::plain(&line.label, 20)).collect();
     format!(
-        "I keep that in mind {whose}, under {}:\n\n{}\n\n`@{handle} forget {}` takes it back.",
+        "I keep that in mind for {whose}, under {}:\n\n{}\n\n`@{handle} forget {}` takes it back.",
         inline::plain(&first.section, 60),
         listed(lines),
         numbers.join(", ")
@@ -185,35 +210,40 @@ fn forgotten(lines: &[ShownLine]) -> String {
     )
 }
 
-fn list(listing: &Listing) -> String {
+fn list(listing: &Listing, sharing: Sharing) -> String {
     let handle = inline::plain(&listing.handle, 60);
     let mut parts = Vec::new();
     if listing.off {
-        parts.push(
-            "This repository's file says that runs are shown nothing of this (`[memory] working_memory = \"off\"`).".to_owned(),
-        );
+        parts.push(format!("{} says that runs are shown nothing of this (`[memory] working_memory = \"off\"`).", sharing.file()));
     }
     if listing.everywhere.is_empty() && listing.here.is_empty() {
         parts.push(format!("I keep nothing in mind here. `@{handle} remember …` changes that."));
     }
     let mut room = Room::default();
-    for (heading, lines) in
-        [("Kept for all conversations of this repository", &listing.everywhere), ("Kept for this conversation", &listing.here)]
-    {
+    for (whose, lines) in [(sharing.all(), &listing.everywhere), ("this conversation", &listing.here)] {
         if !lines.is_empty() {
-            parts.push(format!("**{heading}**"));
+            parts.push(format!("**Kept for {whose}**"));
             parts.push(room.sections(lines));
         }
     }
     if listing.apart {
-        parts.push("The conversations of this repository are kept apart (`[memory] scope = \"thread\"`).".to_owned());
+        parts.push(apart(sharing));
     }
-    parts.push(beside(listing));
+    parts.push(beside(listing, sharing));
     parts.push(format!("<sub>`@{handle} forget 3` drops line 3, `@{handle} remember …` adds one</sub>"));
     parts.join("\n\n")
 }
 
-fn beside(listing: &Listing) -> String {
+fn apart(sharing: Sharing) -> String {
+    match sharing {
+        Sharing::Repository => "The conversations of this repository are kept apart (`[memory] scope = \"thread\"`).".to_owned(),
+        Sharing::Server | Sharing::Channel | Sharing::Person => {
+            format!("{} keeps conversations apart (`[memory] scope = \"thread\"`).", sharing.file())
+        }
+    }
+}
+
+fn beside(listing: &Listing, sharing: Sharing) -> String {
     let since = listing.since.map(|at| format!(" since {}", at.format("%-d %b %Y"))).unwrap_or_default();
     let mut text = match listing.messages {
         0 => "Of this conversation I remember no messages yet.".to_owned(),
@@ -225,7 +255,7 @@ fn beside(listing: &Listing) -> String {
     if listing.passages > 0 {
         let more = if listing.passages >= MOST_COUNTED { "at least " } else { "" };
         let passages = inline::counted(listing.passages, "passage");
-        text.push_str(&format!(" In all conversations of this repository I can look through {more}{passages}."));
+        text.push_str(&format!(" In {} I can look through {more}{passages}.", sharing.all()));
     }
     text
 }
@@ -330,6 +360,7 @@ mod tests {
             MemoryCard::Which { handle: handle(), lines: vec![line("3", "A", "tabs"), line("t4", "A", "tabs here")] },
             MemoryCard::NotThere { handle: handle(), numbers: vec!["9".into(), "t1".into()] },
             MemoryCard::NotThere { handle: handle(), numbers: Vec::new() },
+            MemoryCard::NotTheirs { handle: handle(), needed: "write permission on this repository".into() },
             MemoryCard::List(Box::new(listing())),
             MemoryCard::List(Box::new(Listing {
                 everywhere: Vec::new(),
@@ -343,7 +374,7 @@ mod tests {
                 ..listing()
             })),
         ];
-        let all: Vec<String> = cards.iter().map(text).collect();
+        let all: Vec<String> = cards.iter().map(|card| text(card, Sharing::Repository)).collect();
         insta::assert_snapshot!(all.join("\n---\n").replace('\u{200b}', "·"), @r#"
         I keep that in mind for all conversations of this repository, under Remembered:
 
@@ -416,10 +447,11 @@ mod tests {
     #[test]
     fn long_lists_are_cut_and_say_so() {
         let many: Vec<ShownLine> = (0..80).map(|at| line(&at.to_string(), "Decisions", &format!("_{at}_"))).collect();
-        let shown = text(&MemoryCard::List(Box::new(Listing { everywhere: many.clone(), ..listing() })));
+        let listed = MemoryCard::List(Box::new(Listing { everywhere: many.clone(), ..listing() }));
+        let shown = text(&listed, Sharing::Repository);
         assert!(shown.contains("20 more lines are not shown.") && shown.contains("One more line is not shown."), "{shown}");
         let long: Vec<ShownLine> = (0..80).map(|at| line(&at.to_string(), "Decisions", &"*".repeat(500))).collect();
-        let shown = text(&MemoryCard::Which { handle: "threadbox".into(), lines: long });
+        let shown = text(&MemoryCard::Which { handle: "threadbox".into(), lines: long }, Sharing::Server);
         assert!(shown.len() < 30_000 && shown.contains("more"), "{}", shown.len());
     }
 }

@@ -2,12 +2,16 @@
 
 pub(super) mod approval;
 mod bridge;
+mod going;
 pub(super) mod help;
 mod memory;
+mod sharing;
 
 pub use self::approval::{ApprovalNote, approval_body, landing, outsider, plan};
 pub use self::bridge::{BridgeCard, Mirrored, Step, Whole, account_code};
+pub use self::going::{Extent, Going};
 pub use self::memory::{Listing, MemoryCard, ShownLine};
+pub use self::sharing::Sharing;
 
 use std::time::Duration;
 
@@ -246,7 +250,7 @@ pub fn card(card: &Card, key: &str) -> String {
     marker::mark(&text(card), key)
 }
 
-/// The body without its marker.
+/// The body without its marker, as GitHub reads it.
 pub(super) fn text(card: &Card) -> String {
     match card {
         Card::NoPermission { login, needed } => no_permission(login, needed),
@@ -259,7 +263,7 @@ pub(super) fn text(card: &Card) -> String {
             format!("{now}{more}{}", run_link(run_url.as_deref()))
         }
         Card::House { what } => house::text(what),
-        Card::Memory { what } => memory::text(what),
+        Card::Memory { what } => memory_of(what, Sharing::Repository),
         Card::Bridge { what } => bridge::text(what),
         Card::DidYouMean { handle, word, suggestion } => did_you_mean(handle, word, *suggestion),
         Card::Invalid { handle, problem } => invalid(handle, problem),
@@ -300,6 +304,11 @@ pub(super) fn text(card: &Card) -> String {
             "I could not handle this: the service stopped each time it tried, so it is given up. Say it again in other words, or ask the operator to look for `{report}` in the log.",
         ),
     }
+}
+
+/// What is said about what is kept in mind, where `sharing` shares it.
+pub(super) fn memory_of(what: &MemoryCard, sharing: Sharing) -> String {
+    memory::text(what, sharing)
 }
 
 fn no_permission(login: &str, needed: &Needed) -> String {

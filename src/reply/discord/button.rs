@@ -11,9 +11,10 @@ pub(super) fn stop(buttons: &Buttons) -> Option<PieceButton> {
     one("Stop", ButtonStyle::Danger, buttons.stop.as_ref())
 }
 
-/// Under a card that gives something up.
+/// Under a card that says why something was not done which may be had another time.
 pub(super) fn retry(card: &Card, buttons: &Buttons) -> Option<PieceButton> {
-    one("Retry", ButtonStyle::Primary, buttons.retry.as_ref()).filter(|_| matches!(card, Card::GivenUp { .. }))
+    one("Retry", ButtonStyle::Primary, buttons.retry.as_ref())
+        .filter(|_| matches!(card, Card::GivenUp { .. } | Card::Hindered { .. }))
 }
 
 /// Yes and no, while something waits for them.

@@ -7,14 +7,14 @@ use super::{Here, Piece, button};
 use crate::approval::State;
 use crate::intake::command::{Problem, Word};
 use crate::reply::cards::{self, approval, help};
-use crate::reply::{ApprovalNote, BridgeCard, Card, inline};
+use crate::reply::{ApprovalNote, BridgeCard, Card, HouseCard, Needed, Scope, inline};
 
 /// Messages of something that waits for a yes, where it cannot be a file: what nobody can read, nobody can approve.
 const MOST_TO_APPROVE: usize = 100;
 
 /// A card as messages; one, unless it lists a lot.
 pub fn card(card: &Card, here: &Here) -> Vec<Piece> {
-    let text = text(card);
+    let text = text(card, here);
     let body = markdown::read(&text, whose(card), false).units;
     let mut draft = Draft::new(body, ("message.md", text), here);
     draft.buttons = button::retry(card, &here.buttons).into_iter().collect();
@@ -27,9 +27,16 @@ fn whose(card: &Card) -> Whose {
 }
 
 /// What is said otherwise here than on GitHub: where buttons, slash commands and messages take the place of reactions and comments.
-fn text(card: &Card) -> String {
+fn text(card: &Card, here: &Here) -> String {
     match card {
-        Card::Help { handle, available } => help_here(handle, available),
+        Card::Help { handle, available } => help_here(handle, available, here),
+        Card::NoPermission { login, needed } => no_permission(login, needed).unwrap_or_else(|| cards::text(card)),
+        Card::Memory { what } => cards::memory_of(what, here.sharing),
+        Card::House { what: HouseCard::MentionsOff { .. } } => "The linked repository's file says that mentions in free words do not count here (`[triggers] mention = false`), so nothing was run. Use a command instead; `/help` lists them.".to_owned(),
+        Card::RateLimited { scope: Scope::RepositoryBudget, free_at } => {
+            cards::text(&Card::RateLimited { scope: Scope::GuildBudget, free_at: *free_at })
+        }
+        Card::WordsGone { .. } => "Your message was changed before I could read it, so nothing was run. Write what you want in a new one.".to_owned(),
         Card::DidYouMean { word, suggestion, .. } => {
             let word = inline::plain(word, 40);
             format!(
@@ -46,12 +53,10 @@ fn text(card: &Card) -> String {
             "`{}` is for pull requests, and this conversation is about none. Nothing was run. Mention me in the pull request on GitHub, or say what you want in your own words.",
             word.as_str()
         ),
-        Card::NoPermission { .. }
-        | Card::Bot
+        Card::Bot
         | Card::RateLimited { .. }
         | Card::Status { .. }
         | Card::House { .. }
-        | Card::Memory { .. }
         | Card::Bridge { .. }
         | Card::Invalid { .. }
         | Card::Stopping
@@ -64,14 +69,13 @@ fn text(card: &Card) -> String {
         | Card::NotLinked { .. }
         | Card::Queued { .. }
         | Card::Noted
-        | Card::WordsGone { .. }
         | Card::Hindered { .. }
         | Card::GivenUp { .. } => cards::text(card),
     }
 }
 
 /// A list, because Discord has no tables.
-fn help_here(handle: &str, available: &[Word]) -> String {
+fn help_here(handle: &str, available: &[Word], here: &Here) -> String {
     let mut lines = vec![
         format!(
             "Mention `@{}` and say what you want. I plan, write and run code in a sandbox of this conversation, and answer here; in a thread of ours I hear you without a mention.",
@@ -82,18 +86,69 @@ fn help_here(handle: &str, available: &[Word]) -> String {
     ];
     for word in Word::ALL.iter().filter(|word| available.contains(word)) {
         let (usage, does) = help::describe(*word);
-        let does = button_too(*word).unwrap_or(does);
+        let (usage, does) = otherwise(*word, here).unwrap_or_else(|| (usage, does.to_owned()));
         lines.push(format!("- {usage}: {does}"));
     }
     lines.push("\n<sub>each word is a slash command, too, such as `/status`</sub>".to_owned());
     lines.join("\n")
 }
 
-/// What a word does where a button does the same.
-fn button_too(word: Word) -> Option<&'static str> {
-    let approve = "what waits for a yes (a plan, a request) begins; **Approve** under it does the same";
-    let stop = "the current run stops and says where it stood; **Stop** under it does the same";
-    [(Word::Approve, approve), (Word::Stop, stop)].into_iter().find(|(with, _)| *with == word).map(|(_, does)| does)
+/// What is otherwise here: where a button does the same, or where people have no repository before their eyes.
+fn otherwise(word: Word, here: &Here) -> Option<(&'static str, String)> {
+    let (usage, does) = match word {
+        Word::Approve => ("`approve`", "what waits for a yes (a plan, a request) begins; **Approve** under it does the same"),
+        Word::Stop => ("`stop`", "the current run stops and says where it stood; **Stop** under it does the same"),
+        Word::Retry => ("`retry`", "the last request is run again; **Retry** under an answer does the same for that one"),
+        Word::Review => ("`review`", "I review the pull request this conversation is linked to"),
+        Word::Fix => ("`fix`", "I land the work in the linked repository, as a pull request"),
+        Word::Pr => ("`pr`", "the same; **Open PR** under an answer with changes does it, too"),
+        Word::Link => (
+            "`link <address>`",
+            "`link owner/name`: which repository this channel or thread is about; `link` and the address of an issue, pull request or \
+             thread: it joins this conversation; `link account`: who you are on GitHub",
+        ),
+        Word::Remember => {
+            let all = here.sharing.all();
+            return Some(("`remember …`", format!("I keep it in mind for {all}; `remember here: …` for this one alone")));
+        }
+        Word::Run
+        | Word::Plan
+        | Word::Queue
+        | Word::Undo
+        | Word::Status
+        | Word::Help
+        | Word::Forget
+        | Word::Memory
+        | Word::Model
+        | Word::Budget => return None,
+    };
+    Some((usage, does.to_owned()))
+}
+
+/// Who may, where that is a matter of the linked repository; none where it is said as it is everywhere.
+fn no_permission(login: &str, needed: &Needed) -> Option<String> {
+    let (takes, remedy) = match needed {
+        Needed::Permission { name } => (
+            format!("people whose linked account has {} permission on the repository this is about", inline::plain(name, 20)),
+            "Somebody who has it can repeat your request, or a maintainer can grant it to your account on GitHub.",
+        ),
+        Needed::Member => (
+            "members of the organisation that owns the repository this is about".to_owned(),
+            "A member can repeat your request here.",
+        ),
+        Needed::Listed => (
+            "people on the list of this service".to_owned(),
+            "Someone on it can repeat your request here; whoever runs this service keeps the list in `THREADBOX_ALLOW`.",
+        ),
+        Needed::OnLinked { .. }
+        | Needed::Guild
+        | Needed::Channel
+        | Needed::Role
+        | Needed::NotDirect
+        | Needed::Account { .. }
+        | Needed::Apart => return None,
+    };
+    Some(format!("I only work for {takes}, and {} is not among them, so nothing was run. {remedy}", inline::plain(login, 60)))
 }
 
 fn which(waiting: &[(String, String)]) -> String {

@@ -14,7 +14,7 @@ mod safe;
 mod spans;
 mod split;
 
-use super::Said;
+use super::{Said, Sharing};
 
 /// What is said, as the messages that say it: at least one.
 pub fn render(said: &Said<'_>, here: &Here) -> Vec<Piece> {
@@ -118,14 +118,16 @@ pub struct Here {
     pub may_attach: bool,
     /// False where embeds do not show; then their content is text.
     pub may_embed: bool,
+    /// What shares its memory with this place.
+    pub sharing: Sharing,
     /// The ids of the buttons that make sense here.
     pub buttons: Buttons,
 }
 
 impl Default for Here {
-    /// What every server has: 10 MiB, files and embeds, no buttons.
+    /// What every channel of a server has: 10 MiB, files and embeds, no buttons.
     fn default() -> Self {
-        Self { file_limit: 10 << 20, may_attach: true, may_embed: true, buttons: Buttons::default() }
+        Self { file_limit: 10 << 20, may_attach: true, may_embed: true, sharing: Sharing::Server, buttons: Buttons::default() }
     }
 }
 

@@ -185,7 +185,8 @@ pub(super) fn addresses(text: &str) -> Vec<Range<usize>> {
 /// True when the words of a link name another place than it leads to.
 pub(super) fn is_deceptive(label: &str, target: &str) -> bool {
     static HOST: LazyLock<Regex> = LazyLock::new(|| {
-        Regex::new(r"(?i)(https?:\s*/?/?|www\.)?((?:[\p{L}\p{N}-]+\.)+[\p{L}]{2,24})").expect("the pattern is constant and valid")
+        Regex::new(r"(?i)(https?:\s*/?/?|www\.)?((?:[\p{L}\p{N}-]+\.)+\p{L}[\p{L}\p{N}]{1,23})")
+            .expect("the pattern is constant and valid")
     });
     /// Endings that name a file where no scheme says otherwise, also where they are domains.
     const FILES: [&str; 44] = [

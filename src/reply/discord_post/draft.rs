@@ -9,16 +9,19 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serenity::builder::{CreateActionRow, CreateButton, CreateEmbed};
 use serenity::model::application::ButtonStyle as Style;
 use serenity::model::id::{ChannelId, GuildId};
+use uuid::Uuid;
 
 use super::DiscordPosts;
 use super::talk::Where;
 use crate::attachment;
 use crate::discord::button::Button;
-use crate::discord::{Discord, DiscordError, Draft, Guild, MOST_CONTENT, NewFile, code};
+use crate::discord::{Discord, DiscordError, Draft, ForumTag, Guild, MOST_CONTENT, NewFile, code};
+use crate::id::InboxId;
 use crate::intake::Place;
 use crate::reply::discord::{ButtonStyle, Buttons, Here, Piece, PieceButton, PieceEmbed, PieceFile, Source};
 use crate::reply::post::{CommentPost, PostError};
 use crate::reply::said::Said;
+use crate::reply::{Card, Sharing};
 
 /// How long what was learned about a channel or guild holds: permissions change.
 const HOLDS: TimeDelta = TimeDelta::minutes(10);
@@ -38,6 +41,7 @@ pub(super) struct Grounds {
     tiers: Mutex<HashMap<GuildId, (u8, DateTime<Utc>)>>,
     late: Mutex<HashMap<ChannelId, (u32, DateTime<Utc>)>>,
     lacks: Mutex<HashMap<ChannelId, (Lacks, DateTime<Utc>)>>,
+    tags: Mutex<HashMap<ChannelId, (Vec<ForumTag>, DateTime<Utc>)>>,
 }
 
 /// What we were refused in a channel.
@@ -62,6 +66,7 @@ impl Grounds {
             file_limit: Guild::largest_file(self.tier(discord, talk.guild, now).await).min(LARGEST_MESSAGE),
             may_attach: !lacks.files,
             may_embed: !lacks.embeds,
+            sharing: Sharing::of(post.place),
             buttons: buttons(post, said),
         }
     }
@@ -88,6 +93,20 @@ impl Grounds {
         }
         tiers.insert(id, (tier, now));
         tier
+    }
+
+    /// The tags of a forum that we may set; none where that is not known.
+    pub fn tags(&self, forum: ChannelId, now: DateTime<Utc>) -> Option<Vec<ForumTag>> {
+        lock(&self.tags).get(&forum).filter(|(_, at)| now - *at < HOLDS).map(|(tags, _)| tags.clone())
+    }
+
+    /// Notes them for a while; where we were refused they are none.
+    pub fn know_tags(&self, forum: ChannelId, tags: Vec<ForumTag>, now: DateTime<Utc>) {
+        let mut known = lock(&self.tags);
+        if known.len() >= MOST_KNOWN {
+            known.clear();
+        }
+        known.insert(forum, (tags, now));
     }
 
     fn lacks(&self, channel: ChannelId, now: DateTime<Utc>) -> Lacks {
@@ -214,8 +233,16 @@ fn buttons(post: &CommentPost<'_>, said: &Said<'_>) -> Buttons {
             decline: Some(Button::Decline(note.id).custom_id()),
             ..Buttons::default()
         },
-        Said::Card(_) => Buttons { retry: of_run(Button::Retry), ..Buttons::default() },
+        Said::Card(Card::GivenUp { report } | Card::Hindered { report, .. }) => {
+            Buttons { retry: again(report), ..Buttons::default() }
+        }
+        Said::Card(_) => Buttons::default(),
     }
+}
+
+/// A request that was given up is named by what it is called in our log.
+fn again(report: &str) -> Option<String> {
+    Some(Button::Again(InboxId(Uuid::try_parse(report).ok()?)).custom_id())
 }
 
 impl DiscordPosts {

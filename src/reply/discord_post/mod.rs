@@ -7,6 +7,7 @@
 mod draft;
 mod replace;
 mod store;
+mod tags;
 mod talk;
 
 use std::sync::Arc;
@@ -260,7 +261,7 @@ fn is_of(run: Option<RunId>, message: &Message) -> bool {
 fn run_of(custom_id: &str) -> Option<RunId> {
     match Button::parse(custom_id)? {
         Button::Stop(run) | Button::Retry(run) | Button::Continue(run) | Button::OpenPullRequest(run) => Some(run),
-        Button::Approve(_) | Button::Decline(_) => None,
+        Button::Again(_) | Button::Approve(_) | Button::Decline(_) => None,
     }
 }
 

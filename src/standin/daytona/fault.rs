@@ -52,6 +52,11 @@ pub enum Mischief {
 }
 
 impl Fault {
+    /// True when it waits for requests about this sandbox alone.
+    pub(super) fn is_of(&self, sandbox: &str) -> bool {
+        self.sandbox.as_deref() == Some(sandbox)
+    }
+
     fn new(method: &str, path: &str, kind: Kind) -> Self {
         let method = (method != "*").then(|| Method::from_bytes(method.as_bytes()).unwrap_or(Method::GET));
         Self { method, path: path.to_owned(), sandbox: None, skip: 0, times: 1, kind }

@@ -213,6 +213,11 @@ impl World {
         self.faults.len()
     }
 
+    /// Faults of requests about this sandbox, by name, that were not used up.
+    pub fn faults_left_of(&self, sandbox: &str) -> usize {
+        self.faults.iter().filter(|fault| fault.is_of(sandbox)).count()
+    }
+
     /// Commands that were handed to daemons, oldest first; the last 20,000.
     pub fn executions(&self) -> impl Iterator<Item = &Execution> {
         self.executions.iter()

@@ -30,6 +30,7 @@ mod thread;
 mod world;
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -101,7 +102,7 @@ struct Shared {
     address: String,
     token: SecretString,
     heartbeat_interval: Duration,
-    shards: u64,
+    shards: AtomicU64,
     max_concurrency: usize,
     identify_every: TimeDelta,
     recorder: Option<record::Recorder>,
@@ -121,6 +122,10 @@ impl Shared {
     /// Tells those who wait that something changed.
     fn notify(&self) {
         self.changed.send_modify(|version| *version += 1);
+    }
+
+    fn shards(&self) -> u64 {
+        self.shards.load(Ordering::SeqCst)
     }
 
     fn gateway_url(&self) -> String {
@@ -148,7 +153,7 @@ impl DiscordStandin {
             address,
             token: secret(format!("stand.in.{}", uuid::Uuid::now_v7().simple())),
             heartbeat_interval: options.heartbeat_interval,
-            shards: options.shards,
+            shards: AtomicU64::new(options.shards),
             max_concurrency: options.max_concurrency,
             identify_every: options.identify_every,
             recorder: options.record.as_deref().map(record::Recorder::open).transpose()?,
@@ -281,6 +286,11 @@ impl DiscordStandin {
     /// How many answers with 401, 403 or 429 count towards the ban.
     pub fn invalid_answers(&self) -> usize {
         self.world(|world| world.limits.refused())
+    }
+
+    /// How many shards there must be at least, from the next identify on.
+    pub fn set_shards(&self, shards: u64) {
+        self.shared.shards.store(shards, Ordering::SeqCst);
     }
 
     /// Switches privileged intents on or off, as in the application's settings. Sessions keep what they have.

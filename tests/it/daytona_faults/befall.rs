@@ -35,6 +35,8 @@ async fn undisturbed(place: &Place) -> usize {
 #[derive(Default, Debug)]
 struct Tally {
     runs: usize,
+    /// Over before the request at which it was to happen.
+    spared: usize,
     /// Told that it is not known what a command did.
     in_doubt: usize,
     /// Told in the run that the sandbox was replaced.
@@ -70,14 +72,17 @@ async fn disturbed(place: &Place, mischief: Mischief, k: usize, tally: &std::syn
     } else {
         place.is_done_once(&case);
     }
+    // How often a run asks whether a command has ended depends on how busy the machine is.
+    let met = place.daytona.world(|world| world.faults_left_of(&case.sandbox())) == 0;
     // Until the first file is written there is nothing to lose.
-    let may_lose = mischief == Mischief::Delete && k >= FIRST_WRITE;
+    let may_lose = met && mischief == Mischief::Delete && k >= FIRST_WRITE;
     assert_eq!(loss || gone, may_lose, "{}: {told:#?}", case.name);
     for id in place.ids(&case) {
         place.daytona.befall(&id, Mischief::Delete).await.unwrap();
     }
     let mut tally = tally.lock().unwrap();
     tally.runs += 1;
+    tally.spared += usize::from(!met);
     tally.in_doubt += usize::from(doubt);
     tally.told_of_loss += usize::from(loss);
     tally.told_later += usize::from(gone);
@@ -91,8 +96,10 @@ async fn before_every_request(mischief: Mischief) {
     let tally = std::sync::Mutex::default();
     // The first one looks for the name, when there is no sandbox yet.
     iter(1..requests).for_each_concurrent(TOGETHER, |k| disturbed(&place, mischief, k, &tally)).await;
-    println!("{mischief:?}: {:?}", tally.into_inner().unwrap());
-    assert_eq!(place.daytona.world(|world| world.faults_left()), 0, "a fault was never met");
+    let tally = tally.into_inner().unwrap();
+    println!("{mischief:?}: {tally:?}");
+    assert_eq!(place.daytona.world(|world| world.faults_left()), tally.spared, "a fault was never met");
+    assert!(tally.spared * 4 < tally.runs, "hardly anything befell anybody: {tally:?}");
     place.end().await;
 }
 

@@ -16,9 +16,14 @@ use crate::support::discord_bot::DiscordBot;
 const PNG: &[u8] = b"\x89PNG\r\n\x1a\n and so on";
 
 fn with_files(bot: &DiscordBot, who: &str, text: &str, files: &[(&str, &[u8])]) -> Id {
+    with_files_in(bot, bot.channel, who, text, files)
+}
+
+/// Somebody writes in a channel or thread, with files. The message.
+pub(super) fn with_files_in(bot: &DiscordBot, place: Id, who: &str, text: &str, files: &[(&str, &[u8])]) -> Id {
     let words =
         files.iter().fold(Words::new(&bot.with_mention(text)), |words, (name, content)| words.attach(name, content.to_vec()));
-    bot.discord.say(bot.channel, bot.person(who), words).unwrap()
+    bot.discord.say(place, bot.person(who), words).unwrap()
 }
 
 fn first_result(asked: &[RecordedRequest]) -> String {

@@ -5,6 +5,7 @@ mod hindered;
 mod input;
 mod landing;
 mod links;
+mod others;
 mod policy;
 mod posts;
 

@@ -25,6 +25,7 @@ use url::Url;
 
 use crate::support::bot::{self, Bot};
 use crate::support::database::TestDatabase;
+use crate::support::discord_bot::recorded;
 
 const LIMIT: Duration = Duration::from_secs(30);
 const SECRET: &str = "hunter2-hunter2-hunter2";
@@ -56,9 +57,8 @@ pub(super) fn number(id: Id) -> i64 {
 impl Stage {
     pub async fn new() -> Self {
         let clock = ManualClock::at("2026-11-01T10:00:00Z".parse::<DateTime<Utc>>().unwrap());
-        let record = std::env::var_os("THREADBOX_RECORD_DISCORD").map(std::path::PathBuf::from);
-        let options = Options { clock: Arc::new(clock.clone()), record, ..Options::default() };
-        let discord = DiscordStandin::start(options).await.unwrap();
+        let options = Options { clock: Arc::new(clock.clone()), ..Options::default() };
+        let discord = DiscordStandin::start(recorded(options)).await.unwrap();
         discord.enforce_limits(false);
         discord.limit_route("POST /channels/:id/messages", 1_000, 1_000);
         let [ada, maya] = ["ada", "maya"].map(|name| discord.add_person(name));
@@ -625,7 +625,7 @@ async fn a_channel_that_is_gone_is_a_final_refusal() {
 
 #[tokio::test]
 async fn a_request_is_answered_in_its_thread_which_gets_the_title() {
-    let discord = DiscordStandin::start(Options::default()).await.unwrap();
+    let discord = DiscordStandin::start(recorded(Options::default())).await.unwrap();
     let [ada, maya] = ["ada", "maya"].map(|name| discord.add_person(name));
     let guild = discord.add_guild("Octo", ada);
     discord.add_member(guild, maya, &[]);

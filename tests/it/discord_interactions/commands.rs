@@ -78,12 +78,13 @@ async fn every_word_says_what_a_mention_would() {
 }
 
 #[tokio::test]
-async fn repository_and_model_are_asked_for_first() {
+async fn a_question_knows_its_repository_and_a_model_is_asked_for_first() {
     let stage = Stage::new().await;
     let options = [("text", "fix it".into()), ("repository", "acme/rocket".into()), ("model", "openai/gpt-5.5".into())];
     stage.uses("ask", &options).await;
-    let expected = ["@threadbox link acme/rocket", "@threadbox model openai/gpt-5.5", "fix it\n\n@threadbox"];
-    assert_eq!(stage.texts(3).await, expected);
+    let asked = stage.asked(2).await;
+    let said: Vec<_> = asked.iter().map(|asked| (asked.text.as_str(), asked.with.repository.as_deref())).collect();
+    assert_eq!(said, [("@threadbox model openai/gpt-5.5", None), ("fix it\n\n@threadbox", Some("acme/rocket"))]);
     assert_eq!(stage.count("select count(distinct thread_id) from inbox").await, 1);
     stage.finish().await;
 }
@@ -140,14 +141,14 @@ async fn models_and_repositories_are_offered_while_somebody_types() {
     let stage = Stage::new().await;
     sqlx::query(
         "insert into discord_repositories (channel, guild, repository_id, full_name, linked_by, linked_at)
-         values (1, $1, 7, 'acme/rocket', 1, now()), (2, $1, 8, 'acme/secret', 1, now()), (3, 99, 9, 'other/thing', 1, now())",
+         values (1, $1, 7, 'acme/rocket', 1, now()), (2, $1, 8, 'acme/secret', 1, now()), (4, $1, 8, 'acme/unknown', 1, now()), (3, 99, 9, 'other/thing', 1, now())",
     )
     .bind(i64::try_from(stage.guild).unwrap())
     .execute(&stage.database.pool)
     .await
     .unwrap();
-    let apart = "insert into discord_channels (channel, apart, looked_at) values (2, 2, now())";
-    sqlx::query(apart).execute(&stage.database.pool).await.unwrap();
+    let known = "insert into discord_channels (channel, apart, looked_at) values (1, null, now()), (2, 2, now())";
+    sqlx::query(known).execute(&stage.database.pool).await.unwrap();
     let typed = |command: &str, option: &str, typed: &str| {
         stage.discord.autocomplete(stage.channel, stage.maya, command, &[(option, typed.into())], option).unwrap()
     };

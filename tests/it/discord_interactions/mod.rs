@@ -29,6 +29,7 @@ use tokio_tungstenite::tungstenite;
 
 use crate::support::bot::LIMIT;
 use crate::support::database::TestDatabase;
+use crate::support::discord_bot::recorded;
 
 /// A guild with a channel; `maya` asks, `eve` has no role.
 struct Stage {
@@ -51,7 +52,7 @@ impl Stage {
 
     /// The same with other settings, some of which are only known once there is a guild.
     async fn with(environment: &[(&str, &str)], change: impl FnOnce(&mut Settings, Id)) -> Self {
-        let discord = DiscordStandin::start(Options::default()).await.unwrap();
+        let discord = DiscordStandin::start(recorded(Options::default())).await.unwrap();
         discord.enforce_limits(false);
         let [ada, maya, eve] = ["ada", "maya", "eve"].map(|name| discord.add_person(name));
         let guild = discord.add_guild("Octo", ada);

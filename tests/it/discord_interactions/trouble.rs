@@ -69,6 +69,21 @@ async fn what_was_answered_and_left_behind_is_handed_over_once() {
 }
 
 #[tokio::test]
+async fn what_everybody_read_is_handed_over_after_hours() {
+    let stage = Stage::new().await;
+    sqlx::query("alter table inbox add constraint closed check (false) not valid").execute(&stage.database.pool).await.unwrap();
+    let used = stage.uses("ask", &text("hello")).await;
+    let message = stage.said_to(used).await.id;
+    stage.restart().await;
+    sqlx::query("alter table inbox drop constraint closed").execute(&stage.database.pool).await.unwrap();
+    let another = stage.another(later(TimeDelta::hours(3)));
+    assert_eq!(another.recover().await.unwrap(), 1);
+    assert_eq!(another.recover().await.unwrap(), 0);
+    assert_eq!(stage.asked(1).await[0].place.key(), message.to_string());
+    stage.finish().await;
+}
+
+#[tokio::test]
 async fn an_interaction_that_arrives_twice_is_one() {
     let stage = Stage::new().await;
     let used = stage.uses("ask", &text("hello")).await;

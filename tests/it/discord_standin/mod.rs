@@ -10,7 +10,6 @@ mod serenity;
 mod socket;
 mod threads;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,15 +22,10 @@ use threadbox::secret::ExposeSecret;
 use threadbox::standin::discord::{DiscordStandin, Id, Options};
 
 use self::socket::Socket;
+use crate::support::discord_bot::recorded;
 
 /// Longest wait for anything.
 const LIMIT: Duration = Duration::from_secs(30);
-
-/// The same, with every request to Discord and its answer written down where `THREADBOX_RECORD_DISCORD` says, for
-/// `tests/discord/openapi.mjs`.
-fn recorded(options: Options) -> Options {
-    Options { record: std::env::var_os("THREADBOX_RECORD_DISCORD").map(PathBuf::from), ..options }
-}
 
 /// A Discord with a guild of `ada`, in which `maya` is a member, and a channel; and a client with the bot's token.
 struct Stage {

@@ -1,12 +1,19 @@
 //! The test bot on Discord: the real service, connected to a Discord on loopback with a guild, a channel and people in it.
 
 use std::ops::{Deref, DerefMut};
+use std::path::PathBuf;
 
 use threadbox::secret::ExposeSecret;
 use threadbox::standin::discord::{DiscordStandin, Id, Message, NewChannel, Options, Permissions, World};
 use threadbox::standin::github;
 
 use super::bot::{Bot, LIMIT};
+
+/// The same, with every request to Discord and its answer written down where `THREADBOX_RECORD_DISCORD` says, for
+/// `tests/discord/openapi.mjs`.
+pub fn recorded(options: Options) -> Options {
+    Options { record: std::env::var_os("THREADBOX_RECORD_DISCORD").map(PathBuf::from), ..options }
+}
 
 /// The service with its Discord. Everything that is not about Discord is on [`Bot`].
 pub struct DiscordBot {
@@ -63,8 +70,7 @@ impl DiscordBot {
     }
 
     async fn set_up(environment: &[(&str, &str)], options: Options) -> Self {
-        let record = std::env::var_os("THREADBOX_RECORD_DISCORD").map(std::path::PathBuf::from);
-        let discord = DiscordStandin::start(Options { record, ..options }).await.unwrap();
+        let discord = DiscordStandin::start(recorded(options)).await.unwrap();
         discord.enforce_limits(false);
         let people: Vec<(&str, Id)> = PEOPLE.map(|name| (name, discord.add_person(name))).into();
         let guild = discord.add_guild("Octo", people[0].1);

@@ -196,6 +196,14 @@ async fn forget_derived(tx: &mut Tx<'_>, messages: &[Uuid], runs: &[Uuid], threa
     sqlx::query!("update threads set title = null where id = any($1) and title is not null and titled_by is null", threads)
         .execute(&mut **tx)
         .await?;
+    // What we called a thread on Discord, which began with somebody's words.
+    sqlx::query!(
+        "update discord_talks set names = '{}' where thread_id = any($1) and names <> '{}'
+           and thread_id in (select id from threads where titled_by is null)",
+        threads,
+    )
+    .execute(&mut **tx)
+    .await?;
     Ok(())
 }
 
@@ -213,7 +221,9 @@ pub(in crate::memory::forget) async fn forget_lines(
         ), '[]')
         where jsonb_typeof(w.lines) = 'array' and (
             w.scope = 'thread' and w.key in (select id::text from unnest($2::uuid[]) as t (id))
-            or w.scope = 'owner' and w.key in (select owner from threads where id = any($2))
+            -- A guild's channels that not everybody reads have a memory of their own.
+            or w.scope = 'owner' and exists (
+                select 1 from threads t where t.id = any($2) and (w.key = t.owner or starts_with(w.key, t.owner || ':')))
         ) and exists (select 1 from unnest($1::uuid[]) as gone (id) where position(gone.id::text in w.lines::text) > 0)
         "#,
         messages,

@@ -8,7 +8,7 @@ use sqlx::PgPool;
 
 use super::rows::store::{Batch, Emptied, condense_again, empty, forget_snapshots, release_workspaces};
 use super::store::{self as queue, Forgetting};
-use super::{Person, Target};
+use super::{Person, Target, Words, own};
 use crate::id::{RunId, ThreadId};
 
 /// Messages emptied in one transaction, beside what the agent said in their runs.
@@ -99,6 +99,7 @@ async fn work(pool: &PgPool, forgetting: &mut Forgetting, now: DateTime<Utc>) ->
         },
         Target::Owner(owner) => an_owner(pool, forgetting, &owner, now).await,
         Target::Person(person) => somebody(pool, forgetting, &person, now).await,
+        Target::Words(words) => own_words(pool, forgetting, words, now).await,
     }
 }
 
@@ -212,18 +213,37 @@ async fn an_owner(pool: &PgPool, forgetting: &mut Forgetting, owner: &str, now: 
     Ok(Step::Done)
 }
 
+/// What somebody said; the next step, or none when nothing of it is left.
+async fn said_by(
+    pool: &PgPool,
+    forgetting: &Forgetting,
+    (author, thread): (i64, Option<ThreadId>),
+    now: DateTime<Utc>,
+) -> Result<Option<Step>, sqlx::Error> {
+    let picked = store::of_person(pool, author, thread, forgetting.asked_at, BATCH).await?;
+    store::stop(pool, &picked.busy, &forgetting.by).await?;
+    if !picked.free.is_empty() {
+        let batch = Batch { messages: picked.free, ..Batch::default() };
+        let taken = take(pool, forgetting, batch, now).await?;
+        return Ok(Some(if taken { Step::More } else { Step::Later(now + SOON) }));
+    }
+    Ok((!picked.busy.is_empty()).then(|| Step::Later(now + SOON)))
+}
+
+async fn own_words(pool: &PgPool, forgetting: &Forgetting, words: Words, now: DateTime<Utc>) -> Result<Step, sqlx::Error> {
+    if let Some(step) = said_by(pool, forgetting, (words.author, words.thread), now).await? {
+        return Ok(step);
+    }
+    own::opened(pool, words).await?;
+    Ok(Step::Done)
+}
+
 /// First what they said, then what the agent told of them by name in runs of others; the cursor is the last run that was looked through.
 async fn somebody(pool: &PgPool, forgetting: &mut Forgetting, person: &Person, now: DateTime<Utc>) -> Result<Step, sqlx::Error> {
-    if let Some(id) = person.id {
-        let picked = store::of_person(pool, id, forgetting.asked_at, BATCH).await?;
-        store::stop(pool, &picked.busy, &forgetting.by).await?;
-        if !picked.free.is_empty() {
-            let batch = Batch { messages: picked.free, ..Batch::default() };
-            return Ok(if take(pool, forgetting, batch, now).await? { Step::More } else { Step::Later(now + SOON) });
-        }
-        if !picked.busy.is_empty() {
-            return Ok(Step::Later(now + SOON));
-        }
+    if let Some(id) = person.id
+        && let Some(step) = said_by(pool, forgetting, (id, None), now).await?
+    {
+        return Ok(step);
     }
     if let Some(login) = &person.login {
         let looked = store::naming(pool, login, forgetting.cursor, forgetting.asked_at, LOOKED_THROUGH).await?;

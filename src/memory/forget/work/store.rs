@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use crate::id::ThreadId;
 use crate::memory::forget::rows::store::{condense_again, forget_lines, forget_snapshots, stop as stop_runs};
-use crate::memory::forget::{Person, Target, store as queue};
+use crate::memory::forget::{Person, Target, own, store as queue};
 
 type Tx<'t> = Transaction<'t, Postgres>;
 
@@ -73,18 +73,26 @@ pub(super) async fn of_thread(pool: &PgPool, thread: ThreadId, until: DateTime<U
     Ok(Picked::of(rows))
 }
 
-/// Those of a person, what is free first.
-pub(super) async fn of_person(pool: &PgPool, person: i64, until: DateTime<Utc>, most: i64) -> Result<Picked, sqlx::Error> {
+/// Those of a person, in one conversation or everywhere, what is free first.
+pub(super) async fn of_person(
+    pool: &PgPool,
+    person: i64,
+    thread: Option<ThreadId>,
+    until: DateTime<Utc>,
+    most: i64,
+) -> Result<Picked, sqlx::Error> {
     let rows = sqlx::query_as!(
         Row,
         r#"
         select m.id, (exists (select 1 from inbox i where i.message_id = m.id and i.state = 'new') or exists (
             select 1 from runs r where r.state <> 'posted' and (r.message_id = m.id or r.id = m.run_id))) as "busy!"
         from messages m where m.author_id = $1 and m.forgotten_at is null and m.created_at <= $2
-        order by 2, m.id limit $3
+          and ($3::uuid is null or m.thread_id = $3)
+        order by 2, m.id limit $4
         "#,
         person,
         until,
+        thread as Option<ThreadId>,
         most,
     )
     .fetch_all(pool)
@@ -501,21 +509,7 @@ pub(super) async fn rest_of_person(pool: &PgPool, person: &Person) -> Result<(),
         sqlx::query!("update runs set requester = '#' || requester_id where requester_id = $1 and state = 'posted'", id)
             .execute(&mut *tx)
             .await?;
-        // Title and body of conversations they opened stand in what others asked for there.
-        sqlx::query!(
-            r#"update runs set snapshot = null, request = request - 'opened_by' || '{"title": "", "body": null}'
-               where request->'opened_by' = to_jsonb($1::bigint) and state = 'posted'"#,
-            id,
-        )
-        .execute(&mut *tx)
-        .await?;
-        sqlx::query!(
-            r#"update inbox set request = request - 'opened_by' || '{"title": "", "body": null}'
-               where request->'opened_by' = to_jsonb($1::bigint) and state <> 'new'"#,
-            id,
-        )
-        .execute(&mut *tx)
-        .await?;
+        own::forget_opened(&mut tx, id, None).await?;
         // What they asked for in somebody else's words, such as a retry.
         sqlx::query!(
             r#"update runs set request = jsonb_set(request, '{author,login}', '""')

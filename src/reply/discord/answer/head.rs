@@ -74,7 +74,7 @@ fn listed(options: &[String]) -> String {
 }
 
 fn limited(limit: LimitKind, reckoning: Option<&Reckoning>) -> String {
-    let reached = limit::reached(limit);
+    let reached = reached(limit);
     match reckoning {
         None => format!("⚠️ {reached} What was reached until then is kept. {}", go_on(limit)),
         Some(reckoning) => format!(
@@ -83,6 +83,20 @@ fn limited(limit: LimitKind, reckoning: Option<&Reckoning>) -> String {
             limit::remains(reckoning.doing.as_deref()),
             raise(limit, reckoning)
         ),
+    }
+}
+
+/// What a run ended at. The budget of a place is here that of the server.
+fn reached(limit: LimitKind) -> String {
+    match limit {
+        LimitKind::RepositoryDailyCost { max_milli_usd } => {
+            format!("**Ended: the budget of ${} of this server for today is used up.**", limit::dollars(max_milli_usd))
+        }
+        LimitKind::Steps { .. }
+        | LimitKind::Time { .. }
+        | LimitKind::Cost { .. }
+        | LimitKind::DailyCost { .. }
+        | LimitKind::PersonDailyCost { .. } => limit::reached(limit),
     }
 }
 
@@ -110,7 +124,7 @@ fn go_on(limit: LimitKind) -> &'static str {
             "It starts afresh tomorrow (UTC); whoever runs this service can raise it with `USER_DAILY_BUDGET_USD`."
         }
         LimitKind::RepositoryDailyCost { .. } => {
-            "It starts afresh tomorrow (UTC); it is set by `REPOSITORY_DAILY_BUDGET_USD`, or lower by `[limits]` in the repository's file."
+            "It starts afresh tomorrow (UTC); it is set by `DISCORD_GUILD_DAILY_BUDGET_USD`, or lower by `[limits]` in the linked repository's file."
         }
     }
 }

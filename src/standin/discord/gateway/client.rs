@@ -94,7 +94,7 @@ fn identify(shared: &Shared, world: &mut World, connection: u64, data: &Value) -
         },
         Some(_) => return INVALID_SHARD,
     };
-    if shard.1 < shared.shards {
+    if shard.1 < shared.shards() {
         return SHARDING_REQUIRED;
     }
     if too_fast(shared, world) {

@@ -165,6 +165,11 @@ impl World {
         self.emit("GUILD_DELETE", Scope::Guild(guild), json!({"id": guild.to_string()}));
     }
 
+    /// Tells that a guild cannot be reached for a while.
+    pub(in super::super) fn emit_unavailable(&mut self, guild: Id) {
+        self.emit("GUILD_DELETE", Scope::Guild(guild), json!({"id": guild.to_string(), "unavailable": true}));
+    }
+
     pub(in super::super) fn emit_interaction(&mut self, json: Value, guild: Option<Id>) {
         let json = Arc::new(json);
         let copies = self.gateway.script.copies("INTERACTION_CREATE");

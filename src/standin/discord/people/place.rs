@@ -116,6 +116,14 @@ impl DiscordStandin {
         self.act(|world| world.leave_guild(guild));
     }
 
+    /// A guild is told to be out of reach, as during an outage, and back; what happens in it is told all the same.
+    pub fn interrupt(&self, guild: Id) {
+        self.act(|world| {
+            world.emit_unavailable(guild);
+            world.emit_joined(guild);
+        });
+    }
+
     /// How far a guild is boosted, 0 to 3: files may have 10, 10, 50 or 100 MiB.
     pub fn set_tier(&self, guild: Id, tier: u8) {
         self.change_guild(guild, |place| place.tier = tier);

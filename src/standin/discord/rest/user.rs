@@ -21,7 +21,7 @@ pub(super) async fn gateway_bot(State(shared): Asked) -> Answer {
     let begun = shared.with(|world| world.gateway.begun());
     let limit = json!({"total": 1000, "remaining": 1000_u64.saturating_sub(begun), "reset_after": 86_400_000,
         "max_concurrency": shared.max_concurrency});
-    Ok(Json(json!({"url": shared.gateway_url(), "shards": shared.shards, "session_start_limit": limit})))
+    Ok(Json(json!({"url": shared.gateway_url(), "shards": shared.shards(), "session_start_limit": limit})))
 }
 
 pub(super) async fn me(State(shared): Asked) -> Answer {
