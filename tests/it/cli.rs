@@ -4,14 +4,18 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 
 use threadbox::secret::ExposeSecret;
 use threadbox::standin::github::{Expects, Options};
 use threadbox::standin::model::{ModelStandin, Protocol, say, status};
 
-use crate::support::bot::{Bot, LIMIT, service_environment};
+use crate::support::bot::{Bot, service_environment};
 use crate::support::database::passable_dir;
 use crate::support::service::Service;
+
+/// Longest run of the program. A demo opens a database of its own and plays many scenes, perhaps beside all other tests.
+const AT_MOST: Duration = Duration::from_secs(240);
 
 /// Runs the program in an empty environment, with a directory of its own to work in.
 fn threadbox(directory: &Path, arguments: &[&str], environment: &[(&str, &str)], input: &str) -> Output {
@@ -90,7 +94,7 @@ fn wrong_settings_are_listed_and_nothing_is_started() {
 async fn threadbox_beside(directory: &Path, arguments: &[&str], environment: &BTreeMap<String, String>) -> Output {
     let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_threadbox"));
     command.args(arguments).current_dir(directory).env_clear().envs(environment).stdin(Stdio::null()).kill_on_drop(true);
-    tokio::time::timeout(LIMIT, command.output()).await.unwrap().unwrap()
+    tokio::time::timeout(AT_MOST, command.output()).await.unwrap().unwrap()
 }
 
 /// A world to look at, and the environment of a service in it.
@@ -204,7 +208,8 @@ async fn demo(arguments: &[&str]) -> String {
         "    📎 fuel.csv · ",
         // On both: it begins on Discord, is steered on GitHub, and lands where both see it.
         "    **maya** on Discord is **maya** on GitHub now",
-        "@threadbox in the thread “",
+        "@maya opens the thread “A rate of zero” in #rocket.",
+        "@threadbox in the thread “A rate of zero”:",
         "While it works, acme/rocket#5 shows:",
         "    ↔️ maya asked [on Discord](",
         "    @threadbox a `ValueError`, please; and negative rates are just as wrong.",

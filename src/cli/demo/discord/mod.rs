@@ -83,8 +83,11 @@ async fn who_is_who(town: &Town, github: &GithubStandin, issue: &IssueRef) -> an
 /// A thread, which the issue joins.
 async fn joined(town: &Town, github: &GithubStandin, issue: &IssueRef) -> anyhow::Result<Id> {
     let address = format!("{}/{REPOSITORY}/issues/{}", github.url(), issue.number);
-    let thread = town.says(town.rocket, &format!("@threadbox link {address}"), &[])?;
-    let linked = town.answer(thread, thread, "the link", |message| message.content.contains("are one now")).await?;
+    let name = "A rate of zero";
+    let thread = town.discord.open_thread(town.rocket, town.person, name, None)?;
+    println!("\n@{PERSON} opens the thread “{name}” in #rocket.");
+    let said = town.says(thread, &format!("@threadbox link {address}"), &[])?;
+    let linked = town.answer(thread, said, "the link", |message| message.content.contains("are one now")).await?;
     town.show(&linked);
     Ok(thread)
 }
@@ -92,8 +95,8 @@ async fn joined(town: &Town, github: &GithubStandin, issue: &IssueRef) -> anyhow
 /// Waits for a comment of ours that holds this.
 async fn ours_with(github: &GithubStandin, issue: &IssueRef, words: &str) -> anyhow::Result<String> {
     let find = |world: &crate::standin::github::World| {
-        let bodies = world.our_comments(issue).into_iter().map(|comment| comment.body().to_owned());
-        bodies.into_iter().find(|body| body.contains(words))
+        let mut bodies = world.our_comments(issue).into_iter().map(|comment| comment.body().to_owned());
+        bodies.find(|body| body.contains(words))
     };
     github.wait_for(words, PATIENCE, find).await
 }

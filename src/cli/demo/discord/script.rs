@@ -27,7 +27,7 @@ burns = csv.DictReader(open('attachments/burns.csv'))
 fuel = {burn['burn']: float(burn['seconds']) * float(burn['rate']) for burn in burns}
 with open('fuel.csv', 'w') as out:
     csv.writer(out).writerows([('burn', 'kg'), *fuel.items()])
-# A bar for each, as a PNG.
+# A bar for each.
 wide, bars = 480, b''
 for kg in fuel.values():
     bar = round(kg / max(fuel.values()) * wide)
