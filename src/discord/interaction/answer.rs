@@ -1,6 +1,6 @@
 //! Answering Discord: the first answer to an interaction, and what follows under its token.
 
-use chrono::{DateTime, Utc};
+use chrono::TimeDelta;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use serenity::model::application::MessageInteractionMetadata;
@@ -11,6 +11,8 @@ use super::super::{DiscordError, NewFile};
 use crate::secret::{ExposeSecret, SecretString};
 
 const ONLY_FOR_THEM: u64 = 1 << 6;
+/// Discord takes a first answer for three seconds.
+const ANSWERED_BY: TimeDelta = TimeDelta::minutes(1);
 const WITHOUT_PREVIEWS: u64 = 1 << 2;
 
 /// The first answer.
@@ -125,13 +127,10 @@ impl Discord {
     ///
     /// # Errors
     /// As the calls.
-    pub(super) async fn late_answer(
-        &self,
-        interaction: i64,
-        channel: i64,
-        since: DateTime<Utc>,
-    ) -> Result<Option<Original>, DiscordError> {
-        let ours = self.own_messages(super::super::id(channel), since).await?;
+    pub(super) async fn late_answer(&self, interaction: i64, channel: i64) -> Result<Option<Original>, DiscordError> {
+        // By Discord's own clock.
+        let since = super::super::made_at(interaction.unsigned_abs());
+        let ours = self.own_messages(super::super::id(channel), since, since + ANSWERED_BY).await?;
         let answer = ours.iter().find(|message| answers(message) == Some(interaction));
         Ok(answer.map(|message| Original { id: super::super::number(message.id), is_whisper: false }))
     }

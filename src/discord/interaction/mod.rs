@@ -291,7 +291,7 @@ impl Inner {
         let place = waiting.asked.requests.first().map(|one| &one.request.place);
         match (waiting.asked.answer, place) {
             (AnsweredBy::Message { .. }, Some(Place::Discord { channel, .. })) => {
-                self.parts.discord.late_answer(waiting.id, *channel, waiting.arrived_at).await
+                self.parts.discord.late_answer(waiting.id, *channel).await
             }
             (AnsweredBy::Message { .. } | AnsweredBy::Press { .. }, _) => {
                 tracing::warn!(discord.interaction = waiting.id, "whether a press was answered cannot be known any more");
