@@ -1,6 +1,6 @@
 //! Answering Discord: the first answer to an interaction, and what follows under its token.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use serenity::model::application::MessageInteractionMetadata;
@@ -10,6 +10,8 @@ use super::super::client::{Call, Discord, Effect};
 use super::super::{DiscordError, NewFile};
 use crate::secret::{ExposeSecret, SecretString};
 
+/// How long after an interaction what answers it may have been written, with clocks that differ.
+const ANSWERED_WITHIN: TimeDelta = TimeDelta::minutes(15);
 const ONLY_FOR_THEM: u64 = 1 << 6;
 const WITHOUT_PREVIEWS: u64 = 1 << 2;
 
@@ -131,7 +133,7 @@ impl Discord {
         channel: i64,
         since: DateTime<Utc>,
     ) -> Result<Option<Original>, DiscordError> {
-        let ours = self.own_messages(super::super::id(channel), since).await?;
+        let ours = self.own_messages(super::super::id(channel), since, since + ANSWERED_WITHIN).await?;
         let answer = ours.iter().find(|message| answers(message) == Some(interaction));
         Ok(answer.map(|message| Original { id: super::super::number(message.id), is_whisper: false }))
     }
