@@ -35,13 +35,16 @@ const MOST_LATE: u32 = 2;
 /// Stands where a message would be empty, because its file is gone.
 const FILE_GONE: &str = "*A file that belonged here is not kept any more.*";
 
+/// Something, and since when it is known.
+type Known<T> = (T, DateTime<Utc>);
+
 /// What is known about where we talk.
 #[derive(Debug, Default)]
 pub(super) struct Grounds {
     tiers: Mutex<HashMap<GuildId, (u8, DateTime<Utc>)>>,
     late: Mutex<HashMap<ChannelId, (u32, DateTime<Utc>)>>,
     lacks: Mutex<HashMap<ChannelId, (Lacks, DateTime<Utc>)>>,
-    tags: Mutex<HashMap<ChannelId, (Vec<ForumTag>, DateTime<Utc>)>>,
+    tags: Mutex<HashMap<ChannelId, Known<Vec<ForumTag>>>>,
 }
 
 /// What we were refused in a channel.
@@ -319,6 +322,7 @@ fn button(button: &PieceButton) -> CreateButton {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::{Clock, SystemClock};
 
     fn file(size: u64) -> PieceFile {
         PieceFile { name: size.to_string(), source: Source::Attachment { url: String::new(), size } }
@@ -354,7 +358,7 @@ mod tests {
     #[tokio::test]
     async fn two_that_learn_the_same_at_once_both_say_it_with_less() {
         let (discord, talk) = where_to();
-        let (grounds, now) = (Grounds::default(), Utc::now());
+        let (grounds, now) = (Grounds::default(), SystemClock.now());
         let pieces = [Piece { files: vec![file(7)], ..Piece::default() }];
         let too_large = DiscordError::Invalid { code: code::TOO_LARGE, why: String::new() };
         let (with, without) = (Here::default(), Here { may_attach: false, ..Here::default() });
@@ -368,7 +372,7 @@ mod tests {
     #[tokio::test]
     async fn files_that_are_late_twice_are_linked_and_small_ones_are_not_to_blame() {
         let (discord, talk) = where_to();
-        let (grounds, now, here) = (Grounds::default(), Utc::now(), Here::default());
+        let (grounds, now, here) = (Grounds::default(), SystemClock.now(), Here::default());
         let late = DiscordError::late(true);
         let (small, large) = ([SLOW_TO_SEND - 1], [SLOW_TO_SEND / 2; 2]);
         let mut learnt = Vec::new();
