@@ -400,12 +400,19 @@ async fn publish(services: &Services, taken: &Taken, record: &Record) -> Result<
             services.poster.comment(&post, &said).await
         }
     };
-    match posted {
+    let posted = match posted {
         Err(PostError::Github(GithubError::Invalid(why)) | PostError::Discord(DiscordError::Invalid { why, .. })) => {
             tracing::error!(run.id = %taken.id, why, "the answer was rejected; only that is said");
-            services.poster.comment(&post, &Said::Answer { view: &rejected(&view, REJECTED), allowed: &[] }).await?;
+            services.poster.comment(&post, &Said::Answer { view: &rejected(&view, REJECTED), allowed: &[] }).await
         }
-        posted => drop(posted?),
+        posted => posted,
+    };
+    if let Err(error) = posted {
+        if later(&error, 0, services.clock.now()).is_none() {
+            // It never stands here; elsewhere it must not look for ever as if it were worked on.
+            ends::ended(services, taken, &view).await?;
+        }
+        return Err(error);
     }
     approvals::show_landing(services, taken).await?;
     ends::ended(services, taken, &view).await?;
