@@ -71,8 +71,8 @@ pub(super) fn text(going: &Going) -> String {
     if going.at_work > 0 {
         let runs = inline::counted(going.at_work, "run");
         let (is, was, goes) =
-            if going.at_work == 1 { ("is", "was", "goes when it is") } else { ("are", "were", "go when they are") };
-        stays.push(format!("{runs} {is} at work and {was} asked to stop; what belongs to that {goes} over."));
+            if going.at_work == 1 { ("is", "was", "it goes when it is") } else { ("are", "were", "them goes when they are") };
+        stays.push(format!("{runs} {is} at work and {was} asked to stop; what belongs to {goes} over."));
     }
     let stays: Vec<String> = stays.iter().map(|line| format!("- {line}")).collect();
     format!(
@@ -116,6 +116,27 @@ mod tests {
             going(Extent::Own, "Discord", (1_200, 0, 2, 0, 0)),
             nothing(Extent::OwnHere),
         ];
-        insta::assert_snapshot!(all.join("\n---\n"), @"");
+        insta::assert_snapshot!(all.join("\n---\n"), @"
+        I forget this conversation: 1 message, 2 answers of mine, 4 passages and 1 line I kept in mind, with files, vectors and everything else made of that. None of it is found again from now on; within minutes the words are gone.
+
+        - What stands on GitHub stays there, my answers too, until somebody deletes it there; asked here again, I may read it again.
+        - Branches, commits and pull requests stay, and so do times and costs, without words.
+        - 1 run is at work and was asked to stop; what belongs to it goes when it is over.
+        ---
+        I forget what was said in this conversation: 3 messages and 1 answer of mine, with files, vectors and everything else made of that. None of it is found again from now on; within minutes the words are gone.
+
+        - What stands on Discord stays there, my answers too, until somebody deletes it there; asked here again, I may read it again.
+        - Another conversation shares this one's memory. What was said there stays; ask there as well.
+        - Branches, commits and pull requests stay, and so do times and costs, without words.
+        ---
+        I forget what you said, in all conversations here and elsewhere: 1,200 messages, with files, vectors and everything else made of that. None of it is found again from now on; within minutes the words are gone.
+
+        - What stands on Discord stays there, my answers too, until somebody deletes it there; asked here again, I may read it again.
+        - What others said stays theirs, also where they name or quote you, and so does your name on what was spent.
+        - Branches, commits and pull requests stay, and so do times and costs, without words.
+        - 2 runs are at work and were asked to stop; what belongs to them goes when they are over.
+        ---
+        I keep nothing you said in this conversation, so there was nothing to forget.
+        ");
     }
 }

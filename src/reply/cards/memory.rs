@@ -411,6 +411,8 @@ mod tests {
         ---
         None of the lines I keep in mind has these words, so I forgot nothing. `@threadbox memory` shows what there is.
         ---
+        Others spoke here as well, so I forgot nothing. To forget the whole conversation takes write permission on this repository. What you said yourself is yours: `@threadbox forget everything I said here`.
+        ---
         **Kept for all conversations of this repository**
 
         Decisions

@@ -269,7 +269,7 @@ fn help_speaks_of_what_there_is_here() {
     - `status`: where it stands
     - `help`: this
     - `remember …`: I keep it in mind for all conversations in this server; `remember here: …` for this one alone
-    - `forget …`: I drop it: the number of a line, or words that stand in it
+    - `forget …`: I drop it: the number of a line, or words that stand in it; or `this conversation`, or `everything I said`
     - `memory`: what I keep in mind, who said it, and whether it still holds
     - `model provider/name`: this thread uses that model
     - `budget 5`: a run in this thread may cost 5 dollars
