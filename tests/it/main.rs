@@ -18,6 +18,7 @@ mod daytona_machine;
 mod daytona_standin;
 mod discord;
 mod discord_client;
+mod discord_gateway;
 mod discord_interactions;
 mod discord_standin;
 mod egress;
