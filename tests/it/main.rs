@@ -19,6 +19,7 @@ mod daytona_standin;
 mod discord;
 mod discord_client;
 mod discord_doctor;
+mod discord_gateway;
 mod discord_interactions;
 mod discord_standin;
 mod egress;

@@ -141,11 +141,16 @@ impl Listener {
         for mut message in page {
             message.guild_id = behind.guild.map(id);
             let edited = event::edited_at(&message).is_some();
-            match self.message(&message).await? {
-                Some(Accepted::Stored { .. }) => tracing::info!(message.id = %message.id, "found what was missed"),
+            match self.message(&message).await {
+                Ok(Some(Accepted::Stored { .. })) => tracing::info!(message.id = %message.id, "found what was missed"),
                 // It was known; what it says may be new.
-                Some(Accepted::Duplicate) if edited => self.reworded(&message).await?,
-                Some(Accepted::Duplicate | Accepted::Noted(_) | Accepted::Nothing(_)) | None => {}
+                Ok(Some(Accepted::Duplicate)) if edited => self.reworded(&message).await?,
+                Ok(Some(Accepted::Duplicate | Accepted::Noted(_) | Accepted::Nothing(_)) | None) => {}
+                // One that cannot be taken in keeps no other out.
+                Err(error) if error.is_final() => {
+                    tracing::error!(message.id = %message.id, %error, "something that was missed cannot be taken in");
+                }
+                Err(error) => return Err(error),
             }
             if let Some(known) = lock(&self.behind).get_mut(&behind.channel) {
                 known.after = message.id;

@@ -68,6 +68,11 @@ impl Unheard {
         }
     }
 
+    /// Whether it fails whenever it is tried.
+    pub fn is_final(&self) -> bool {
+        !self.passes(TRIES) && !self.waits_for_discord()
+    }
+
     /// Whether Discord may answer later.
     pub fn waits_for_discord(&self) -> bool {
         match self {
@@ -206,7 +211,9 @@ impl Listener {
             Event::ThreadDelete(gone) => self.gone(number(gone.thread.id), true).await,
             Event::ChannelDelete(gone) => self.gone(number(gone.channel.id), false).await,
             Event::MessageCreate(made) => {
-                self.note_content(super::said::holds_nothing(&made.message, self.us));
+                if let Some(is_empty) = super::said::holds_nothing(&made.message, self.us) {
+                    self.note_content(is_empty);
+                }
                 self.message(&made.message).await.map(drop)
             }
             Event::MessageUpdate(changed) => self.edited(changed).await,

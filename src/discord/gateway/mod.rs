@@ -202,7 +202,7 @@ impl Gateway {
             runtime: Handle::current(),
         };
         let api = self.settings.api_url.as_str().trim_end_matches('/');
-        let mut shards = match Shards::start(&gateway, api, &self.settings.token, Arc::new(ear)) {
+        let mut shards = match Shards::start(&gateway, api, &self.settings.token, Arc::new(ear)).await {
             Ok(shards) => shards,
             Err(trouble) => return Ended::Trouble(trouble),
         };

@@ -14,22 +14,18 @@ use crate::storable;
 /// Who is named where Discord does not say who it was.
 pub(super) const SOMEBODY: &str = "somebody on Discord";
 
-/// True when a person wrote this to others, and nothing of it is told us. Discord always tells what mentions us, or is said to us alone.
-pub(super) fn holds_nothing(message: &Message, us: i64) -> bool {
-    let is_said = matches!(message.kind, MessageType::Regular | MessageType::InlineReply) && !message.author.bot;
-    let is_withheld = message.guild_id.is_some()
-        && message.webhook_id.is_none()
-        && !message.mentions.iter().any(|named| number(named.id) == us);
+/// Whether what a person wrote to others holds nothing, as if it were withheld from us. None where that says nothing: what mentions us, or
+/// is said to us alone, is always told.
+pub(super) fn holds_nothing(message: &Message, us: i64) -> Option<bool> {
+    let is_said = matches!(message.kind, MessageType::Regular | MessageType::InlineReply);
+    let is_to_others = message.guild_id.is_some() && !message.mentions.iter().any(|named| number(named.id) == us);
+    if message.author.bot || message.webhook_id.is_some() || !is_said || !is_to_others {
+        return None;
+    }
     let forwards = message.message_reference.as_ref().is_some_and(|reference| reference.kind == MessageReferenceKind::Forward);
-    is_said
-        && is_withheld
-        && !forwards
-        && message.content.is_empty()
-        && message.attachments.is_empty()
-        && message.embeds.is_empty()
-        && message.components.is_empty()
-        && message.sticker_items.is_empty()
-        && message.poll.is_none()
+    let has_words = !message.content.is_empty() || message.poll.is_some() || !message.sticker_items.is_empty();
+    let has_things = !(message.attachments.is_empty() && message.embeds.is_empty() && message.components.is_empty());
+    Some(!has_words && !has_things && !forwards)
 }
 
 impl Listener {
@@ -128,9 +124,9 @@ impl Listener {
         }
         match self.gateway.discord.member(id(guild), message.author.id).await {
             Ok(member) => Ok(Some(member.roles.into_iter().map(number).collect())),
+            Err(error) if error.is_transient() => Err(error.into()),
             // Who has left has no roles.
-            Err(DiscordError::NotFound { .. }) => Ok(Some(Vec::new())),
-            Err(error) => Err(error.into()),
+            Err(_) => Ok(Some(Vec::new())),
         }
     }
 

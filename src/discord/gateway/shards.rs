@@ -13,7 +13,7 @@ use serenity::all::{Cache, GatewayIntents, HttpBuilder, RawEventHandler, ShardMa
 use serenity::cache::Settings as CacheSettings;
 use serenity::gateway::{ConnectionStage, GatewayError};
 use serenity::prelude::TypeMap;
-use tokio::sync::{Mutex, RwLock};
+use tokio::sync::{Mutex, RwLock, oneshot};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::trouble::Trouble;
@@ -42,22 +42,36 @@ impl Shards {
     ///
     /// # Errors
     /// When the machine gives no thread.
-    pub fn start(gateway: &Gateway, api: &str, token: &SecretString, ear: Arc<dyn RawEventHandler>) -> Result<Self, Trouble> {
-        let failed = |error: std::io::Error| Trouble::Passing(format!("its thread cannot start: {error}"));
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
+    pub async fn start(
+        gateway: &Gateway,
+        api: &str,
+        token: &SecretString,
+        ear: Arc<dyn RawEventHandler>,
+    ) -> Result<Self, Trouble> {
+        let failed = |error: &dyn std::fmt::Display| Trouble::Passing(format!("its thread cannot start: {error}"));
         let options = options(gateway, api, token, ear);
         let total = options.shard_total;
-        let (manager, results) = {
-            let _inside = runtime.enter();
-            ShardManager::new(options)
-        };
-        manager.initialize().map_err(|error| Trouble::Passing(error.to_string()))?;
-        let cut = CancellationToken::new();
+        let (cut, (tell, made)) = (CancellationToken::new(), oneshot::channel());
         let end = cut.clone();
-        // With the runtime everything in it is dropped, connections included.
-        let work = move || runtime.block_on(end.cancelled());
-        std::thread::Builder::new().name("discord-gateway".into()).spawn(work).map_err(failed)?;
-        Ok(Self { total, manager, results, _cut: cut.drop_guard() })
+        let work = move || {
+            let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+                Ok(runtime) => runtime,
+                Err(error) => return drop(tell.send(Err(error))),
+            };
+            let made = {
+                let _inside = runtime.enter();
+                ShardManager::new(options)
+            };
+            if tell.send(Ok(made)).is_ok() {
+                // With the runtime everything in it is dropped, connections included.
+                runtime.block_on(end.cancelled());
+            }
+        };
+        std::thread::Builder::new().name("discord-gateway".into()).spawn(work).map_err(|error| failed(&error))?;
+        let (manager, results) = made.await.map_err(|error| failed(&error))?.map_err(|error| failed(&error))?;
+        let shards = Self { total, manager, results, _cut: cut.drop_guard() };
+        shards.manager.initialize().map_err(|error| failed(&error))?;
+        Ok(shards)
     }
 
     /// Whether every shard is connected.

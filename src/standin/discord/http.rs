@@ -10,7 +10,6 @@ use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use secrecy::ExposeSecret;
 use tokio::net::TcpListener;
 
 use super::super::wire::{Cut, CuttableListener};
@@ -74,7 +73,7 @@ async fn gate(State(shared): State<Arc<Shared>>, ConnectInfo(cut): ConnectInfo<C
         code: None,
         at: shared.clock.now(),
     };
-    let right = text(header::AUTHORIZATION).strip_prefix("Bot ").is_some_and(|token| token == shared.token.expose_secret());
+    let right = text(header::AUTHORIZATION).strip_prefix("Bot ").is_some_and(|token| shared.is_right(token));
     let known = right || has_own_token(&path);
     let (standing, judged) = judge(&shared, &parts.method, &path, known);
     let answer = match (judged, said) {

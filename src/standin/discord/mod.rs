@@ -30,7 +30,7 @@ mod thread;
 mod world;
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -50,7 +50,7 @@ pub use self::people::{NewChannel, Upload, Words};
 pub use self::permission::Permissions;
 pub use self::world::{RequestRecord, Typing, World, made_at};
 use crate::clock::{Clock, SystemClock};
-use crate::secret::{SecretString, secret};
+use crate::secret::{ExposeSecret, SecretString, secret};
 
 /// How a stand-in is set up. [`Options::default`] is a bot named `threadbox` on a Discord without guilds, with every privileged
 /// intent switched on.
@@ -101,6 +101,10 @@ struct Shared {
     changed: watch::Sender<u64>,
     address: String,
     token: SecretString,
+    /// The token is refused, as after another was made.
+    token_refused: AtomicBool,
+    /// What is named as the gateway's address, where that is not its own.
+    named_gateway: Mutex<Option<String>>,
     heartbeat_interval: Duration,
     shards: AtomicU64,
     max_concurrency: usize,
@@ -122,6 +126,15 @@ impl Shared {
     /// Tells those who wait that something changed.
     fn notify(&self) {
         self.changed.send_modify(|version| *version += 1);
+    }
+
+    fn is_right(&self, token: &str) -> bool {
+        token == self.token.expose_secret() && !self.token_refused.load(Ordering::SeqCst)
+    }
+
+    fn named_gateway(&self) -> String {
+        let named = self.named_gateway.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        named.unwrap_or_else(|| self.gateway_url())
     }
 
     fn shards(&self) -> u64 {
@@ -152,6 +165,8 @@ impl DiscordStandin {
             changed: watch::Sender::new(0),
             address,
             token: secret(format!("stand.in.{}", uuid::Uuid::now_v7().simple())),
+            token_refused: AtomicBool::new(false),
+            named_gateway: Mutex::default(),
             heartbeat_interval: options.heartbeat_interval,
             shards: AtomicU64::new(options.shards),
             max_concurrency: options.max_concurrency,
@@ -286,6 +301,16 @@ impl DiscordStandin {
     /// How many answers with 401, 403 or 429 count towards the ban.
     pub fn invalid_answers(&self) -> usize {
         self.world(|world| world.limits.refused())
+    }
+
+    /// Refuses the bot's token, as after another was made, or takes it again. Sessions stay.
+    pub fn refuse_token(&self, refused: bool) {
+        self.shared.token_refused.store(refused, Ordering::SeqCst);
+    }
+
+    /// Names another address as the gateway's, or its own again.
+    pub fn name_gateway(&self, address: Option<&str>) {
+        *self.shared.named_gateway.lock().unwrap_or_else(PoisonError::into_inner) = address.map(str::to_owned);
     }
 
     /// How many shards there must be at least, from the next identify on.

@@ -133,14 +133,15 @@ async fn a_worn_out_message_goes_also_when_the_process_ended_before_it_went() {
     stage.clock.advance(TimeDelta::hours(2));
     let worn_out = async {
         for n in 0..40 {
+            stage.clock.advance(TimeDelta::seconds(10));
             stage.poster.edit(&begun.post("run-1"), &Said::Live(&working(&format!("Step {n}")))).await?;
         }
         Ok::<_, PostError>(())
     };
     worn_out.await.unwrap_err();
     stage.discord.inject(Fault::status("DELETE", "/messages", 500));
-    stage.answer(&begun, "run-1", "Done.").await.unwrap_err();
-    assert_eq!(stage.ours(begun.opening).len(), 2);
+    let error = stage.answer(&begun, "run-1", "Done.").await.unwrap_err();
+    assert_eq!(stage.ours(begun.opening).len(), 2, "{error}");
     // By now it could be edited again.
     stage.clock.advance(TimeDelta::hours(2));
     stage.answer(&begun, "run-1", "Done.").await.unwrap();
@@ -153,7 +154,7 @@ async fn a_worn_out_message_goes_also_when_the_process_ended_before_it_went() {
 async fn the_rest_of_a_long_answer_goes_also_when_some_of_it_is_gone() {
     let stage = Stage::new().await;
     let begun = stage.begin("tell me all").await;
-    stage.answer(&begun, "run-1", &long(100)).await.unwrap();
+    stage.answer(&begun, "run-1", &long(300)).await.unwrap();
     assert!(stage.ours(begun.opening).len() > 3);
     // It ended when the second message was gone.
     stage.discord.delete(stage.ours(begun.opening)[1].id, stage.ada).unwrap();

@@ -150,7 +150,7 @@ impl Stage {
     async fn until_bot(&self, bot: &Bot, look: impl Fn(&Bot) -> bool) {
         let search = async {
             while !look(bot) {
-                tokio::task::yield_now().await;
+                tokio::time::sleep(std::time::Duration::from_millis(5)).await;
             }
         };
         tokio::time::timeout(LIMIT, search).await.unwrap();
@@ -165,15 +165,20 @@ async fn after_a_drop_serenity_resumes_and_misses_nothing() {
     stage.until_bot(&bot, |bot| bot.ready.load(Ordering::SeqCst) == 1).await;
     stage.discord.say(stage.channel, stage.maya, "one").unwrap();
     stage.until_bot(&bot, |bot| bot.seen.lock().unwrap().len() == 1).await;
+    // Each step waits until serenity has seen it: what the gateway has sent may not have arrived, and serenity gives every event a task of
+    // its own, so two that are under way together come in any order.
     stage.discord.drop_connections();
     stage.discord.say(stage.channel, stage.maya, "two").unwrap();
     stage.view(|view| view.resumed == 1 && view.connected == 1).await;
+    stage.until_bot(&bot, |bot| bot.resumed.load(Ordering::SeqCst) == 1 && bot.seen.lock().unwrap().len() == 2).await;
     stage.discord.say(stage.channel, stage.maya, "three").unwrap();
     stage.until_bot(&bot, |bot| bot.seen.lock().unwrap().len() == 3).await;
     stage.discord.ask_to_reconnect();
     stage.view(|view| view.resumed == 2 && view.connected == 1).await;
+    stage.until_bot(&bot, |bot| bot.resumed.load(Ordering::SeqCst) == 2).await;
     stage.discord.close_connections(4000);
     stage.view(|view| view.resumed == 3 && view.connected == 1).await;
+    stage.until_bot(&bot, |bot| bot.resumed.load(Ordering::SeqCst) == 3).await;
     // Now with an invalid session: a new one begins.
     stage.discord.invalidate_sessions(false);
     stage.until_bot(&bot, |bot| bot.ready.load(Ordering::SeqCst) == 2).await;

@@ -1,13 +1,14 @@
 //! The test bot on Discord: the real service, connected to a Discord on loopback with a guild, a channel and people in it.
 
+use std::collections::BTreeMap;
 use std::ops::{Deref, DerefMut};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use threadbox::secret::ExposeSecret;
-use threadbox::standin::discord::{DiscordStandin, Id, Message, NewChannel, Options, Permissions, World};
+use threadbox::standin::discord::{DiscordStandin, GatewayView, Id, Message, NewChannel, Options, Permissions, World};
 use threadbox::standin::github;
 
-use super::bot::{Bot, LIMIT};
+use super::bot::{Bot, LIMIT, service_environment};
 
 /// The same, with every request to Discord and its answer written down where `THREADBOX_RECORD_DISCORD` says, for
 /// `tests/discord/openapi.mjs`.
@@ -86,6 +87,52 @@ impl DiscordBot {
     /// Waits until the service hears what is said.
     pub async fn connected(&self) {
         self.discord.connected(LIMIT).await.unwrap();
+    }
+
+    /// Waits until the gateway looks like this.
+    pub async fn until_gateway(&self, what: &str, look: impl Fn(&GatewayView) -> bool) {
+        let search = async {
+            loop {
+                let changed = self.discord.changed();
+                if look(&self.discord.gateway_view()) {
+                    return;
+                }
+                changed.await;
+            }
+        };
+        let found = tokio::time::timeout(LIMIT * 2, search).await;
+        assert!(found.is_ok(), "{what} did not come: {:?}", self.discord.gateway_view());
+    }
+
+    /// The environment of a process of its own that is on Discord and nowhere else.
+    pub fn environment(&self, data: &Path) -> BTreeMap<String, String> {
+        let mut environment = service_environment(&self.bot.github, &self.bot.model, &self.bot.database.url(), data);
+        for name in ["GITHUB_TOKEN", "GITHUB_API_URL", "GITHUB_WEBHOOK_SECRET"] {
+            environment.remove(name);
+        }
+        environment.insert("DISCORD_API_URL".into(), self.discord.url());
+        environment.insert("DISCORD_TOKEN".into(), self.discord.token().expose_secret().to_owned());
+        environment.insert("USER_RUNS_PER_HOUR".into(), "1000".into());
+        environment
+    }
+
+    /// What stands in the way of the connection; none while nothing does.
+    pub async fn trouble(&self) -> Option<String> {
+        let told = sqlx::query_scalar("select trouble from discord_gateway").fetch_optional(&self.database.pool).await.unwrap();
+        told.flatten()
+    }
+
+    /// Waits until what stands in the way looks like this.
+    pub async fn until_trouble(&self, what: &str, look: impl Fn(Option<&str>) -> bool) -> Option<String> {
+        let deadline = tokio::time::Instant::now() + LIMIT;
+        loop {
+            let told = self.trouble().await;
+            if look(told.as_deref()) {
+                return told;
+            }
+            assert!(tokio::time::Instant::now() < deadline, "{what} did not come: {told:?}");
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
     }
 
     /// Somebody's number.

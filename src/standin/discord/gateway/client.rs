@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use chrono::TimeDelta;
-use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
 use super::super::Shared;
@@ -72,7 +71,7 @@ pub(super) fn take(shared: &Shared, connection: u64, text: &str, wishes: &mut Wi
 
 fn right_token(shared: &Shared, data: &Value) -> bool {
     let said = data["token"].as_str().unwrap_or_default();
-    said.strip_prefix("Bot ").unwrap_or(said) == shared.token.expose_secret()
+    shared.is_right(said.strip_prefix("Bot ").unwrap_or(said))
 }
 
 fn identify(shared: &Shared, world: &mut World, connection: u64, data: &Value) -> Reply {

@@ -43,12 +43,12 @@ impl World {
             return;
         }
         let needed = intents::needed(name, guild.is_some());
-        let copies = self.gateway.script.copies(name);
+        let (copies, withholds) = (self.gateway.script.copies(name), self.gateway.script.withholds);
         let about_us = name == "GUILD_MEMBER_UPDATE" && id_of(&shown["user"]["id"]) == Some(us);
         for session in self.gateway.sessions.values_mut() {
             let wants = about_us || needed.is_none_or(|needed| session.intents & needed != 0);
             if wants && session.hears(guild) {
-                let data = if session.intents & MESSAGE_CONTENT != 0 { shown } else { withheld };
+                let data = if session.intents & MESSAGE_CONTENT != 0 && !withholds { shown } else { withheld };
                 (0..copies).for_each(|_| session.push(name, data.clone()));
             }
         }

@@ -191,6 +191,11 @@ impl DiscordStandin {
         self.gateway(|gateway| gateway.script.refuse_identifies = times);
     }
 
+    /// Tells nobody what messages say that are not for them, although they asked for it and may; or tells it again.
+    pub fn withhold_content(&self, withhold: bool) {
+        self.gateway(|gateway| gateway.script.withholds = withhold);
+    }
+
     /// Leaves heartbeats unacknowledged, or acknowledges them again.
     pub fn mute_heartbeats(&self, mute: bool) {
         self.gateway(|gateway| gateway.script.mute = mute);

@@ -21,6 +21,8 @@ pub(in super::super) struct Script {
     pub down: bool,
     /// Heartbeats are not acknowledged.
     pub mute: bool,
+    /// Nobody is told what messages say, whatever they asked for.
+    pub withholds: bool,
     /// Nothing is sent at all.
     pub frozen: bool,
     /// How many resumes are refused.

@@ -14,14 +14,14 @@ use super::super::world::World;
 use super::{Answer, Asked, Done};
 
 pub(super) async fn gateway(State(shared): Asked) -> Answer {
-    Ok(Json(json!({"url": shared.gateway_url()})))
+    Ok(Json(json!({"url": shared.named_gateway()})))
 }
 
 pub(super) async fn gateway_bot(State(shared): Asked) -> Answer {
     let begun = shared.with(|world| world.gateway.begun());
     let limit = json!({"total": 1000, "remaining": 1000_u64.saturating_sub(begun), "reset_after": 86_400_000,
         "max_concurrency": shared.max_concurrency});
-    Ok(Json(json!({"url": shared.gateway_url(), "shards": shared.shards(), "session_start_limit": limit})))
+    Ok(Json(json!({"url": shared.named_gateway(), "shards": shared.shards(), "session_start_limit": limit})))
 }
 
 pub(super) async fn me(State(shared): Asked) -> Answer {
