@@ -39,6 +39,7 @@ impl Listener {
         let number_of_guild = number(guild.id);
         let due = lock(&self.pending).contains(&number_of_guild);
         let since = *lock(&self.since);
+        lock(&self.roles).clear();
         if let Some(since) = since.filter(|_| due) {
             let first = self.first(since);
             let channels = || guild.channels.values().chain(&guild.threads);
@@ -99,6 +100,7 @@ impl Listener {
 
     /// Reads on where something could not be read before.
     pub(super) async fn read_behind(&self) -> Result<(), Unheard> {
+        lock(&self.roles).clear();
         let all: Vec<i64> = lock(&self.behind).keys().copied().collect();
         for channel in all {
             self.read(id(channel)).await?;

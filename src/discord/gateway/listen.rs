@@ -40,6 +40,8 @@ pub(super) struct Listener {
     pub pending: Mutex<HashSet<i64>>,
     /// Channels of which something was not read yet.
     pub behind: Mutex<HashMap<i64, Behind>>,
+    /// Roles of those who said something that was missed, while it is read: lists do not tell them.
+    pub roles: Mutex<HashMap<(i64, i64), Vec<i64>>>,
     /// True from the first session on.
     begun: AtomicBool,
     /// Messages of others that were empty, one after the other.
@@ -112,6 +114,7 @@ impl Listener {
             since: Mutex::default(),
             pending: Mutex::default(),
             behind: Mutex::default(),
+            roles: Mutex::default(),
             begun: AtomicBool::new(false),
             empty: AtomicU32::new(0),
         }

@@ -152,23 +152,23 @@ impl Gateway {
                 (trouble.pause(tried.failures), Some(trouble))
             }
         };
+        // Asked before anybody is told. What is fine by what can be asked for tells nothing later.
+        let can_be_asked = match &trouble {
+            Some(trouble) => trouble.needs_a_person() && !trouble.is_over(&self.discord).await,
+            None => false,
+        };
         let said = trouble.as_ref().map(ToString::to_string);
         if let Err(error) = store::release(&self.pool, &self.holder, said.as_deref()).await {
             tracing::warn!(%error, "the connection to Discord is free only when its lease is over");
         }
-        self.rest(pause, trouble.as_ref()).await;
+        self.rest(pause, trouble.as_ref().filter(|_| can_be_asked)).await;
     }
 
-    /// Waits; not longer than until the trouble is over, where Discord says so, and not at all at the end.
+    /// Waits; not longer than until this trouble is over, as Discord says when it is asked, and not at all at the end.
     async fn rest(&self, pause: Duration, trouble: Option<&Trouble>) {
         let wait = async {
             let until = Instant::now() + pause;
-            let waits_for_person = trouble.filter(|trouble| trouble.needs_a_person());
-            let Some(trouble) = waits_for_person else { return tokio::time::sleep_until(until).await };
-            if trouble.is_over(&self.discord).await {
-                // Nothing is wrong by what can be asked for, so that tells nothing.
-                return tokio::time::sleep_until(until).await;
-            }
+            let Some(trouble) = trouble else { return tokio::time::sleep_until(until).await };
             while Instant::now() < until {
                 tokio::time::sleep(LOOK_EVERY).await;
                 if trouble.is_over(&self.discord).await {

@@ -11,6 +11,9 @@ use crate::discord::{DiscordError, id, number};
 use crate::intake::{self, Accepted, Change, Changed, Place};
 use crate::storable;
 
+/// Members whose roles are remembered while what was missed is read.
+const MOST_MEMBERS: usize = 1_000;
+
 /// Who is named where Discord does not say who it was.
 pub(super) const SOMEBODY: &str = "somebody on Discord";
 
@@ -122,16 +125,28 @@ impl Listener {
         if message.member.is_some() {
             return Ok(None);
         }
-        match self.gateway.discord.member(id(guild), message.author.id).await {
-            Ok(member) => Ok(Some(member.roles.into_iter().map(number).collect())),
-            Err(error) if error.is_transient() => Err(error.into()),
-            // Who has left has no roles.
-            Err(_) => Ok(Some(Vec::new())),
+        let member = (guild, number(message.author.id));
+        if let Some(roles) = lock(&self.roles).get(&member) {
+            return Ok(Some(roles.clone()));
         }
+        let roles: Vec<i64> = match self.gateway.discord.member(id(guild), message.author.id).await {
+            Ok(member) => member.roles.into_iter().map(number).collect(),
+            Err(error) if error.is_transient() => return Err(error.into()),
+            // Who has left has no roles.
+            Err(_) => Vec::new(),
+        };
+        let mut known = lock(&self.roles);
+        if known.len() >= MOST_MEMBERS {
+            known.clear();
+        }
+        known.insert(member, roles.clone());
+        Ok(Some(roles))
     }
 
     /// An edit adds a request, or changes what we know already. Previews of links that appear are no edits.
     pub(super) async fn edited(&self, changed: &MessageUpdateEvent) -> Result<(), Unheard> {
+        // Roles may have changed since something that was missed was read.
+        lock(&self.roles).clear();
         if changed.edited_timestamp.is_none() || changed.author.as_ref().is_some_and(|author| author.bot) {
             return Ok(());
         }

@@ -24,7 +24,7 @@ async fn a_name_that_people_give_a_thread_stays() {
 async fn a_thread_that_is_deleted_is_forgotten() {
     let bot = DiscordBot::start().await;
     bot.model.script([say("Secret.")]);
-    let (thread, _) = bot.asks("remember nothing").await;
+    let (thread, _) = bot.asks("keep nothing").await;
     bot.idle().await;
     bot.discord.delete_channel(thread, bot.person("ada")).unwrap();
     bot.until_count(WORDS, 0).await;
@@ -68,7 +68,7 @@ async fn second_guild(bot: &DiscordBot) -> (Id, Id) {
     let guild = bot.discord.add_guild("Other", bot.person("ada"));
     bot.discord.add_member(guild, bot.person("bob"), &[]);
     let channel = bot.discord.add_text_channel(guild, "general");
-    let asked = bot.says_in(channel, "bob", "@threadbox remember papaya");
+    let asked = bot.says_in(channel, "bob", "@threadbox my word is papaya");
     bot.answer_in(asked).await;
     (guild, channel)
 }
@@ -121,8 +121,10 @@ async fn leaving_a_guild_ends_what_is_under_way_there() {
     bot.model.script([gated(&gate, say("Too late."))]);
     let thread = bot.says("maya", "@threadbox first");
     until_model_asked(&bot, 1).await;
+    bot.until_ours(thread, "the first words", |_| true).await;
     bot.says_in(thread, "maya", "@threadbox queue second");
     bot.until_count("select count(*) from runs", 2).await;
+    bot.until_count("select count(*) from posts where state <> 'done' and kind = 'answer'", 0).await;
     bot.discord.kick(bot.guild);
     bot.until_count("select count(*) from runs where stop_requested_by is not null and state = 'running'", 1).await;
     gate.open();

@@ -22,6 +22,8 @@ async fn agreeable(options: Options) -> DiscordBot {
     bot.model.rule(|request| (!request.tools.is_empty()).then(|| say("Yes.")));
     bot.run().await;
     bot.connected().await;
+    // From now on everything counts.
+    bot.until_count("select count(*) from discord_gateway where seen_until is not null", 1).await;
     bot
 }
 

@@ -68,7 +68,7 @@ async fn without_the_message_content_intent_it_says_so_and_connects_when_it_is_o
     bot.run().await;
     let told = bot.until_trouble("4014", |told| told.is_some_and(|told| told.contains("4014"))).await.unwrap();
     assert!(told.contains("Message Content Intent") && told.contains("developer portal"), "{told}");
-    assert_eq!(bot.discord.gateway_view().endings, [Ending::Closed(4014)], "it is tried once");
+    bot.until_gateway("it is tried once", |view| view.endings == [Ending::Closed(4014)]).await;
     bot.discord.set_privileged(intents::PRIVILEGED);
     bot.connected().await;
     bot.until_trouble("no trouble", |told| told.is_none()).await;
