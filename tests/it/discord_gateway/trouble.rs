@@ -55,7 +55,8 @@ async fn a_token_that_is_good_again_is_used_again() {
     bot.run().await;
     bot.until_trouble("4004", |told| told.is_some_and(|told| told.contains("4004"))).await;
     bot.discord.refuse_token(false);
-    bot.connected().await;
+    // A token that was refused is not tried again within a minute.
+    bot.discord.connected(2 * LIMIT).await.unwrap();
     bot.until_trouble("no trouble", |told| told.is_none()).await;
     bot.model.script([say("Heard.")]);
     bot.asks("do you hear me?").await;
