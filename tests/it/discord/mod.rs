@@ -1,11 +1,16 @@
 //! Discord and GitHub together: who may, who is who, what a conversation is about, and one conversation on both.
 
 mod accounts;
+mod buttons;
+mod forums;
 mod hindered;
 mod input;
 mod landing;
 mod links;
+mod mirrored;
 mod others;
+mod permissions;
+mod pings;
 mod policy;
 mod posts;
 
