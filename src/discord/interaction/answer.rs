@@ -36,7 +36,7 @@ impl Answer {
             Self::Message { content, file } => {
                 let mut data = message(content, WITHOUT_PREVIEWS);
                 if let Some(file) = file {
-                    data["attachments"] = json!([{"id": 0, "filename": file.name}]);
+                    data["attachments"] = json!([{"id": "0", "filename": file.name}]);
                 }
                 json!({"type": 4, "data": data})
             }

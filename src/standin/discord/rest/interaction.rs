@@ -54,13 +54,13 @@ impl World {
             Answered::Choices(_) => (8, false, false),
             Answered::Modal(_) => (9, false, false),
         };
-        let mut json = json!({"interaction": {"id": id.to_string(), "type": number}, "resource": {"type": kind}});
+        let mut json = json!({"interaction": {"id": id.to_string(), "type": number}});
         let message = original.and_then(|id| self.messages.get(&known.channel)?.get(&id));
         if let Some(message) = message.filter(|_| matches!(kind, 4 | 5 | 7)) {
             json["interaction"]["response_message_id"] = message.id.to_string().into();
             json["interaction"]["response_message_loading"] = loading.into();
             json["interaction"]["response_message_ephemeral"] = ephemeral.into();
-            json["resource"]["message"] = self.message_json(message, Content::Shown);
+            json["resource"] = json!({"type": kind, "message": self.message_json(message, Content::Shown)});
         }
         json
     }
