@@ -1,44 +1,11 @@
 //! What was said while nobody listened.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
-
-use chrono::{DateTime, TimeDelta, Utc};
-use threadbox::clock::{Clock, SystemClock};
+use chrono::TimeDelta;
 use threadbox::standin::discord::{Id, NewChannel, Options, Permissions};
 use threadbox::standin::model::say;
 
-use super::{asked, once_each_and_in_order};
+use super::{asked, once_each_and_in_order, with_clock};
 use crate::support::discord_bot::DiscordBot;
-
-/// Goes on as time does, weeks ago, and can be moved ahead: people and limits wait for what they wait for.
-#[derive(Clone, Debug)]
-struct Earlier(Arc<AtomicI64>);
-
-impl Earlier {
-    fn advance(&self, by: TimeDelta) {
-        self.0.fetch_add(by.num_milliseconds(), Ordering::SeqCst);
-    }
-}
-
-impl Clock for Earlier {
-    fn now(&self) -> DateTime<Utc> {
-        SystemClock.now() + TimeDelta::milliseconds(self.0.load(Ordering::SeqCst))
-    }
-}
-
-/// A bot whose time, and Discord's, is moved.
-async fn with_clock() -> (DiscordBot, Earlier) {
-    let clock = Earlier(Arc::new(AtomicI64::new(-TimeDelta::days(30).num_milliseconds())));
-    let options = Options { clock: Arc::new(clock.clone()), ..Options::default() };
-    let mut bot = DiscordBot::prepare(&[("USER_RUNS_PER_HOUR", "1000"), ("DAILY_BUDGET_USD", "1000")], options).await;
-    bot.use_clock(Arc::new(clock.clone()));
-    bot.model.rule(|request| (!request.tools.is_empty()).then(|| say("Yes.")));
-    bot.run().await;
-    bot.connected().await;
-    bot.until_count("select count(*) from discord_gateway where seen_until is not null", 1).await;
-    (bot, clock)
-}
 
 impl DiscordBot {
     /// How often the messages of a channel were asked for, each time a hundred of them.

@@ -8,8 +8,12 @@ mod replicas;
 mod sessions;
 mod trouble;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
+use chrono::{DateTime, TimeDelta, Utc};
+use threadbox::clock::{Clock, SystemClock};
 use threadbox::standin::discord::{Id, Options};
 use threadbox::standin::model::say;
 
@@ -18,8 +22,36 @@ use crate::support::discord_bot::DiscordBot;
 
 /// A running bot that answers everything with "Yes.".
 async fn agreeable(options: Options) -> DiscordBot {
+    begin(options, |_| {}).await
+}
+
+/// Goes on as time does, weeks ago, and can be moved ahead: people and limits wait for what they wait for.
+#[derive(Clone, Debug)]
+struct Earlier(Arc<AtomicI64>);
+
+impl Earlier {
+    fn advance(&self, by: TimeDelta) {
+        self.0.fetch_add(by.num_milliseconds(), Ordering::SeqCst);
+    }
+}
+
+impl Clock for Earlier {
+    fn now(&self) -> DateTime<Utc> {
+        SystemClock.now() + TimeDelta::milliseconds(self.0.load(Ordering::SeqCst))
+    }
+}
+
+/// A bot whose time, and Discord's, is moved.
+async fn with_clock() -> (DiscordBot, Earlier) {
+    let clock = Earlier(Arc::new(AtomicI64::new(-TimeDelta::days(30).num_milliseconds())));
+    let options = Options { clock: Arc::new(clock.clone()), ..Options::default() };
+    (begin(options, |bot| bot.use_clock(Arc::new(clock.clone()))).await, clock)
+}
+
+async fn begin(options: Options, change: impl FnOnce(&mut DiscordBot)) -> DiscordBot {
     let mut bot = DiscordBot::prepare(&[("USER_RUNS_PER_HOUR", "1000"), ("DAILY_BUDGET_USD", "1000")], options).await;
     bot.model.rule(|request| (!request.tools.is_empty()).then(|| say("Yes.")));
+    change(&mut bot);
     bot.run().await;
     bot.connected().await;
     // From now on everything counts.

@@ -2,12 +2,13 @@
 
 use std::process::Stdio;
 
+use chrono::TimeDelta;
 use threadbox::standin::discord::{Ending, Options, intents};
 use threadbox::standin::model::say;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
 
-use super::agreeable;
+use super::{agreeable, with_clock};
 use crate::support::bot::LIMIT;
 use crate::support::database::passable_dir;
 use crate::support::discord_bot::DiscordBot;
@@ -50,16 +51,17 @@ async fn a_wrong_token_is_told_in_the_log_and_the_table_and_costs_no_session() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_that_is_good_again_is_used_again() {
-    let mut bot = DiscordBot::prepare(&[], Options::default()).await;
+    let (mut bot, clock) = with_clock().await;
+    bot.stop().await;
     bot.discord.refuse_token(true);
     bot.run().await;
     bot.until_trouble("4004", |told| told.is_some_and(|told| told.contains("4004"))).await;
+    let missed = bot.says("maya", "@threadbox do you hear me?");
     bot.discord.refuse_token(false);
-    // A token that was refused is not tried again within a minute.
-    bot.discord.connected(2 * LIMIT).await.unwrap();
+    // One that was refused is not sent again for a minute.
+    clock.advance(TimeDelta::minutes(2));
+    bot.answer_in(missed).await;
     bot.until_trouble("no trouble", |told| told.is_none()).await;
-    bot.model.script([say("Heard.")]);
-    bot.asks("do you hear me?").await;
     bot.finish().await;
 }
 
