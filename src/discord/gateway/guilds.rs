@@ -2,12 +2,15 @@
 
 use std::collections::HashSet;
 
+use chrono::DateTime;
 use serenity::model::gateway::Ready;
+use serenity::model::guild::Guild;
 
 use super::listen::{Listener, Unheard, lock};
 use super::store;
 use crate::discord::{DiscordError, code, id, number};
 use crate::intake::{self, Left};
+use crate::memory::forget;
 
 impl Listener {
     /// A session names all guilds of its shard, those that cannot be reached now included. One that we know and it does not name was left
@@ -34,6 +37,13 @@ impl Listener {
                 }
             }
         }
+        Ok(())
+    }
+
+    /// We are in a guild, perhaps again.
+    pub(super) async fn back(&self, guild: &Guild) -> Result<(), Unheard> {
+        let since = DateTime::from_timestamp(guild.joined_at.unix_timestamp(), 0).unwrap_or_default();
+        forget::guild_back(&self.gateway.pool, number(guild.id), since).await?;
         Ok(())
     }
 

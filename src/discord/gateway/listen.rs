@@ -201,6 +201,7 @@ impl Listener {
                 for channel in guild.channels.values().chain(&guild.threads) {
                     self.learn(channel, guild.id);
                 }
+                self.back(guild).await?;
                 self.look_through(guild).await
             }
             // One that cannot be reached for a while is not left.

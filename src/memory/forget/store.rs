@@ -12,6 +12,9 @@ use crate::intake::{Place, Surface};
 /// How long a claim holds; one step takes far less.
 const HOLD: TimeDelta = TimeDelta::minutes(5);
 
+/// How far the clock of a surface and ours may be apart.
+const SKEW: TimeDelta = TimeDelta::minutes(1);
+
 /// What asking came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Asked {
@@ -167,9 +170,27 @@ pub async fn guild_gone(pool: &PgPool, guild: i64, by: &str, now: DateTime<Utc>)
     .fetch_all(pool)
     .await?;
     for place in elsewhere {
-        place_gone(pool, &place.0, by, now).await?;
+        // Not for good, as when the conversation itself is gone: we may be invited again.
+        ask_conversation(pool, &place.0, Why::Gone, by, now).await?;
     }
     Ok(owners.len())
+}
+
+/// We are in a guild again since then: what is said there from now on is no late arrival of what was said before we left. A minute is
+/// allowed for, because Discord's clock and ours differ. Idempotent.
+///
+/// # Errors
+/// As the database.
+pub async fn guild_back(pool: &PgPool, guild: i64, since: DateTime<Utc>) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "update forgettings set gone = false
+         where what = 'owner' and gone and (key = $1 or starts_with(key, $1 || ':')) and asked_at < $2",
+        format!("discord:{guild}"),
+        since + SKEW,
+    )
+    .execute(pool)
+    .await
+    .map(drop)
 }
 
 /// A conversation is gone from its surface. Where it shares its thread with others, only what was said in it is to be forgotten. Nothing

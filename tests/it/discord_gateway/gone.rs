@@ -1,10 +1,9 @@
 //! Threads, channels and guilds that are gone, and what was said there with them.
 
-use chrono::TimeDelta;
 use threadbox::standin::discord::{Id, Options, Permissions};
 use threadbox::standin::model::{Gate, gated, say};
 
-use super::{agreeable, asked, until_model_asked, with_clock};
+use super::{agreeable, asked, until_model_asked};
 use crate::support::discord_bot::DiscordBot;
 
 /// Messages that hold words.
@@ -93,7 +92,7 @@ async fn until_nothing_is_kept(bot: &DiscordBot, guild: Id) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_guild_that_we_leave_is_forgotten_and_others_stay() {
-    let (bot, clock) = with_clock().await;
+    let bot = agreeable(Options::default()).await;
     bot.asks("stay").await;
     let (guild, channel) = second_guild(&bot).await;
     // What a channel keeps that not everybody reads goes with the guild.
@@ -108,8 +107,7 @@ async fn a_guild_that_we_leave_is_forgotten_and_others_stay() {
     bot.discord.kick(guild);
     until_nothing_is_kept(&bot, guild).await;
     assert!(kept(&bot, bot.guild).await > 0);
-    // Invited again later, it begins with nothing. What is said within a minute counts as said before, because clocks differ.
-    clock.advance(TimeDelta::minutes(2));
+    // Invited again, it begins with nothing.
     bot.discord.invite(guild, Permissions::USUAL);
     let asked_again = bot.says_in(channel, "bob", "@threadbox who am I?");
     assert!(bot.answer_in(asked_again).await.contains("Yes."));
