@@ -241,7 +241,8 @@ async fn what_nobody_decided_in_time_loses_its_buttons_also_without_github() {
     until_runs(&bot, 1).await;
     bot.sql("update approvals set expires_at = now() - interval '1 minute'").await;
     bot.hurry().await;
-    let ended = |world: &World| world.message(plan.id).filter(|message| message.content.contains("nobody decided in time")).cloned();
+    let ended =
+        |world: &World| world.message(plan.id).filter(|message| message.content.contains("nobody decided in time")).cloned();
     let ended = bot.discord.wait_for("its end", LIMIT, ended).await.unwrap();
     assert!(!has_button(&ended, "Approve") && !has_button(&ended, "Decline"), "{ended:#?}");
     bot.finish().await;

@@ -13,8 +13,7 @@ fn these(all: &[Permissions]) -> Permissions {
 #[tokio::test]
 async fn where_we_may_say_nothing_a_request_ends_and_the_next_one_works() {
     let bot = DiscordBot::start().await;
-    let voice =
-        these(&[Permissions::SEND_MESSAGES, Permissions::SEND_MESSAGES_IN_THREADS, Permissions::CREATE_PUBLIC_THREADS]);
+    let voice = these(&[Permissions::SEND_MESSAGES, Permissions::SEND_MESSAGES_IN_THREADS, Permissions::CREATE_PUBLIC_THREADS]);
     bot.deny(bot.channel, voice);
     bot.says("maya", "@threadbox hello");
     bot.until_count("select count(*) from inbox where state = 'dead'", 1).await;
