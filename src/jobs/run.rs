@@ -21,8 +21,8 @@ use crate::intake::Place;
 use crate::memory::history;
 use crate::model::Message;
 use crate::reply::{
-    AnswerView, Attached, CommentPost, Cost, Footer, Landed, LiveComment, LiveView, Outcome, PostError, Said, Shown, Spot,
-    allowed_mentions, answer_key,
+    AnswerView, Attached, CommentPost, Cost, Footer, Landed, LiveComment, LiveOf, LiveView, Outcome, PostError, Said, Shown,
+    Spot, allowed_mentions, answer_key,
 };
 use crate::sandbox::SandboxId;
 
@@ -199,7 +199,8 @@ async fn execute(services: &Services, taken: &Taken) -> Result<Outcome, Failure>
     }
     let place = (taken.request.place.clone(), Spot::of(&taken.request));
     let mirror = Mirror::follow(services, taken, views.clone());
-    let live = LiveComment::follow(services.poster.clone(), taken.thread, taken.id, place, views);
+    let of = LiveOf { thread: taken.thread, run: taken.id, epoch: taken.epoch };
+    let live = LiveComment::follow(services.poster.clone(), of, place, views);
     let outcome = tokio::select! {
         outcome = Box::pin(run.drive(&taken.task)) => outcome,
         never = sandboxes.tend() => match never {},

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::post::{CommentPost, Poster, Spot};
 use super::{LiveView, Said, live};
-use crate::id::{RunId, ThreadId};
+use crate::id::{LeaseEpoch, RunId, ThreadId};
 use crate::intake::Place;
 
 /// A run that ends within this time is never shown half-way: its comment becomes the answer directly.
@@ -19,6 +19,17 @@ const BETWEEN_EDITS_ON_GITHUB: Duration = Duration::from_secs(4);
 const BETWEEN_EDITS_ON_DISCORD: Duration = Duration::from_millis(1_200);
 /// What shows that we type lasts ten seconds.
 const TYPES_EVERY: Duration = Duration::from_secs(8);
+
+/// Whose comment.
+#[derive(Clone, Copy, Debug)]
+pub struct LiveOf {
+    /// The thread.
+    pub thread: ThreadId,
+    /// Its run.
+    pub run: RunId,
+    /// The lease under which it is worked on.
+    pub epoch: LeaseEpoch,
+}
 
 /// Keeps a run's comment up to date in the background until it is finished.
 ///
@@ -38,21 +49,16 @@ impl Drop for LiveComment {
 }
 
 impl LiveComment {
-    /// Starts to follow `views`. The comment must have been created.
-    pub fn follow(
-        poster: Poster,
-        thread: ThreadId,
-        run: RunId,
-        (place, spot): (Place, Spot),
-        mut views: watch::Receiver<LiveView>,
-    ) -> Self {
+    /// Starts to follow `views`. The comment must have been created. It is edited only while the thread's lease is this run's: a worker
+    /// that slept through its lease wakes with an edit that is due.
+    pub fn follow(poster: Poster, of: LiveOf, (place, spot): (Place, Spot), mut views: watch::Receiver<LiveView>) -> Self {
         let enough = CancellationToken::new();
         let end = enough.clone();
         let task = tokio::spawn(async move {
             tokio::select! {
                 biased;
-                () = edit(&poster, (thread, run), (&place, spot), &mut views, &end) => {}
-                () = keep_typing(&poster, run, &place) => {}
+                () = edit(&poster, of, (&place, spot), &mut views, &end) => {}
+                () = keep_typing(&poster, of.run, &place) => {}
             }
         });
         Self { enough, task: Some(task) }
@@ -71,7 +77,7 @@ impl LiveComment {
 
 async fn edit(
     poster: &Poster,
-    (thread, run): (ThreadId, RunId),
+    LiveOf { thread, run, epoch }: LiveOf,
     (place, spot): (&Place, Spot),
     views: &mut watch::Receiver<LiveView>,
     end: &CancellationToken,
@@ -90,7 +96,7 @@ async fn edit(
         view.words = view.words.as_deref().map(whole_words);
         poster.redactor().live(&mut view);
         let body = live(&view, &key);
-        if body != shown {
+        if body != shown && poster.holds(thread, epoch).await {
             // An edit that fails is made up for by the next one, and by the answer at the latest.
             if let Err(error) = poster.edit(&post, &Said::Live(&view)).await {
                 tracing::info!(run.id = %run, %error, "the live comment was not edited");

@@ -35,7 +35,7 @@ pub use cards::{
 };
 pub use house::HouseCard;
 pub use live::live;
-pub use live_comment::{LiveComment, answer_key};
+pub use live_comment::{LiveComment, LiveOf, answer_key};
 pub use post::{CommentPost, PostError, Poster, Spot, allowed_mentions};
 pub use redact::Redactor;
 pub use said::Said;

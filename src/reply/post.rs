@@ -18,7 +18,7 @@ use super::{marker, mention};
 use crate::clock::Clock;
 use crate::discord::{Discord, DiscordError};
 use crate::github::{CommentId, Github, GithubError, Reaction, RepoRef};
-use crate::id::{RunId, ThreadId};
+use crate::id::{LeaseEpoch, RunId, ThreadId};
 use crate::intake::{Place, Request};
 
 /// Clocks differ; a marker is looked for this much earlier than the post was begun.
@@ -146,6 +146,17 @@ impl Poster {
         match self.update(post, there, &self.redactor.redact(&said.on_github(post.key))).await {
             Ok(()) | Err(PostError::Github(GithubError::NotFound)) => Ok(()),
             Err(error) => Err(error),
+        }
+    }
+
+    /// True while the lease of a thread is held by whoever took it as `epoch`; also false where that cannot be known now.
+    pub async fn holds(&self, thread: ThreadId, epoch: LeaseEpoch) -> bool {
+        match store::holds(&self.pool, thread, epoch).await {
+            Ok(holds) => holds,
+            Err(error) => {
+                tracing::info!(thread.id = %thread, %error, "whether the lease is held is not known");
+                false
+            }
         }
     }
 

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use sqlx::PgPool;
 
-use crate::id::{RunId, ThreadId};
+use crate::id::{LeaseEpoch, RunId, ThreadId};
 
 /// What is known of a post before it is performed.
 #[derive(Clone, Debug)]
@@ -82,4 +82,14 @@ pub(super) async fn done(
 pub(super) async fn whereabouts(pool: &PgPool, key: &str) -> Result<Option<(i64, Option<i64>)>, sqlx::Error> {
     let row = sqlx::query!("select external_id, review_thread from posts where key = $1", key).fetch_optional(pool).await?;
     Ok(row.and_then(|row| Some((row.external_id?.parse().ok()?, row.review_thread))))
+}
+
+/// Whether the lease of a thread is held under this epoch.
+pub(super) async fn holds(pool: &PgPool, thread: ThreadId, epoch: LeaseEpoch) -> Result<bool, sqlx::Error> {
+    let holds = sqlx::query_scalar!(
+        r#"select exists (select 1 from threads where id = $1 and lease_epoch = $2 and lease_until > now()) as "holds!""#,
+        thread as ThreadId,
+        epoch as LeaseEpoch,
+    );
+    holds.fetch_one(pool).await
 }

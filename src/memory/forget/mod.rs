@@ -17,8 +17,8 @@ mod store;
 pub mod work;
 
 pub use store::{
-    Asked, Progress, Reached, Why, ask, ask_conversation, conversation, find_owner, find_person, forget_done, guild_back, guild_gone,
-    hides_owner, installation_gone, place_gone, progress,
+    Asked, Progress, Reached, Why, ask, ask_conversation, conversation, find_owner, find_person, forget_done, guild_back,
+    guild_gone, hides_owner, installation_gone, place_gone, progress,
 };
 
 use uuid::Uuid;

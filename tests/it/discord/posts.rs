@@ -8,12 +8,12 @@ use serde_json::json;
 use threadbox::clock::{Clock, ManualClock};
 use threadbox::discord::{Discord, Pace};
 use threadbox::github::Reaction;
-use threadbox::id::{RunId, ThreadId};
+use threadbox::id::{LeaseEpoch, RunId, ThreadId};
 use threadbox::intake::{Accepted, Asks, Author, Delivery, ObjectVersion, Place, Request, Surface, Trigger, With, accept_found};
 use threadbox::landing::CommitMade;
 use threadbox::reply::{
-    AnswerView, Attached, Card, CommentPost, Footer, Landed, LiveComment, LiveState, LiveStep, LiveView, Outcome, PostError,
-    Poster, Redactor, Said, Shown, Spot, StepState, answer_key,
+    AnswerView, Attached, Card, CommentPost, Footer, Landed, LiveComment, LiveOf, LiveState, LiveStep, LiveView, Outcome,
+    PostError, Poster, Redactor, Said, Shown, Spot, StepState, answer_key,
 };
 use threadbox::secret::{ExposeSecret, secret};
 use threadbox::settings::DiscordSettings;
@@ -578,7 +578,12 @@ async fn while_it_works_it_is_seen_typing_and_how_it_goes() {
     stage.poster.comment(&post, &Said::Live(&LiveView::default())).await.unwrap();
     let (view, views) = watch::channel(working("Reading"));
     let place = (begun.place.clone(), Spot::Conversation);
-    let live = LiveComment::follow(stage.poster.clone(), begun.thread, run, place, views);
+    sqlx::raw_sql("update threads set lease_epoch = 7, lease_until = now() + interval '1 hour'")
+        .execute(&stage.database.pool)
+        .await
+        .unwrap();
+    let of = LiveOf { thread: begun.thread, run, epoch: LeaseEpoch(7) };
+    let live = LiveComment::follow(stage.poster.clone(), of, place, views);
     let message = stage.ours(begun.opening)[0].id;
     let shows = async |text: &str| {
         let look = |world: &World| world.message(message).is_some_and(|one| one.content.contains(text)).then_some(());
