@@ -4,7 +4,7 @@ use serde_json::json;
 use threadbox::standin::discord::{Answered, Id, Message, Options, Permissions, World};
 use threadbox::standin::model::{Gate, call, gated, say};
 
-use super::{joined, linked};
+use super::{comments, linked, told_code};
 use crate::support::bot::{LIMIT, REPOSITORY};
 use crate::support::discord_bot::DiscordBot;
 
@@ -142,7 +142,12 @@ async fn continue_after_a_restart_goes_on_until_something_newer_was_said() {
 async fn open_pr_after_a_restart_opens_it_in_the_name_of_who_pressed() {
     let mut bot = for_operators(&[]).await;
     bot.github.push(REPOSITORY, "First", &[("src/main.py", "print('lift-off')\n".into())]).unwrap();
-    joined(&bot, "maya", "maya").await;
+    // Roles do not show in direct messages, so it is asked for in the server.
+    let asked = bot.says("maya", "@threadbox link account");
+    let (conversation, _) = bot.says_alone("maya", "hello");
+    let code = told_code(&bot, conversation, asked).await;
+    let issue = bot.issue("Who is who").await;
+    comments(&bot, &issue, "maya", &format!("@threadbox link {code}")).await;
     linked(&bot, bot.channel, "maya").await;
     bot.model
         .script([call("runCommand", json!({ "command": "echo \"print('LIFT-OFF')\" > src/main.py" })), say("It is louder.")]);
