@@ -116,35 +116,53 @@ pub enum Ends {
     Everything,
 }
 
-/// Closes a thread; the next request reopens it. Its sandboxes go soon after. A row that a gate holds is left to it.
+/// Closes a thread; the next request reopens it. Its sandboxes go soon after. A row that a gate holds is left to it. Where more than what
+/// nobody asked for ends, and other conversations share the thread, it goes on, and only what was asked in this one ends.
 pub async fn close(pool: &PgPool, place: &Place, ends: Ends, by: &str, now: DateTime<Utc>) -> Result<(), sqlx::Error> {
     let (waiting, runs, at) = match ends {
         Ends::Automatic { at } => (false, false, at),
         Ends::Begun => (false, true, None),
         Ends::Everything => (true, true, None),
     };
+    let (repository, number, conversation) = match place {
+        Place::Github { repository_id, number, .. } => (Some(*repository_id), Some(*number), None),
+        Place::Discord { channel, opening, .. } => (None, None, Some(opening.unwrap_or(*channel))),
+    };
     sqlx::query!(
         r#"
-        with closed as (
+        with talk as (
+            select s.thread_id, ($4 or $6) and exists (
+                select 1 from surfaces o where o.thread_id = s.thread_id and (o.surface, o.key) <> (s.surface, s.key)) as goes_on
+            from surfaces s where s.surface = $1 and s.key = $2
+        ), closed as (
             update threads set state = 'closed', updated_at = $3
-            where id = (select thread_id from surfaces where surface = $1 and key = $2)
+            where id = (select thread_id from talk where not goes_on)
               and not exists (
                 select 1 from inbox i where i.thread_id = threads.id and (i.request->>'written_at')::timestamptz > $7
                   and i.request->'asks'->>'by' is distinct from 'check_failed'
               )
             returning id
+        ), ended as (
+            select id, false as goes_on from closed union all select thread_id, true from talk where goes_on
         ), waiting as (
-            update inbox set state = 'done', verdict = 'the conversation ended' from closed
-            where inbox.thread_id = closed.id and inbox.state = 'new'
+            update inbox set state = 'done', verdict = 'the conversation ended' from ended
+            where inbox.thread_id = ended.id and inbox.state = 'new'
               and (inbox.claimed_until is null or inbox.claimed_until < now())
               and ($4 or inbox.request->'asks'->>'by' in ('pushed', 'check_failed'))
               and not exists (select 1 from runs where runs.inbox_id = inbox.id)
+              -- Where the thread goes on elsewhere, what was asked there stands.
+              and (not ended.goes_on
+                or (inbox.request->'place'->>'repository_id' = $8::bigint::text and inbox.request->'place'->>'number' = $9::bigint::text)
+                or coalesce(inbox.request->'place'->>'opening', inbox.request->'place'->>'channel') = $10::bigint::text)
         ), stopped as (
-            update runs set stop_requested_by = coalesce(stop_requested_by, $5) from closed
-            where runs.thread_id = closed.id and (
+            update runs set stop_requested_by = coalesce(stop_requested_by, $5) from ended
+            where runs.thread_id = ended.id and (
                 ($6 and runs.state in ('queued', 'running'))
                 or (runs.state = 'queued' and runs.request->'asks'->>'by' in ('pushed', 'check_failed'))
             )
+              and (not ended.goes_on
+                or (runs.request->'place'->>'repository_id' = $8::bigint::text and runs.request->'place'->>'number' = $9::bigint::text)
+                or coalesce(runs.request->'place'->>'opening', runs.request->'place'->>'channel') = $10::bigint::text)
             returning runs.id
         )
         select count(pg_notify('threadbox_stop', id::text)) from stopped
@@ -156,6 +174,9 @@ pub async fn close(pool: &PgPool, place: &Place, ends: Ends, by: &str, now: Date
         by,
         runs,
         at,
+        repository,
+        number,
+        conversation,
     )
     .fetch_one(pool)
     .await?;
