@@ -29,7 +29,7 @@ async fn tables(bot: &Bot) -> Vec<String> {
 }
 
 /// Where a word stands, in text or in bytes.
-async fn found(bot: &Bot, word: &str) -> Vec<String> {
+pub(crate) async fn found(bot: &Bot, word: &str) -> Vec<String> {
     let mut found = Vec::new();
     for table in tables(bot).await {
         let sql = format!("select t::text from {table} t where strpos(t::text, $1) > 0 or strpos(t::text, $2) > 0");
@@ -41,7 +41,7 @@ async fn found(bot: &Bot, word: &str) -> Vec<String> {
     found
 }
 
-async fn assert_gone(bot: &Bot, word: &str) {
+pub(crate) async fn assert_gone(bot: &Bot, word: &str) {
     let left = found(bot, word).await;
     assert!(left.is_empty(), "{word} is still in\n{}", left.join("\n"));
 }
@@ -78,12 +78,12 @@ async fn delete_issue(bot: &Bot, payload: &Value) -> u16 {
     deliver(bot, "issues", &payload).await
 }
 
-async fn forgotten(bot: &Bot) {
+pub(crate) async fn forgotten(bot: &Bot) {
     bot.until_count(PENDING, 0).await;
 }
 
 /// A request whose run prints, writes, attaches and answers a word, in everything that is made of a run.
-async fn plant(bot: &Bot, issue: &IssueRef, word: &str) -> i64 {
+pub(crate) async fn plant(bot: &Bot, issue: &IssueRef, word: &str) -> i64 {
     bot.model.script([
         call("runCommand", json!({ "command": format!("echo printed-{word} | tee {word}.txt") })),
         call("attachFile", json!({ "path": format!("{word}.txt") })),

@@ -56,6 +56,7 @@ mod standin_reviews;
 mod steering;
 mod storm;
 mod support;
+mod taken_back;
 mod tools;
 mod triggers;
 mod vectors;

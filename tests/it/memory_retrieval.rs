@@ -15,6 +15,9 @@ use set::judge::{self, Findings, Verdict, Way};
 use set::longmemeval::{self, Instance, Results};
 use set::place;
 use set::world::{Category, Size, World};
+use threadbox::id::MessageId;
+use threadbox::memory::Scope;
+use threadbox::memory::recall::{Ask, Recall, Search};
 
 use crate::support::database::TestDatabase;
 
@@ -24,7 +27,7 @@ const FLOORS: [(Way, f64, f64); 3] = [(Way::Lexical, 0.0, 0.0), (Way::Vector, 0.
 /// Questions without an answer for which something may be found all the same, at most.
 const FALSE_ALARMS: f64 = 1.0;
 
-fn id(world: &World, place: usize) -> threadbox::id::MessageId {
+fn id(world: &World, place: usize) -> MessageId {
     world.messages[place].id
 }
 
@@ -210,6 +213,28 @@ async fn retrieval_is_as_good_as_it_was_and_nothing_leaks() {
         assert!(verdict.categories[&Category::Abstention].false_alarm_rate() <= FALSE_ALARMS, "{table}");
     }
     drop(asker);
+    database.finish().await;
+}
+
+#[tokio::test]
+async fn a_threshold_leaves_out_what_is_less_similar_and_words_find_it_all_the_same() {
+    let database = TestDatabase::create().await;
+    let asker = asker(&database);
+    let world = public()[0].world();
+    place::put(&asker.pool, &world, &asker.embedder).await;
+    let (question, thread) = (&world.questions[0], &world.threads[world.questions[0].thread]);
+    let scope = Scope { owner: thread.owner.clone(), thread: thread.id, reach: question.reach };
+    let recall = Recall::new(asker.pool.clone(), Some(asker.embedder.clone()));
+    let found = async |threshold: f32, search: Search| -> Vec<MessageId> {
+        let ask = Ask { threshold: Some(threshold), ..Ask::new(scope.clone(), &question.text) };
+        recall.search(&ask, search).await.unwrap().iter().map(|passage| passage.message).collect()
+    };
+    assert!(!found(0.0, Search::Vector).await.is_empty());
+    assert_eq!(found(1.1, Search::Vector).await, []);
+    let by_words = found(1.1, Search::Lexical).await;
+    assert!(!by_words.is_empty());
+    assert_eq!(found(1.1, Search::Hybrid).await, by_words);
+    drop((asker, recall));
     database.finish().await;
 }
 

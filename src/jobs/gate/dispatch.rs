@@ -139,10 +139,10 @@ fn obey<'a>(
             Command::Forget { text } if erase::means_conversation(&text) => {
                 Box::pin(erase::conversation(services, claimed, house)).await
             }
-            Command::Forget { text } if erase::own(request, &services.settings.name).is_some() => {
-                Box::pin(erase::nothing(services, claimed, &text)).await
-            }
-            Command::Forget { text } => Box::pin(remember::forget(services, claimed, house, &text)).await,
+            Command::Forget { text } => match erase::own(request, &services.settings.name) {
+                Some(extent) => erase::nothing(services, claimed, extent).await,
+                None => Box::pin(remember::forget(services, claimed, house, &text)).await,
+            },
             Command::Memory => Box::pin(remember::memory(services, claimed, house)).await,
             Command::Model { name } => ceilings::model(services, claimed, &name).await,
             Command::Budget { usd } => match ceilings::budget(services, claimed, usd).await? {

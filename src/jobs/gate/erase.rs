@@ -8,14 +8,14 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use super::dispatch::tell;
-use super::store::{Claimed, Verdict};
+use super::store::{self, Claimed, Verdict};
 use crate::github::RepoRef;
 use crate::intake::command::{self, Command};
 use crate::intake::{Place, Request, policy};
 use crate::jobs::Services;
 use crate::jobs::bridge::audience;
 use crate::jobs::house::House;
-use crate::memory::forget::{self, Target, Why, Words, own};
+use crate::memory::forget::{self, Reached, Target, Why, Words, own};
 use crate::reply::{Card, Extent, Going, MemoryCard, PostError};
 use crate::settings::Permission;
 
@@ -61,7 +61,10 @@ pub(super) fn means_conversation(text: &str) -> bool {
 pub(super) async fn take_back(services: &Services, claimed: &Claimed, extent: Extent) -> Result<Option<Verdict>, PostError> {
     let words = words(claimed, extent);
     let amount = own::of_words(&services.pool, words, claimed.message).await?;
-    if amount.is_nothing() {
+    // What was asked for before this was interrupted does not count any more.
+    if amount.is_nothing() && !store::has_begun_to_speak(&services.pool, claimed).await? {
+        // The request itself is theirs as well, and no reason to be told something the next time.
+        ask(services, claimed, &Target::Words(words)).await?;
         return Ok(None);
     }
     let told = tell(services, claimed, &going(claimed, extent, amount)).await;
@@ -69,12 +72,9 @@ pub(super) async fn take_back(services: &Services, claimed: &Claimed, extent: Ex
     told.map(Some)
 }
 
-/// There is nothing of theirs; the request itself goes all the same.
-pub(super) async fn nothing(services: &Services, claimed: &Claimed, text: &str) -> Result<Verdict, PostError> {
-    let what = means_own(text).unwrap_or(Extent::Own);
-    let told = tell(services, claimed, &Card::Memory { what: MemoryCard::NothingToGo { what } }).await;
-    ask(services, claimed, &Target::Words(words(claimed, what))).await?;
-    told
+/// There is nothing of theirs.
+pub(super) async fn nothing(services: &Services, claimed: &Claimed, what: Extent) -> Result<Verdict, PostError> {
+    tell(services, claimed, &Card::Memory { what: MemoryCard::NothingToGo { what } }).await
 }
 
 fn words(claimed: &Claimed, extent: Extent) -> Words {
@@ -94,8 +94,11 @@ pub(super) async fn conversation(services: &Services, claimed: &Claimed, house: 
         let handle = services.settings.name.clone();
         return tell(services, claimed, &Card::Memory { what: MemoryCard::NotTheirs { handle, needed } }).await;
     }
-    let extent = if own::is_shared(&services.pool, claimed.thread).await? { Extent::Here } else { Extent::Conversation };
-    let amount = own::of_thread(&services.pool, claimed.thread, claimed.message).await?;
+    let (amount, reached) = own::of_conversation(&services.pool, claimed.thread, &request.place, claimed.message).await?;
+    let extent = match reached {
+        Reached::Part => Extent::Here,
+        Reached::Nothing | Reached::Whole => Extent::Conversation,
+    };
     let told = if amount.is_nothing() {
         tell(services, claimed, &Card::Memory { what: MemoryCard::NothingToGo { what: extent } }).await
     } else {

@@ -240,11 +240,19 @@ pub async fn ask_conversation(
         ask(pool, &Target::Thread(thread), why, by, now).await?;
         return Ok(Reached::Whole);
     }
+    for object in objects(pool, thread, place).await? {
+        ask(pool, &Target::Message(object), why, by, now).await?;
+    }
+    Ok(Reached::Part)
+}
+
+/// What was said in a conversation, as things people wrote.
+pub(super) async fn objects(pool: &PgPool, thread: ThreadId, place: &Place) -> Result<Vec<String>, sqlx::Error> {
     let (repository, number, conversation) = match place {
         Place::Github { repository_id, number, .. } => (Some(*repository_id), Some(*number), None),
         Place::Discord { channel, opening, .. } => (None, None, Some(opening.unwrap_or(*channel))),
     };
-    let objects = sqlx::query_scalar!(
+    sqlx::query_scalar!(
         r#"select distinct object as "object!" from inbox
            where thread_id = $1 and object is not null
              and (
@@ -257,11 +265,7 @@ pub async fn ask_conversation(
         conversation,
     )
     .fetch_all(pool)
-    .await?;
-    for object in objects {
-        ask(pool, &Target::Message(object), why, by, now).await?;
-    }
-    Ok(Reached::Part)
+    .await
 }
 
 /// True when several conversations share a thread.

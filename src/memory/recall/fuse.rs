@@ -1,5 +1,6 @@
-//! Fuses the ranks of two searches. Ranks can be compared where scores cannot: BM25 has no ceiling, and every embedder has its own idea of
-//! how similar things are. Pure.
+//! Fuses what two searches found. Words lead: how much of what a question is worth a text has says the same in every memory. How similar
+//! vectors are does not: every embedder has its own idea of it, and a weak one finds everything a little similar to everything. So a vector
+//! counts by how far it stands out from the others that were found with it. Pure.
 
 use std::collections::{HashMap, HashSet};
 
@@ -8,14 +9,15 @@ use chrono::{DateTime, TimeDelta, Utc};
 use crate::id::{MemoryId, MessageId};
 use crate::memory::terms;
 
-/// Reciprocal rank fusion: each search gives 1/(K + rank). 60 is the value of the paper that proposed it (Cormack and others, 2009) and
-/// what search engines use: the first few ranks count about the same, so what both searches find beats what one finds first.
-const K: f64 = 60.0;
-/// Words and meaning weigh the same: identifiers and names are found by the one, paraphrases by the other, and what both find is best.
-const WORDS: f64 = 1.0;
-const MEANING: f64 = 1.0;
-/// The newest candidate is lifted by about one rank: of two that fit alike, the later said is what holds.
-const RECENT: f64 = 0.000_4;
+/// What a vector adds that stands out as far as it can. A text that has every word of the question once has about 1, one that is found by
+/// half of what the words are worth 0.5. Measured with a weak embedder, which must not make anything worse than words alone do, and with
+/// similarities as good ones give.
+const MEANING: f64 = 1.5;
+/// Similarity that says nothing, where too few were found to tell.
+const NOTHING: f64 = 0.25;
+const FEW: usize = 3;
+/// The newest candidate is lifted by so much: of two that fit alike, the later said is what holds.
+const RECENT: f64 = 0.05;
 /// What is this much older is lifted by half.
 const HALF: TimeDelta = TimeDelta::days(30);
 /// Terms that two texts share of all they have, above which they say the same.
@@ -30,18 +32,19 @@ pub(super) struct Candidate<'a> {
     pub text: &'a str,
 }
 
-/// The best of two rankings, the best first, with their scores: of each message one piece, and of what says the same the best.
+/// The best of two searches, the best first, with their scores: of each message one piece, and of what says the same the best. `by_words`
+/// says how well each fits; `by_meaning` how similar each is, the most similar first.
 pub(super) fn fuse(
-    by_words: &[MemoryId],
-    by_meaning: &[MemoryId],
+    by_words: &[(MemoryId, f64)],
+    by_meaning: &[(MemoryId, f32)],
     candidates: &[Candidate<'_>],
     most: usize,
 ) -> Vec<(MemoryId, f64)> {
-    let mut scores: HashMap<MemoryId, f64> = HashMap::new();
-    for (ranking, weight) in [(by_words, WORDS), (by_meaning, MEANING)] {
-        for (rank, id) in (1..).zip(ranking) {
-            *scores.entry(*id).or_default() += weight / (K + f64::from(rank));
-        }
+    let mut scores: HashMap<MemoryId, f64> = by_words.iter().copied().collect();
+    let usual = usual(by_meaning);
+    for (id, similarity) in by_meaning {
+        let stands_out = ((f64::from(*similarity) - usual) / (1.0 - usual)).clamp(0.0, 1.0);
+        *scores.entry(*id).or_default() += MEANING * stands_out;
     }
     let newest = candidates.iter().map(|candidate| candidate.said_at).max().unwrap_or_default();
     let mut ranked: Vec<(f64, &Candidate<'_>)> = candidates
@@ -69,6 +72,13 @@ pub(super) fn fuse(
     kept
 }
 
+/// How similar what is found is to any question: half of it is less.
+fn usual(by_meaning: &[(MemoryId, f32)]) -> f64 {
+    let middle = by_meaning.get(by_meaning.len() / 2).filter(|_| by_meaning.len() > FEW);
+    // Never 1, or nothing could stand out.
+    middle.map_or(NOTHING, |(_, similarity)| f64::from(*similarity)).min(0.99)
+}
+
 fn recent(age: TimeDelta) -> f64 {
     RECENT * 0.5f64.powf(age.num_seconds().max(0) as f64 / HALF.num_seconds() as f64)
 }
@@ -94,20 +104,45 @@ mod tests {
         found.iter().filter_map(|(id, _)| candidates.iter().position(|candidate| candidate.id == *id)).collect()
     }
 
+    fn fits(ids: &[MemoryId], fits: &[f64]) -> Vec<(MemoryId, f64)> {
+        ids.iter().copied().zip(fits.iter().copied()).collect()
+    }
+
+    fn similar(ids: &[MemoryId], similarities: &[f32]) -> Vec<(MemoryId, f32)> {
+        ids.iter().copied().zip(similarities.iter().copied()).collect()
+    }
+
     #[test]
     fn what_both_find_beats_what_one_finds_first() {
         let all = [candidate("apples grow", 0), candidate("pears fall", 0), candidate("plums rot", 0)];
-        let ids: Vec<MemoryId> = all.iter().map(|candidate| candidate.id).collect();
-        let found = fuse(&[ids[0], ids[1]], &[ids[2], ids[1]], &all, 9);
+        let ids = all.map(|candidate| candidate.id);
+        let found = fuse(&fits(&[ids[0], ids[1]], &[0.6, 0.55]), &similar(&[ids[2], ids[1]], &[0.6, 0.5]), &all, 9);
         assert_eq!(order(&found, &all)[0], 1);
         assert_eq!(fuse(&[], &[], &all, 9), []);
     }
 
     #[test]
+    fn a_weak_embedder_changes_little_and_a_good_one_finds_what_words_do_not() {
+        let texts: Vec<String> = (0..12).map(|number| format!("word{number} other{number}")).collect();
+        let all: Vec<Candidate<'_>> = texts.iter().map(|text| candidate(text, 3)).collect();
+        let ids: Vec<MemoryId> = all.iter().map(|candidate| candidate.id).collect();
+        let by_words = fits(&ids[..3], &[1.0, 0.6, 0.5]);
+        // Everything is a little similar to everything, and what has the words is not the most.
+        let weak: Vec<f32> = (0..12).map(|number| 0.41 - number as f32 / 100.0).collect();
+        let others: Vec<MemoryId> = ids.iter().rev().copied().collect();
+        assert_eq!(order(&fuse(&by_words, &similar(&others, &weak), &all, 3), &all), [0, 1, 2]);
+        // Something stands out that shares no word with the question.
+        let good = [0.85, 0.45, 0.44, 0.43, 0.42, 0.41, 0.4, 0.39, 0.38, 0.37, 0.36, 0.35];
+        assert_eq!(order(&fuse(&by_words, &similar(&others, &good), &all, 2), &all), [11, 0]);
+    }
+
+    #[test]
     fn of_two_that_fit_alike_the_newer_comes_first() {
         let all = [candidate("we use mysql", 90), candidate("we use postgres now", 1)];
-        let found = fuse(&[all[0].id, all[1].id], &[], &all, 9);
+        let found = fuse(&fits(&[all[0].id, all[1].id], &[0.71, 0.7]), &[], &all, 9);
         assert_eq!(order(&found, &all), [1, 0]);
+        let found = fuse(&fits(&[all[0].id, all[1].id], &[0.9, 0.7]), &[], &all, 9);
+        assert_eq!(order(&found, &all), [0, 1], "what is older and fits better is first all the same");
     }
 
     #[test]
@@ -116,7 +151,7 @@ mod tests {
         let second_piece = Candidate { id: MemoryId::new(), ..first };
         let echo = candidate("The port is 8080, and it stays!", 1);
         let all = [first, second_piece, echo];
-        assert_eq!(fuse(&all.map(|candidate| candidate.id), &[], &all, 9).len(), 1);
+        assert_eq!(fuse(&fits(&all.map(|candidate| candidate.id), &[0.9; 3]), &[], &all, 9).len(), 1);
     }
 
     proptest! {
@@ -125,7 +160,9 @@ mod tests {
             let texts: Vec<String> = (0..count).map(|number| format!("word{number} other{number}")).collect();
             let all: Vec<Candidate<'_>> = texts.iter().map(|text| candidate(text, 3)).collect();
             let ids: Vec<MemoryId> = all.iter().map(|candidate| candidate.id).collect();
-            let found = fuse(&ids, &ids, &all, most);
+            let words: Vec<f64> = (0..count).map(|number| 1.0 / (1.0 + number as f64)).collect();
+            let near: Vec<f32> = (0..count).map(|number| 0.9 - number as f32 / 50.0).collect();
+            let found = fuse(&fits(&ids, &words), &similar(&ids, &near), &all, most);
             prop_assert_eq!(found.len(), count.min(most));
             prop_assert!(found.windows(2).all(|pair| pair[0].1 >= pair[1].1));
         }

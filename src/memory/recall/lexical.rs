@@ -10,7 +10,8 @@ use super::statistics::Statistics;
 use super::{Ask, store};
 use crate::memory::{Reach, terms};
 
-/// The pieces of the scope that fit the words of the query best, the best first, at most `most`.
+/// The pieces of the scope that fit the words of the query best, the best first, at most `most`, each with how well: about 1 where it has
+/// every word once.
 pub(super) async fn search(
     pool: &PgPool,
     statistics: &Statistics,
@@ -46,12 +47,12 @@ pub(super) async fn search(
         .into_iter()
         .map(|found| {
             let saying = terms::of_saying(found.author.as_deref(), found.said_at);
-            let score = worth.score(&plan.words, &found.text, &saying);
-            (found, score)
+            let fit = worth.fit(&plan.words, &found.text, &saying);
+            (found, fit)
         })
         .collect();
     // The coarse order, which has the newer first, decides between equals.
     let place = |found: &store::Found| places.get(&found.id).copied().unwrap_or(usize::MAX);
-    found.sort_by(|(one, score), (other, than)| than.total_cmp(score).then(place(one).cmp(&place(other))));
+    found.sort_by(|(one, fit), (other, than)| than.total_cmp(fit).then(place(one).cmp(&place(other))));
     Ok(found)
 }

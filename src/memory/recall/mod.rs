@@ -192,13 +192,14 @@ impl Recall {
             return Ok(Vec::new());
         }
         let mut known: HashMap<MemoryId, store::Found> = by_words.iter().map(|(found, _)| (found.id, found.clone())).collect();
-        let unknown: Vec<MemoryId> = by_meaning.iter().copied().filter(|id| !known.contains_key(id)).collect();
+        let unknown: Vec<MemoryId> = by_meaning.iter().map(|(id, _)| *id).filter(|id| !known.contains_key(id)).collect();
         if !unknown.is_empty() {
             known.extend(store::load(&self.pool, ask, &unknown).await?.into_iter().map(|found| (found.id, found)));
         }
-        let words: Vec<MemoryId> = by_words.iter().map(|(found, _)| found.id).collect();
-        // A vector whose piece may not be shown here has no rank either.
-        let meanings: Vec<MemoryId> = by_meaning.into_iter().filter(|id| known.contains_key(id)).take(CANDIDATES).collect();
+        let words: Vec<(MemoryId, f64)> = by_words.iter().map(|(found, fit)| (found.id, *fit)).collect();
+        // A vector whose piece may not be shown here has no say either.
+        let meanings: Vec<(MemoryId, f32)> =
+            by_meaning.into_iter().filter(|(id, _)| known.contains_key(id)).take(CANDIDATES).collect();
         let candidates: Vec<Candidate<'_>> = known
             .values()
             .map(|found| Candidate { id: found.id, message: found.message, said_at: found.said_at, text: &found.text })
@@ -224,7 +225,7 @@ impl Recall {
         lexical::search(&self.pool, &self.statistics, ask, CANDIDATES).await
     }
 
-    async fn by_meaning(&self, ask: &Ask) -> Result<Vec<MemoryId>, sqlx::Error> {
+    async fn by_meaning(&self, ask: &Ask) -> Result<Vec<(MemoryId, f32)>, sqlx::Error> {
         let Some(embedder) = &self.embedder else { return Ok(Vec::new()) };
         let query: String = ask.query.chars().take(EMBEDDED).collect();
         if query.trim().is_empty() {
@@ -247,10 +248,10 @@ impl Recall {
     }
 
     /// More than is needed, because what the asker has in front of it is left out only then.
-    async fn nearest(&self, ask: &Ask, embedder: &dyn Embedder, vector: &[f32]) -> Result<Vec<MemoryId>, sqlx::Error> {
+    async fn nearest(&self, ask: &Ask, embedder: &dyn Embedder, vector: &[f32]) -> Result<Vec<(MemoryId, f32)>, sqlx::Error> {
         let nearest = vectors::nearest(&self.pool, &ask.scope, embedder.name(), vector, 3 * CANDIDATES).await?;
         let floor = ask.threshold.unwrap_or(FLOOR);
-        Ok(nearest.into_iter().filter(|(_, similarity)| *similarity >= floor).map(|(id, _)| id).collect())
+        Ok(nearest.into_iter().filter(|(_, similarity)| *similarity >= floor).collect())
     }
 }
 

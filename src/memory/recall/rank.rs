@@ -71,8 +71,14 @@ impl Worth {
         scored.into_iter().map(|(_, id)| id).collect()
     }
 
+    /// How well a text fits, as a part of what all words are worth: see [`Worth::score`].
+    pub fn fit(&self, words: &[Word], text: &str, saying: &[Term]) -> f64 {
+        let total: f64 = self.0.iter().sum();
+        if total > 0.0 { self.score(words, text, saying) / total } else { 0.0 }
+    }
+
     /// How well a text fits that was said under circumstances which have terms of their own.
-    pub fn score(&self, words: &[Word], text: &str, saying: &[Term]) -> f64 {
+    fn score(&self, words: &[Word], text: &str, saying: &[Term]) -> f64 {
         let found = terms::split(text);
         let places: HashMap<&str, usize> =
             words.iter().enumerate().flat_map(|(at, word)| word.texts().map(move |text| (text, at))).collect();

@@ -16,7 +16,9 @@ const MOST: usize = 1_000;
 pub struct Effort {
     /// Scopes with so many vectors are searched by comparing each of them.
     pub exact_up_to: i64,
-    /// Of larger ones so many likely ones are compared, at least.
+    /// Of larger ones so many of the newest are looked at; of the others those that an index finds, where there is one.
+    pub newest: i64,
+    /// Of what is looked at so many likely ones are compared, at least.
     pub likely: usize,
     /// And at least so many times what is wanted.
     pub likely_per_wanted: usize,
@@ -24,7 +26,7 @@ pub struct Effort {
 
 impl Default for Effort {
     fn default() -> Self {
-        Self { exact_up_to: 10_000, likely: 800, likely_per_wanted: 8 }
+        Self { exact_up_to: 2_000, newest: 10_000, likely: 500, likely_per_wanted: 3 }
     }
 }
 
@@ -32,8 +34,9 @@ impl Default for Effort {
 /// similarity: the cosine of the angle, from -1 (opposite) to 1 (same direction).
 ///
 /// `query` has length 1 and comes from `model`; pieces that have no vector of that model, or one of another dimension, are not found.
-/// Never more than 1,000. Nothing beyond the scope is compared, let alone returned. In scopes of more than 10,000 vectors only the
-/// likely ones are compared exactly, so that one of the nearest may be missing; every similarity is exact.
+/// Never more than 1,000. Nothing beyond the scope is compared, let alone returned. In scopes of more than 2,000 vectors only the
+/// likely ones are compared exactly, so that one of the nearest may be missing; every similarity is exact. In scopes of more than 10,000
+/// older ones are only found where the database has pgvector: what a search takes does not grow with memory.
 pub async fn nearest(
     pool: &PgPool,
     scope: &Scope,
@@ -59,12 +62,17 @@ pub async fn search(
     }
     let mut top = Top::new(limit);
     let mut show = |id: MemoryId, vector: &[f32], stored: &[u8]| top.show(id, dot(vector, stored));
-    if store::is_larger(pool, scope, model, query.len(), effort.exact_up_to).await? {
+    let there = store::count(pool, scope, model, query.len(), effort.exact_up_to.max(effort.newest) + 1).await?;
+    if there > effort.exact_up_to {
         let likely = effort.likely.max(limit.saturating_mul(effort.likely_per_wanted));
-        let found = match near::likely(pool, scope, model, query, likely).await? {
+        let by_index = match there > effort.newest {
             // An index that gave up early would hide what is there.
-            Some(found) if found.len() >= likely => found,
-            Some(_) | None => store::likely(pool, scope, model, query, likely).await?,
+            true => near::likely(pool, scope, model, query, likely).await?.filter(|found| found.len() >= likely),
+            false => None,
+        };
+        let found = match by_index {
+            Some(found) => found,
+            None => store::likely(pool, scope, model, query, (effort.newest, likely)).await?,
         };
         for (id, stored) in &found {
             show(*id, query, stored);

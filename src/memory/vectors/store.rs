@@ -121,45 +121,41 @@ pub(super) async fn state(pool: &PgPool) -> Result<Option<State>, sqlx::Error> {
     Ok(Some(State { model: row.model, dims, done: row.done, due: row.due, refused: row.refused, failing }))
 }
 
-/// Whether the scope has more vectors than `count`.
-pub(super) async fn is_larger(
-    pool: &PgPool,
-    scope: &Scope,
-    model: &ModelName,
-    dims: usize,
-    count: i64,
-) -> Result<bool, sqlx::Error> {
+/// How many vectors the scope has, counted up to `most`.
+pub(super) async fn count(pool: &PgPool, scope: &Scope, model: &ModelName, dims: usize, most: i64) -> Result<i64, sqlx::Error> {
     sqlx::query_scalar!(
         r#"
-        select count(*) > $6::bigint as "larger!"
+        select count(*) as "count!"
         from (select from memory_vectors
-              where model = $1 and dims = $2 and owner = $3 and (thread_id = $4 or (shared and $5)) limit $6::bigint + 1) as counted
+              where model = $1 and dims = $2 and owner = $3 and (thread_id = $4 or (shared and $5)) limit $6) as counted
         "#,
         model.to_string(),
         i16::try_from(dims).unwrap_or(i16::MAX),
         scope.owner,
         scope.thread.0,
         scope.reach == Reach::Owner,
-        count,
+        most,
     )
     .fetch_one(pool)
     .await
 }
 
-/// The vectors of the scope whose signs differ least from the query's, as they are stored.
+/// Of the newest vectors of the scope those whose signs differ least from the query's, as they are stored.
 pub(super) async fn likely(
     pool: &PgPool,
     scope: &Scope,
     model: &ModelName,
     query: &[f32],
-    count: usize,
+    (newest, count): (i64, usize),
 ) -> Result<Vec<(MemoryId, Vec<u8>)>, sqlx::Error> {
     let rows = sqlx::query!(
         r#"
-        with likely as materialized (
-            select memory_id from memory_vectors
+        with newest as materialized (
+            select memory_id, signs from memory_vectors
             where model = $1 and dims = $2 and owner = $3 and (thread_id = $4 or (shared and $5))
-            order by bit_count(signs # $6::text::varbit) limit $7
+            order by memory_id desc limit $8
+        ), likely as materialized (
+            select memory_id from newest order by bit_count(signs # $6::text::varbit) limit $7
         )
         select v.memory_id as "id: MemoryId", v.vector
         from likely join memory_vectors v on v.memory_id = likely.memory_id and v.model = $1
@@ -171,6 +167,7 @@ pub(super) async fn likely(
         scope.reach == Reach::Owner,
         signs_of(query),
         i64::try_from(count).unwrap_or(i64::MAX),
+        newest,
     );
     Ok(rows.fetch_all(pool).await?.into_iter().map(|row| (row.id, row.vector)).collect())
 }

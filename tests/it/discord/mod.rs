@@ -7,6 +7,7 @@ mod hindered;
 mod input;
 mod landing;
 mod links;
+mod memory;
 mod mirrored;
 mod others;
 mod permissions;

@@ -2,6 +2,7 @@
 
 mod cost;
 mod crash;
+mod rows;
 mod saved;
 mod titles;
 mod town;

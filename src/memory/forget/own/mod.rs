@@ -5,8 +5,9 @@ mod store;
 use sqlx::PgPool;
 
 pub(super) use self::store::{forget_opened, opened};
-use super::Words;
+use super::{Reached, Target, Words};
 use crate::id::{MessageId, ThreadId};
+use crate::intake::Place;
 
 /// How much would be forgotten. Runs are those whose answers go.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -30,20 +31,29 @@ impl Amount {
     }
 }
 
-/// How much of somebody's words there is, beside the message that asks.
+/// How much of somebody's words there is, beside the message that asks and what is on its way out.
 ///
 /// # Errors
 /// As the database.
 pub async fn of_words(pool: &PgPool, words: Words, but: MessageId) -> Result<Amount, sqlx::Error> {
-    store::amount(pool, words.thread, Some(words.author), but).await
+    store::amount(pool, words.thread, Some(words.author), Some(&Target::Words(words)), None, but).await
 }
 
-/// How much there is of a thread, beside the message that asks.
+/// How much there is of a conversation, beside the message that asks: all of its thread or, where others share that, what was said in it.
 ///
 /// # Errors
 /// As the database.
-pub async fn of_thread(pool: &PgPool, thread: ThreadId, but: MessageId) -> Result<Amount, sqlx::Error> {
-    store::amount(pool, Some(thread), None, but).await
+pub async fn of_conversation(
+    pool: &PgPool,
+    thread: ThreadId,
+    place: &Place,
+    but: MessageId,
+) -> Result<(Amount, Reached), sqlx::Error> {
+    if !super::store::is_shared(pool, thread).await? {
+        return Ok((store::amount(pool, Some(thread), None, None, None, but).await?, Reached::Whole));
+    }
+    let objects = super::store::objects(pool, thread, place).await?;
+    Ok((store::amount(pool, Some(thread), None, None, Some(&objects), but).await?, Reached::Part))
 }
 
 /// Whether everything that people said in a thread was said by this one.
@@ -52,12 +62,4 @@ pub async fn of_thread(pool: &PgPool, thread: ThreadId, but: MessageId) -> Resul
 /// As the database.
 pub async fn is_alone(pool: &PgPool, thread: ThreadId, author: i64) -> Result<bool, sqlx::Error> {
     store::is_alone(pool, thread, author).await
-}
-
-/// Whether several conversations share a thread.
-///
-/// # Errors
-/// As the database.
-pub async fn is_shared(pool: &PgPool, thread: ThreadId) -> Result<bool, sqlx::Error> {
-    super::store::is_shared(pool, thread).await
 }

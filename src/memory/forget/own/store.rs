@@ -4,13 +4,16 @@ use sqlx::{PgPool, Postgres, Transaction};
 
 use super::Amount;
 use crate::id::{MessageId, ThreadId};
-use crate::memory::forget::Words;
+use crate::memory::forget::{Target, Words};
 
-/// Of a thread or of an author, or of an author in a thread; of neither nothing.
+/// Of a thread or of an author, or of an author in a thread; of neither nothing. What goes already because of `asked` does not count, nor, where
+/// there are `objects`, what stands in none of these.
 pub(super) async fn amount(
     pool: &PgPool,
     thread: Option<ThreadId>,
     author: Option<i64>,
+    asked: Option<&Target>,
+    objects: Option<&[String]>,
     but: MessageId,
 ) -> Result<Amount, sqlx::Error> {
     sqlx::query_as!(
@@ -20,6 +23,9 @@ pub(super) async fn amount(
             select m.id, m.thread_id, m.run_id from messages m
             where m.forgotten_at is null and m.id <> $3 and m.author_id is not null
               and (m.thread_id = $1 or ($1 is null and m.author_id = $2)) and ($2::bigint is null or m.author_id = $2)
+              and not exists (
+                select 1 from forgettings f where f.what = $4 and f.key = $5 and f.done_at is null and m.created_at <= f.asked_at)
+              and ($6::text[] is null or m.id in (select i.message_id from inbox i where i.object = any($6)))
         ), gone as (
             select r.id, r.state from runs r join said on said.id = r.message_id
             union
@@ -41,6 +47,9 @@ pub(super) async fn amount(
         thread as Option<ThreadId>,
         author,
         but as MessageId,
+        asked.map(Target::what),
+        asked.map(Target::key),
+        objects,
     )
     .fetch_one(pool)
     .await

@@ -1,5 +1,6 @@
 //! Every column that holds words, and what becomes of it when they are forgotten. A column that is not named here fails a test.
 
+mod echoes;
 pub(super) mod store;
 
 /// What becomes of what stands in a column.

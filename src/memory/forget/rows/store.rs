@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use sqlx::{Postgres, Transaction};
 use uuid::Uuid;
 
+use super::echoes;
 use crate::id::RunId;
 use crate::memory::forget::store;
 
@@ -52,6 +53,7 @@ pub(in crate::memory::forget) async fn empty(tx: &mut Tx<'_>, batch: Batch, now:
     forget_answers(tx, &answers, now).await?;
     forget_derived(tx, &all, &answers, &threads).await?;
     forget_requests(tx, &messages, &whole, now).await?;
+    echoes::forget(tx, &messages, &by, now).await?;
     let emptied = sqlx::query!(
         "update messages set parts = '[]', author = null, url = null, indexed = true, place_in_run = null, forgotten_at = $2
          where id = any($1) and forgotten_at is null",

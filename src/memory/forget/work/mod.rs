@@ -1,27 +1,22 @@
 //! The work of forgetting, in small steps: each takes what is due longest, empties a batch of it in one transaction, and notes how far
 //! it is. Any step may be repeated, and several processes may work at once.
 
+mod edited;
+mod person;
 mod store;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::PgPool;
 
+use super::Target;
 use super::rows::store::{Batch, Emptied, condense_again, empty, forget_snapshots, release_workspaces};
 use super::store::{self as queue, Forgetting};
-use super::{Person, Target, Words, own};
 use crate::id::{RunId, ThreadId};
 
 /// Messages emptied in one transaction, beside what the agent said in their runs.
 const BATCH: i64 = 50;
-/// Runs looked through in one step.
-const LOOKED_THROUGH: i64 = 200;
 /// When something that is at work is looked at again.
 const SOON: TimeDelta = TimeDelta::seconds(2);
-/// An index that was reading the earlier words has put them down by then.
-const SETTLED: TimeDelta = TimeDelta::minutes(1);
-/// How long an edit waits for the thing it edits: as long as it may be delivered.
-const MAY_BE_LATE: TimeDelta = TimeDelta::days(3);
-const BETWEEN_LOOKS: TimeDelta = TimeDelta::hours(1);
 
 /// What a step came to.
 enum Step {
@@ -89,7 +84,7 @@ pub async fn forget_older(pool: &PgPool, before: DateTime<Utc>, now: DateTime<Ut
 async fn work(pool: &PgPool, forgetting: &mut Forgetting, now: DateTime<Utc>) -> Result<Step, sqlx::Error> {
     match forgetting.target.clone() {
         Target::Message(object) => message(pool, forgetting, &object, now).await,
-        Target::Edited(object) => edited(pool, forgetting, &object, now).await,
+        Target::Edited(object) => edited::work(pool, forgetting, &object, now).await,
         Target::Answer(run) => answer(pool, forgetting, run, now).await,
         Target::Quotes(thread) => quotes(pool, forgetting, thread, now).await,
         Target::Thread(thread) => match a_thread(pool, forgetting, thread, now).await? {
@@ -98,8 +93,8 @@ async fn work(pool: &PgPool, forgetting: &mut Forgetting, now: DateTime<Utc>) ->
             Left::Nothing => Ok(Step::Done),
         },
         Target::Owner(owner) => an_owner(pool, forgetting, &owner, now).await,
-        Target::Person(person) => somebody(pool, forgetting, &person, now).await,
-        Target::Words(words) => own_words(pool, forgetting, words, now).await,
+        Target::Person(person) => person::work(pool, forgetting, &person, now).await,
+        Target::Words(words) => person::words(pool, forgetting, words, now).await,
     }
 }
 
@@ -126,28 +121,6 @@ async fn message(pool: &PgPool, forgetting: &Forgetting, object: &str, now: Date
     }
     let batch = Batch { messages: picked.free, ..Batch::default() };
     Ok(if take(pool, forgetting, batch, now).await? { Step::More } else { Step::Later(now + SOON) })
-}
-
-/// The stored message has its new words already. What was made of the earlier ones goes; the run that began with them keeps its answer.
-async fn edited(pool: &PgPool, forgetting: &Forgetting, object: &str, now: DateTime<Utc>) -> Result<Step, sqlx::Error> {
-    if !store::can_be_reworded(pool, object).await? {
-        return Ok(Step::Later(now + SOON));
-    }
-    let mut tx = pool.begin().await?;
-    let reworded = store::reword(&mut tx, object, forgetting.asked_at, &forgetting.by, now).await?;
-    tx.commit().await?;
-    if !store::can_be_reworded(pool, object).await? {
-        // It arrived meanwhile, and was left alone.
-        return Ok(Step::Later(now + SOON));
-    }
-    let age = now - forgetting.asked_at;
-    Ok(if age < SETTLED {
-        Step::Later(forgetting.asked_at + SETTLED)
-    } else if reworded || age > MAY_BE_LATE {
-        Step::Done
-    } else {
-        Step::Later(now + BETWEEN_LOOKS)
-    })
 }
 
 async fn answer(pool: &PgPool, forgetting: &Forgetting, run: RunId, now: DateTime<Utc>) -> Result<Step, sqlx::Error> {
@@ -210,52 +183,5 @@ async fn an_owner(pool: &PgPool, forgetting: &mut Forgetting, owner: &str, now: 
         return Ok(Step::Later(now + SOON));
     }
     store::rest_of_owner(pool, owner, forgetting.asked_at).await?;
-    Ok(Step::Done)
-}
-
-/// What somebody said; the next step, or none when nothing of it is left.
-async fn said_by(
-    pool: &PgPool,
-    forgetting: &Forgetting,
-    (author, thread): (i64, Option<ThreadId>),
-    now: DateTime<Utc>,
-) -> Result<Option<Step>, sqlx::Error> {
-    let picked = store::of_person(pool, author, thread, forgetting.asked_at, BATCH).await?;
-    store::stop(pool, &picked.busy, &forgetting.by).await?;
-    if !picked.free.is_empty() {
-        let batch = Batch { messages: picked.free, ..Batch::default() };
-        let taken = take(pool, forgetting, batch, now).await?;
-        return Ok(Some(if taken { Step::More } else { Step::Later(now + SOON) }));
-    }
-    Ok((!picked.busy.is_empty()).then(|| Step::Later(now + SOON)))
-}
-
-async fn own_words(pool: &PgPool, forgetting: &Forgetting, words: Words, now: DateTime<Utc>) -> Result<Step, sqlx::Error> {
-    if let Some(step) = said_by(pool, forgetting, (words.author, words.thread), now).await? {
-        return Ok(step);
-    }
-    own::opened(pool, words).await?;
-    Ok(Step::Done)
-}
-
-/// First what they said, then what the agent told of them by name in runs of others; the cursor is the last run that was looked through.
-async fn somebody(pool: &PgPool, forgetting: &mut Forgetting, person: &Person, now: DateTime<Utc>) -> Result<Step, sqlx::Error> {
-    if let Some(id) = person.id
-        && let Some(step) = said_by(pool, forgetting, (id, None), now).await?
-    {
-        return Ok(step);
-    }
-    if let Some(login) = &person.login {
-        let looked = store::naming(pool, login, forgetting.cursor, forgetting.asked_at, LOOKED_THROUGH).await?;
-        if !looked.naming.is_empty() && !take(pool, forgetting, Batch { answers: looked.naming, ..Batch::default() }, now).await?
-        {
-            return Ok(Step::Later(now + SOON));
-        }
-        if let Some(last) = looked.last {
-            forgetting.cursor = Some(last);
-            return Ok(Step::More);
-        }
-    }
-    store::rest_of_person(pool, person).await?;
     Ok(Step::Done)
 }
