@@ -26,7 +26,7 @@ pub struct Effort {
 
 impl Default for Effort {
     fn default() -> Self {
-        Self { exact_up_to: 2_000, newest: 10_000, likely: 500, likely_per_wanted: 3 }
+        Self { exact_up_to: 2_000, newest: 100_000, likely: 500, likely_per_wanted: 3 }
     }
 }
 
@@ -35,8 +35,8 @@ impl Default for Effort {
 ///
 /// `query` has length 1 and comes from `model`; pieces that have no vector of that model, or one of another dimension, are not found.
 /// Never more than 1,000. Nothing beyond the scope is compared, let alone returned. In scopes of more than 2,000 vectors only the
-/// likely ones are compared exactly, so that one of the nearest may be missing; every similarity is exact. In scopes of more than 10,000
-/// older ones are only found where the database has pgvector: what a search takes does not grow with memory.
+/// likely ones are compared exactly, so that one of the nearest may be missing; every similarity is exact. In scopes of more than 100,000
+/// older ones are only found where the database has pgvector: without it, what a search takes grows no further.
 pub async fn nearest(
     pool: &PgPool,
     scope: &Scope,
