@@ -123,6 +123,8 @@ class Checker {
   }
 
   check(record) {
+    // What people attach is of the site, not of its API.
+    if (record.path.startsWith("/user-attachments/")) return;
     // On an Enterprise Server it stands beside the REST base.
     if (record.path === "/graphql" || record.path === "/api/graphql") return this.checkGraphql(record);
     const here = this.operations.find((one) => one.method === record.method && one.pattern.test(decodeURI(record.path)));
