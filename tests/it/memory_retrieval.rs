@@ -21,11 +21,11 @@ use threadbox::memory::recall::{Ask, Recall, Search};
 
 use crate::support::database::TestDatabase;
 
-/// What each way of searching reaches at least over the small set: recall within 5 and within 10. A little below what was measured when
-/// they were set; who makes retrieval better raises them.
-const FLOORS: [(Way, f64, f64); 3] = [(Way::Lexical, 0.0, 0.0), (Way::Vector, 0.0, 0.0), (Way::Hybrid, 0.0, 0.0)];
-/// Questions without an answer for which something may be found all the same, at most.
-const FALSE_ALARMS: f64 = 1.0;
+/// What each way of searching reaches at least over the small set: recall within 5 and within 10; and the part of the questions without an
+/// answer for which it finds something all the same, at most. A little beside what was measured when they were set; who makes retrieval
+/// better moves them.
+const FLOORS: [(Way, f64, f64, f64); 3] =
+    [(Way::Lexical, 0.85, 0.88, 0.5), (Way::Vector, 0.70, 0.79, 0.84), (Way::Hybrid, 0.87, 0.90, 0.84)];
 
 fn id(world: &World, place: usize) -> MessageId {
     world.messages[place].id
@@ -206,12 +206,16 @@ async fn retrieval_is_as_good_as_it_was_and_nothing_leaks() {
         verdicts.push(judge::judge(&world, way, &asker.all(&world, way).await));
     }
     let table = judge::table(&verdicts);
-    for (verdict, (way, five, ten)) in verdicts.iter().zip(FLOORS) {
+    for (verdict, (way, five, ten, alarms)) in verdicts.iter().zip(FLOORS) {
         assert_eq!(verdict.way, way);
         assert_eq!((verdict.all.leaks, verdict.all.undead), (0, 0), "{table}");
         assert!(verdict.all.recall_at_5() >= five && verdict.all.recall_at_10() >= ten, "{}: {five}, {ten}\n{table}", way.name());
-        assert!(verdict.categories[&Category::Abstention].false_alarm_rate() <= FALSE_ALARMS, "{table}");
+        assert!(verdict.categories[&Category::Abstention].false_alarm_rate() <= alarms, "{}: {alarms}\n{table}", way.name());
     }
+    // The built-in embedder is a weak one: what words find is still found with it.
+    let [lexical, _, hybrid] = &verdicts[..] else { panic!("three ways") };
+    assert!(hybrid.all.recall_at_5() >= lexical.all.recall_at_5(), "{table}");
+    assert!(hybrid.all.recall_at_10() >= lexical.all.recall_at_10(), "{table}");
     drop(asker);
     database.finish().await;
 }
