@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use chrono::TimeDelta;
 use serde_json::json;
 use serenity::model::id::{ChannelId, MessageId};
-use threadbox::clock::SystemClock;
+use threadbox::clock::{Clock, SystemClock};
 use threadbox::discord::{Discord, Pace};
 use threadbox::intake::{self, Asks, Author, Delivery, GivenFile, Place, Request, Surface, Trigger, With};
 use threadbox::standin::discord::{Id, NewChannel, Words};
@@ -176,6 +177,11 @@ async fn what_was_said_before_and_what_is_answered_or_linked_to_is_data() {
     let hidden = bot.says_in(secret, "ada", "The password is aubergine");
     let address = |channel: Id, message: Id| format!("https://discord.com/channels/{}/{channel}/{message}", bot.guild);
     let answered = bot.says("bob", "Which linker do we use?");
+    // What is no older than a request is left out, and Discord counts in milliseconds.
+    let said = SystemClock.now();
+    while SystemClock.now() - said < TimeDelta::milliseconds(2) {
+        tokio::task::yield_now().await;
+    }
     let text = format!("@threadbox see {} and {}", address(other, log), address(secret, hidden));
     bot.model.script([say("I see.")]);
     let words = Words::new(&bot.with_mention(&text)).reply_to(answered);
