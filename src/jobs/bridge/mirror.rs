@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{join, store};
 use crate::agent::store::Taken;
-use crate::id::{RunId, ThreadId};
+use crate::id::{LeaseEpoch, RunId, ThreadId};
 use crate::intake::{Place, Request, Surface};
 use crate::jobs::Services;
 use crate::reply::{AnswerView, BridgeCard, Card, CommentPost, LiveView, Mirrored, Outcome, PostError, Said, Spot, Step};
@@ -65,7 +65,8 @@ impl Mirror {
     pub fn follow(services: &Services, taken: &Taken, views: watch::Receiver<LiveView>) -> Self {
         let enough = CancellationToken::new();
         let (services, end) = (services.clone(), enough.clone());
-        let (run, thread, request, what) = (taken.id, taken.thread, taken.request.clone(), begun(&taken.request));
+        let (run, thread, epoch) = (taken.id, taken.thread, taken.epoch);
+        let (request, what) = (taken.request.clone(), begun(&taken.request));
         let task = tokio::spawn(async move {
             let place = match elsewhere(&services, thread, &request).await {
                 Ok(Some(place)) => place,
@@ -74,7 +75,7 @@ impl Mirror {
             };
             let key = key(run, place.surface());
             let post = post(&key, thread, run, &place);
-            keep_showing(&services, &post, what, views, end).await;
+            keep_showing(&services, (&post, epoch), what, views, end).await;
         });
         Self { enough, task }
     }
@@ -90,7 +91,7 @@ impl Mirror {
 
 async fn keep_showing(
     services: &Services,
-    post: &CommentPost<'_>,
+    (post, epoch): (&CommentPost<'_>, LeaseEpoch),
     begun: Mirrored,
     mut views: watch::Receiver<LiveView>,
     end: CancellationToken,
@@ -101,7 +102,8 @@ async fn keep_showing(
         services.poster.redactor().live(&mut view);
         let steps = view.steps.into_iter().map(|step| (step.label, Step::from(step.state))).collect();
         let what = Mirrored { steps, ..begun.clone() };
-        if shown.as_ref() != Some(&what) {
+        // As with the live comment: another worker may have shown the end already.
+        if shown.as_ref() != Some(&what) && services.poster.holds(post.thread, epoch).await {
             if let Err(error) = say(services, post, &what).await {
                 tracing::info!(post.key = post.key, %error, "a run is not shown elsewhere yet");
             }
