@@ -295,7 +295,8 @@ async fn comments(
     let in_thread = review_thread(github, taken, COMMENTS).await;
     match github.comments_before(&repo, number, since, horizon, COMMENTS).await {
         Ok(comments) => {
-            let comments = comments.into_iter().chain(in_thread);
+            let held = held(services, taken, &comments, since).await;
+            let comments = comments.into_iter().filter(|comment| !held.contains(&object_of(comment))).chain(in_thread);
             let known = |comment: &Comment| since.is_some() && comment.is_ours;
             comments.filter(|comment| !known(comment)).filter_map(said).collect()
         }
@@ -304,6 +305,24 @@ async fn comments(
             Vec::new()
         }
     }
+}
+
+/// Comments of the second in which the run before was asked for: GitHub's times are whole seconds, so what asked for it may be among what
+/// came after it, and stands in the history.
+async fn held(services: &Services, taken: &Taken, comments: &[Comment], since: Option<DateTime<Utc>>) -> Vec<String> {
+    let Some(since) = since else { return Vec::new() };
+    let objects: Vec<String> = comments.iter().filter(|comment| comment.updated_at <= since).map(object_of).collect();
+    if objects.is_empty() {
+        return objects;
+    }
+    history::store::holding(&services.pool, taken.thread, &objects).await.unwrap_or_else(|error| {
+        tracing::warn!(run.id = %taken.id, %error, "what the history holds is not known; some of it is quoted again");
+        Vec::new()
+    })
+}
+
+fn object_of(comment: &Comment) -> String {
+    format!("issue_comment:{}", comment.id.0)
 }
 
 /// What was said in the review thread the request stands in.

@@ -84,6 +84,17 @@ fn runs(rows: Vec<Row>) -> Vec<PastRun> {
     runs
 }
 
+/// Which of these things people wrote stand in the history of a thread, by their names there, such as `issue_comment:42`.
+pub(crate) async fn holding(pool: &PgPool, thread: ThreadId, objects: &[String]) -> Result<Vec<String>, sqlx::Error> {
+    let held = sqlx::query_scalar!(
+        r#"select distinct i.object as "object!" from inbox i join messages m on m.id = i.message_id
+           where i.thread_id = $1 and i.object = any($2) and m.place_in_run is not null"#,
+        thread as ThreadId,
+        objects,
+    );
+    held.fetch_all(pool).await
+}
+
 /// Measures some of the runs that ended without it. Returns how many there were; call it until that is none.
 ///
 /// # Errors
