@@ -94,16 +94,17 @@ async fn when_the_review_thread_is_gone_the_answer_goes_to_the_conversation_and_
     bot.model.script([gated(&gate, say("Here it is."))]);
     let asked = bot.github.review_comment(&pull, "maya", NewComment::on("src/lib.rs", 2, "@threadbox explain")).await.unwrap();
     bot.model.arrived(1).await;
-    // The live comment is there; whoever asked deletes the whole thread meanwhile. The run goes on.
+    // The live comment is there; whoever asked deletes the whole thread meanwhile, which stops the run.
     let ours = bot.github.world(|world| {
         world.review_comments(&pull).into_iter().find(|comment| comment.author == world.our_login()).map(|comment| comment.id)
     });
     bot.github.delete_review_comment(ours.unwrap(), "maya").await.unwrap();
     bot.github.delete_review_comment(asked.id, "maya").await.unwrap();
+    bot.until_count("select count(*) from runs where stop_requested_by is not null", 1).await;
     gate.open();
     let answer = bot.our_comment_number(&pull, 1).await;
     assert!(answer.body().starts_with("*The review thread this belongs to is gone, so it stands here.*"), "{}", answer.body());
-    assert!(answer.body().contains("Here it is."), "{}", answer.body());
+    assert!(answer.body().contains("Stopped by maya."), "{}", answer.body());
     bot.until_count("select count(*) from runs where state = 'posted'", 1).await;
     bot.finish().await;
 }
