@@ -215,7 +215,7 @@ async fn remembered_facts_about_code_are_checked_before_they_are_used() {
     push(&bot, &[("src/parser.rs", "two"), ("README.md", "x")]);
     let text = shown(&bot, &issue).await;
     let line = |text: &str, of: &str| text.lines().find(|line| line.contains(of)).unwrap().to_owned();
-    assert!(line(&text, "the parser").contains("(the file changed since "), "{text}");
+    assert!(line(&text, "the parser [m:").contains("(the file changed since "), "{text}");
     assert!(line(&text, "make all").contains("(the file is there no more, it was at "), "{text}");
     let listing = told(&bot, &issue, "maya", "@threadbox memory").await;
     assert!(listing.contains("the file changed since") && listing.contains("is there no more"), "{listing}");
@@ -223,7 +223,7 @@ async fn remembered_facts_about_code_are_checked_before_they_are_used() {
     // Back as it was, it holds again.
     push(&bot, &[("src/parser.rs", "one"), ("README.md", "x")]);
     let text = shown(&bot, &issue).await;
-    assert!(!line(&text, "the parser").contains("check before"), "{text}");
+    assert!(!line(&text, "the parser [m:").contains("check before"), "{text}");
     bot.finish().await;
 }
 
