@@ -136,7 +136,7 @@ async fn the_nearest_are_those_of_comparing_everything_and_the_border_holds() {
     let (database, model): (_, ModelName) = (TestDatabase::create().await, "acme/embed".parse().unwrap());
     let pieces = fill(&database, &model, 400).await;
     // Two ways: every vector, and only the likely ones.
-    let few = Effort { exact_up_to: 0, newest: 1_000, likely: 100, likely_per_wanted: 8 };
+    let few = Effort { exact_up_to: 0, index_beyond: 1_000, newest: 1_000, likely: 100, likely_per_wanted: 8 };
     for scope in scopes(&pieces) {
         for text in QUERIES {
             let query = vector(text, DIMS);
@@ -171,7 +171,7 @@ async fn pgvector_finds_what_is_found_without_it() {
         .execute(&database.pool)
         .await
         .unwrap();
-    let by_index = Effort { exact_up_to: 0, newest: 60, likely: 60, likely_per_wanted: 6 };
+    let by_index = Effort { exact_up_to: 0, index_beyond: 60, newest: 60, likely: 60, likely_per_wanted: 6 };
     for copied in [false, true] {
         if copied {
             assert!(near::tend(&database.pool, &model, DIMS, 100).await.unwrap());

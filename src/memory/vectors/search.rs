@@ -16,7 +16,9 @@ const MOST: usize = 1_000;
 pub struct Effort {
     /// Scopes with so many vectors are searched by comparing each of them.
     pub exact_up_to: i64,
-    /// Of larger ones so many of the newest are looked at; of the others those that an index finds, where there is one.
+    /// Those with more than so many by an index, where the database has one.
+    pub index_beyond: i64,
+    /// Where it has none, so many of the newest are looked at.
     pub newest: i64,
     /// Of what is looked at so many likely ones are compared, at least.
     pub likely: usize,
@@ -26,7 +28,7 @@ pub struct Effort {
 
 impl Default for Effort {
     fn default() -> Self {
-        Self { exact_up_to: 2_000, newest: 100_000, likely: 500, likely_per_wanted: 3 }
+        Self { exact_up_to: 2_000, index_beyond: 10_000, newest: 100_000, likely: 500, likely_per_wanted: 3 }
     }
 }
 
@@ -62,10 +64,10 @@ pub async fn search(
     }
     let mut top = Top::new(limit);
     let mut show = |id: MemoryId, vector: &[f32], stored: &[u8]| top.show(id, dot(vector, stored));
-    let there = store::count(pool, scope, model, query.len(), effort.exact_up_to.max(effort.newest) + 1).await?;
+    let there = store::count(pool, scope, model, query.len(), effort.exact_up_to.max(effort.index_beyond) + 1).await?;
     if there > effort.exact_up_to {
         let likely = effort.likely.max(limit.saturating_mul(effort.likely_per_wanted));
-        let by_index = match there > effort.newest {
+        let by_index = match there > effort.index_beyond {
             // An index that gave up early would hide what is there.
             true => near::likely(pool, scope, model, query, likely).await?.filter(|found| found.len() >= likely),
             false => None,
