@@ -157,6 +157,8 @@ impl App {
     }
 
     async fn serve(&mut self, settings: &Settings, pool: PgPool, parts: &Parts, waker: Waker) -> anyhow::Result<()> {
+        let embedder = embedder(settings, &model::Http::new()?, &parts.patience);
+        let recall = Recall::new(pool.clone(), embedder);
         let listener = TcpListener::bind(settings.listen)
             .await
             .with_context(|| format!("Cannot listen on {}; set THREADBOX_LISTEN to a free address", settings.listen))?;
@@ -171,6 +173,7 @@ impl App {
             surfaces: settings.github.iter().map(|_| "github").collect(),
             intake,
             admin: Arc::new(http::api::Admin::new(settings.admin_token.as_ref())),
+            recall,
             clock: parts.clock.clone(),
         };
         let stop = self.shutdown.clone();
@@ -346,6 +349,15 @@ fn embedder(settings: &Settings, http: &model::Http, patience: &Patience) -> Opt
     let name = settings.models.embedding.as_ref()?;
     let built = model::embedding::build(&settings.models, name, http, patience);
     built.inspect_err(|error| tracing::warn!(%error, "nothing is embedded; recall goes by words alone")).ok()
+}
+
+/// Asks memory as the service does.
+///
+/// # Errors
+/// When no client can be made on this machine.
+pub fn recall(settings: &Settings, pool: &PgPool) -> anyhow::Result<Recall> {
+    let embedder = embedder(settings, &model::Http::new()?, &Patience::default());
+    Ok(Recall::new(pool.clone(), embedder))
 }
 
 /// Where code runs.

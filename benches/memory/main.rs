@@ -48,7 +48,7 @@ struct Options {
     /// An embedder instead of the built-in one, as `provider/model`; its key and address come from the environment.
     #[arg(long)]
     embedder: Option<String>,
-    /// Measures latency at 1,000,000 messages too, which takes an hour to fill.
+    /// Measures latency at 1,000,000 messages too, which takes a quarter of an hour to fill.
     #[arg(long)]
     full: bool,
     /// The public LongMemEval file at this path instead of the made conversations.

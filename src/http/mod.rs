@@ -14,6 +14,7 @@ use sqlx::PgPool;
 
 use crate::clock::Clock;
 use crate::intake::Intake;
+use crate::memory::recall::Recall;
 use crate::secret::SecretString;
 
 /// What the handlers work with.
@@ -31,6 +32,8 @@ pub struct Http {
     pub intake: Intake,
     /// Who may use the API.
     pub admin: Arc<api::Admin>,
+    /// What memory finds.
+    pub recall: Recall,
     /// The time.
     pub clock: Arc<dyn Clock>,
 }

@@ -10,6 +10,7 @@ pub mod history;
 pub mod index;
 pub mod observations;
 mod options;
+mod period;
 pub mod pieces;
 pub mod recall;
 pub mod receipt;
@@ -20,6 +21,7 @@ pub mod vectors;
 pub mod working;
 
 pub use self::options::{Options, Working};
+pub use self::period::Period;
 
 use crate::id::ThreadId;
 
@@ -33,6 +35,13 @@ pub struct Scope {
     pub thread: ThreadId,
     /// How far it looks.
     pub reach: Reach,
+}
+
+impl Scope {
+    /// What all conversations of an owner share, as somebody sees it who is in none of them.
+    pub fn shared(owner: String) -> Self {
+        Self { owner, thread: ThreadId(uuid::Uuid::nil()), reach: Reach::Owner }
+    }
 }
 
 /// How far a search looks.

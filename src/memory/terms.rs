@@ -63,14 +63,20 @@ pub fn of_thread(thread: crate::id::ThreadId) -> String {
 }
 
 /// The names that neighbouring words of a question would be as one: who asks for "parse config" may mean `parse_config`. Of two to four
-/// words, each once, at most 24; most are no name.
+/// words, each once, at most 24; most are no name. Behind its first word a name may have small ones, such as `wait_for_lock`; those come last.
 pub fn joined(question: &str) -> Vec<String> {
     let words: Vec<String> = tokens(question).map(str::to_lowercase).collect();
-    let is_plain =
-        |word: &String| word.chars().all(|c| c.is_alphanumeric() && !is_unspaced(c)) && !STOP_WORDS.contains(word.as_str());
+    let is_small = |word: &String| STOP_WORDS.contains(word.as_str());
+    let may_stand_in_a_name = |word: &String| {
+        let is_plain = word.chars().all(|c| c.is_alphanumeric() && !is_unspaced(c));
+        is_plain && (!is_small(word) || IN_NAMES.contains(&word.as_str()))
+    };
+    let runs = words.split(|word| !may_stand_in_a_name(word));
+    let names = runs.flat_map(|run| (2..=4).flat_map(move |length| run.windows(length)));
+    let names = names.filter(|words| words.first().is_some_and(|first| !is_small(first)));
+    let (of_words, with_small): (Vec<&[String]>, Vec<&[String]>) = names.partition(|words| !words.iter().any(is_small));
     let mut seen = HashSet::new();
-    let runs = words.split(|word| !is_plain(word));
-    let names = runs.flat_map(|run| (2..=4).flat_map(move |length| run.windows(length).map(|words| words.concat())));
+    let names = of_words.into_iter().chain(with_small).map(|words| words.concat());
     names.filter(|name| name.chars().count() <= LONGEST && seen.insert(name.clone())).take(JOINED).collect()
 }
 
@@ -259,6 +265,12 @@ fn is_unspaced(c: char) -> bool {
         | '\u{4e00}'..='\u{9fff}' | '\u{ac00}'..='\u{d7af}' | '\u{f900}'..='\u{faff}' | '\u{20000}'..='\u{3ffff}')
 }
 
+/// Of the words that say nothing those that people put into names.
+const IN_NAMES: [&str; 26] = [
+    "after", "again", "all", "and", "as", "at", "before", "by", "down", "each", "for", "from", "has", "if", "in", "into", "not",
+    "of", "off", "on", "once", "only", "or", "out", "to", "with",
+];
+
 /// Words that say nothing about what a text is about.
 static STOP_WORDS: LazyLock<HashSet<&str>> = LazyLock::new(|| {
     "a about after again all also am an and any are aren as at be because been before being but by can cannot could couldn d did didn \
@@ -336,6 +348,8 @@ mod tests {
     fn words_of_a_question_may_be_one_name() {
         assert_eq!(joined("Where is parse config file?"), ["parseconfig", "configfile", "parseconfigfile"]);
         assert_eq!(joined("the retry_limit of it"), Vec::<String>::new());
+        assert_eq!(joined("does it wait for lock"), ["waitfor", "waitforlock"]);
+        assert_eq!(joined("parse manifest once"), ["parsemanifest", "manifestonce", "parsemanifestonce"]);
         assert!(texts("PARSE_CONFIG_FILE").contains(&joined("parse config file")[2]));
         assert_eq!(joined(&"many words ".repeat(1_000)).len(), 6);
         assert!(joined("a1 b1 c1 d1 e1 f1 g1 h1 i1 j1 k1 l1 m1 n1 o1 p1").len() <= JOINED);

@@ -1,6 +1,5 @@
 //! What is forgotten is gone: down to the bytes in the tables, with everything made of it, and it does not come back.
 
-use std::process::{Command, Output};
 use std::sync::Arc;
 
 use chrono::TimeDelta;
@@ -15,10 +14,10 @@ use threadbox::memory::forget::work;
 use threadbox::standin::github::{Expects, IssueRef, Options};
 use threadbox::standin::model::{Gate, call, gated, say};
 
-use crate::support::bot::{Bot, LIMIT, REPOSITORY, service_environment};
+use crate::support::bot::{Bot, REPOSITORY, service_environment};
+use crate::support::operator::{Api, TOKEN, api, text, threads};
 use crate::support::service::Service;
 
-const TOKEN: &str = "an-admin-token-of-the-tests";
 const PENDING: &str = "select count(*) from forgettings where done_at is null";
 
 /// Every table of ours and of the job engine.
@@ -397,44 +396,6 @@ async fn whoever_indexes_what_is_being_forgotten_puts_nothing_back() {
     bot.finish().await;
 }
 
-/// The API of a bot whose admin token is [`TOKEN`].
-struct Api {
-    base: String,
-    token: Option<String>,
-    client: reqwest::Client,
-}
-
-fn api(bot: &Bot) -> Api {
-    Api {
-        base: format!("{}/api/v1/", bot.url()),
-        token: bot.settings.admin_token.as_ref().map(|token| {
-            use threadbox::secret::ExposeSecret;
-            token.expose_secret().to_owned()
-        }),
-        client: reqwest::Client::builder().no_proxy().build().unwrap(),
-    }
-}
-
-impl Api {
-    async fn send(&self, method: &str, path: &str) -> reqwest::Response {
-        let mut request = self.client.request(method.parse().unwrap(), format!("{}{path}", self.base));
-        if let Some(token) = &self.token {
-            request = request.bearer_auth(token);
-        }
-        request.send().await.unwrap()
-    }
-
-    async fn text(&self, method: &str, path: &str) -> (u16, String) {
-        let response = self.send(method, path).await;
-        (response.status().as_u16(), response.text().await.unwrap())
-    }
-
-    async fn json(&self, method: &str, path: &str) -> (u16, Value) {
-        let (status, text) = self.text(method, path).await;
-        (status, serde_json::from_str(&text).unwrap())
-    }
-}
-
 #[tokio::test]
 async fn the_api_shows_exports_and_forgets() {
     let bot = Bot::start_with(&[("THREADBOX_ADMIN_TOKEN", TOKEN)]).await;
@@ -559,27 +520,6 @@ async fn the_admin_token_is_made_and_printed_at_the_first_start_alone() {
     assert_eq!(api.send("GET", "threads").await.status(), 200);
     service.kill().await;
     bot.finish().await;
-}
-
-/// Runs `threadbox threads` on the bot's database.
-async fn threads(bot: &Bot, arguments: &[&str]) -> Output {
-    let environment = service_environment(&bot.github, &bot.model, &bot.database.url(), &bot.settings.data_dir);
-    let arguments: Vec<String> = std::iter::once("threads").chain(arguments.iter().copied()).map(str::to_owned).collect();
-    let directory = bot.settings.data_dir.clone();
-    let run = move || {
-        Command::new(env!("CARGO_BIN_EXE_threadbox"))
-            .args(arguments)
-            .env_clear()
-            .envs(environment)
-            .current_dir(directory)
-            .output()
-            .unwrap()
-    };
-    tokio::time::timeout(LIMIT * 2, tokio::task::spawn_blocking(run)).await.unwrap().unwrap()
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
 }
 
 #[tokio::test]

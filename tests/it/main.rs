@@ -32,6 +32,7 @@ mod history;
 mod hostile;
 mod hunks;
 mod injection;
+mod kept;
 mod landing;
 mod languages;
 mod limits;

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::ToolOutput;
 use crate::landing::plan::ProposedCommit;
-use crate::memory::Reach;
+use crate::memory::{Period, Reach};
 
 /// The hands of a run; one that is missing is not offered to the model.
 #[derive(Clone, Default)]
@@ -121,6 +121,10 @@ pub struct RecallQuery {
     pub reach: Option<Reach>,
     /// Passages wanted; the setting's when there is none.
     pub top_k: Option<usize>,
+    /// When it was said.
+    pub period: Period,
+    /// Who said it, as the model names them.
+    pub by: Option<String>,
 }
 
 /// Finds what was said in earlier conversations, as data with receipts.

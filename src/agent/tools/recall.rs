@@ -4,8 +4,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{Access, Kind, RecallQuery, ToolContext, ToolOutput, Typed};
-use crate::memory::Reach;
 use crate::memory::recall::MOST;
+use crate::memory::{Period, Reach};
 use crate::sandbox::SandboxError;
 
 pub(super) struct Recall;
@@ -20,6 +20,12 @@ pub(super) struct Arguments {
     /// Passages wanted, 4 if left out.
     #[schemars(range(min = 1, max = 20))]
     top_k: Option<usize>,
+    /// Only what was said on this day or later, such as `2026-03-01`.
+    since: Option<String>,
+    /// Only what was said up to this day.
+    until: Option<String>,
+    /// Only what this person said, by the name in `who`.
+    by: Option<String>,
 }
 
 #[derive(Clone, Copy, Deserialize, JsonSchema)]
@@ -58,7 +64,9 @@ impl Typed for Recall {
             Where::Owner | Where::Resource => Reach::Owner,
         });
         let top_k = arguments.top_k.map(|wanted| wanted.clamp(1, MOST));
-        let found = recaller.recall(RecallQuery { query: arguments.query, reach, top_k }).await;
+        let period = Period::read(arguments.since.as_deref(), arguments.until.as_deref()).map_err(SandboxError::Invalid)?;
+        let by = arguments.by.filter(|by| !by.trim().is_empty());
+        let found = recaller.recall(RecallQuery { query: arguments.query, reach, top_k, period, by }).await;
         Ok(found.unwrap_or_else(|error| ToolOutput::error(error.to_string(), "Could not look in memory")))
     }
 }

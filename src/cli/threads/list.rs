@@ -8,14 +8,15 @@ use sqlx::PgPool;
 use super::{ListArgs, owner_named, plain, print_json};
 use crate::cli::Outcome;
 use crate::cli::output::Progress;
-use crate::memory::forget::record::{self, Summary};
+use crate::memory::forget::record::{self, Listed, Summary};
 
 pub(super) async fn main(pool: &PgPool, args: ListArgs, progress: Progress) -> Outcome {
     let owner = match &args.owner {
         Some(name) => Some(owner_named(pool, name).await?),
         None => None,
     };
-    let threads = record::list(pool, owner.as_deref(), None, args.limit).await.context("Cannot list the threads")?;
+    let listed = Listed { owner, period: args.when.read()?, state: args.state, place: args.place };
+    let threads = record::list(pool, &listed, None, args.limit).await.context("Cannot list the threads")?;
     drop(progress);
     if args.json {
         return print_json(&threads);

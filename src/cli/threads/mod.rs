@@ -4,6 +4,7 @@
 mod export;
 mod forget;
 mod list;
+mod recall;
 mod show;
 
 use std::path::PathBuf;
@@ -18,6 +19,8 @@ use super::Outcome;
 use super::output::{Failure, Progress};
 use crate::db;
 use crate::id::ThreadId;
+use crate::memory::Period;
+use crate::memory::forget::record::said::Which;
 use crate::memory::forget::record::{self, Whose};
 use crate::memory::forget::{find_owner, find_person, surface};
 use crate::settings::Settings;
@@ -37,6 +40,8 @@ enum Command {
     List(ListArgs),
     /// Show a conversation: what was said last, what is kept in mind, what it was condensed to
     Show(ShowArgs),
+    /// Ask memory: what was said that answers a question
+    Recall(RecallArgs),
     /// Write everything that is kept as JSON lines
     Export(ExportArgs),
     /// Forget a conversation, a person or an owner with everything made of it
@@ -49,6 +54,14 @@ pub struct ListArgs {
     /// Only conversations of this owner, such as acme/rocket or github:42
     #[arg(long)]
     pub owner: Option<String>,
+    /// Only the conversation that is talked about there, such as acme/rocket#7
+    #[arg(long)]
+    pub place: Option<String>,
+    /// Only those that are open, or closed
+    #[arg(long, value_parser = ["open", "closed"])]
+    pub state: Option<String>,
+    #[command(flatten)]
+    when: PeriodArgs,
     /// How many, at most 200
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=200))]
     pub limit: u32,
@@ -62,12 +75,60 @@ pub struct ListArgs {
 pub struct ShowArgs {
     /// The thread's id, as `threads list` shows it
     pub id: Uuid,
+    #[command(flatten)]
+    when: PeriodArgs,
+    /// Only what somebody of this name said
+    #[arg(long)]
+    pub author: Option<String>,
     /// How much of what was said, at most 200
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=200))]
     pub limit: u32,
     /// Print it as JSON
     #[arg(long)]
     pub json: bool,
+}
+
+/// What `threads recall` takes.
+#[derive(Clone, Debug, Args)]
+#[group(id = "where", required = true, multiple = false, args = ["thread", "owner"])]
+pub struct RecallArgs {
+    /// What you want to know, in words
+    pub query: String,
+    /// As this conversation would find it
+    #[arg(long)]
+    pub thread: Option<Uuid>,
+    /// What all conversations of this owner share, such as acme/rocket or github:42
+    #[arg(long)]
+    pub owner: Option<String>,
+    #[command(flatten)]
+    when: PeriodArgs,
+    /// Only what somebody of this name said
+    #[arg(long)]
+    pub by: Option<String>,
+    /// How many passages, at most 20
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=20))]
+    pub top_k: u8,
+    /// Print them as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// When something was said, or last happened.
+#[derive(Clone, Debug, Args)]
+pub struct PeriodArgs {
+    /// From this day (2026-03-01, in UTC) or moment (2026-03-01T12:00:00Z) on
+    #[arg(long)]
+    since: Option<String>,
+    /// Up to the end of this day, or to this moment
+    #[arg(long)]
+    until: Option<String>,
+}
+
+impl PeriodArgs {
+    fn read(&self) -> Result<Period, Failure> {
+        let wrong = |why: String| Failure::usage(format!("{why}."), "Write days such as 2026-03-01; both are in UTC.");
+        Period::read(self.since.as_deref(), self.until.as_deref()).map_err(wrong)
+    }
 }
 
 /// Whose words; exactly one of them.
@@ -112,18 +173,19 @@ pub async fn main(args: ThreadsArgs, settings: Settings) -> Outcome {
     let progress = Progress::spinner("opening the database");
     let options = db::Options { connections: CONNECTIONS, ..db::Options::default() };
     let database = db::open(&settings.database, &settings.data_dir, &options, &progress).await?;
-    let done = dispatch(args.command, &database.pool, progress).await;
+    let done = dispatch(args.command, &settings, &database.pool, progress).await;
     database.close().await?;
     done
 }
 
-async fn dispatch(command: Command, pool: &PgPool, progress: Progress) -> Outcome {
+async fn dispatch(command: Command, settings: &Settings, pool: &PgPool, progress: Progress) -> Outcome {
     if !db::is_migrated(pool).await.context("Cannot look at the database")? {
         return Err(Failure::new("The database is not that of this version.", "Run `threadbox migrate` first."));
     }
     match command {
         Command::List(args) => list::main(pool, args, progress).await,
         Command::Show(args) => show::main(pool, args, progress).await,
+        Command::Recall(args) => recall::main(pool, args, settings, progress).await,
         Command::Export(args) => export::main(pool, args, progress).await,
         Command::Forget(args) => forget::main(pool, args, progress).await,
     }
@@ -134,7 +196,7 @@ impl WhoseArgs {
     async fn find(&self, pool: &PgPool) -> Result<Whose, Failure> {
         if let Some(id) = self.id {
             let thread = ThreadId(id);
-            let found = record::show(pool, thread, 1).await.context("Cannot look for the thread")?;
+            let found = record::show(pool, thread, &Which::default(), 1).await.context("Cannot look for the thread")?;
             return found.map(|_| Whose::Thread(thread)).ok_or_else(|| no_thread(id));
         }
         if let Some(owner) = &self.owner {

@@ -11,10 +11,12 @@ use super::{ShowArgs, no_thread, plain, print_json};
 use crate::cli::Outcome;
 use crate::cli::output::Progress;
 use crate::id::ThreadId;
+use crate::memory::forget::record::said::Which;
 use crate::memory::forget::record::{self, Shown};
 
 pub(super) async fn main(pool: &PgPool, args: ShowArgs, progress: Progress) -> Outcome {
-    let shown = record::show(pool, ThreadId(args.id), args.limit).await.context("Cannot read the thread")?;
+    let which = Which { period: args.when.read()?, author: args.author, ..Which::default() };
+    let shown = record::show(pool, ThreadId(args.id), &which, args.limit).await.context("Cannot read the thread")?;
     drop(progress);
     let shown = shown.ok_or_else(|| no_thread(args.id))?;
     if args.json {

@@ -12,12 +12,16 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use uuid::Uuid;
 
 use super::Failed;
 use crate::http::Http;
-use crate::id::ThreadId;
-use crate::memory::forget::record::{self, After, Export, MOST_LISTED, Whose};
+use crate::id::{RunId, ThreadId};
+use crate::memory::Period;
+use crate::memory::forget::record::said::{self, MOST_AROUND, MOST_INCLUDED, Which};
+use crate::memory::forget::record::{self, After, Export, Listed, MOST_LISTED, Whose};
 use crate::memory::forget::{self, Asked, Person, Target, Why};
+use crate::model::Role;
 
 /// Exports at once.
 static EXPORTS: LazyLock<Arc<Semaphore>> = LazyLock::new(|| Arc::new(Semaphore::new(4)));
@@ -32,6 +36,10 @@ type Answer = Result<Json<Value>, Failed>;
 #[derive(Debug, Deserialize)]
 pub(super) struct Listing {
     owner: Option<String>,
+    place: Option<String>,
+    state: Option<String>,
+    since: Option<String>,
+    until: Option<String>,
     limit: Option<String>,
     after: Option<String>,
 }
@@ -44,7 +52,12 @@ pub(super) async fn list(State(http): State<Http>, Query(asked): Query<Listing>)
         Some(name) => Some(owner_named(&http, name).await?),
         None => None,
     };
-    let threads = record::list(&http.pool, owner.as_deref(), after, most).await?;
+    if asked.state.as_deref().is_some_and(|state| !["open", "closed"].contains(&state)) {
+        return Err(bad("`state` is `open` or `closed`"));
+    }
+    let period = Period::read(asked.since.as_deref(), asked.until.as_deref()).map_err(bad)?;
+    let listed = Listed { owner, period, state: asked.state, place: asked.place };
+    let threads = record::list(&http.pool, &listed, after, most).await?;
     let full = threads.len() == most as usize;
     let next = threads.last().filter(|_| full).map(|last| After { updated_at: last.updated_at, id: last.id }.to_string());
     Ok(Json(json!({ "threads": threads, "next": next })))
@@ -56,11 +69,15 @@ fn limit(text: Option<&str>) -> Result<u32, Failed> {
     if most == 0 { Err(bad(format!("`limit` is a number from 1 to {MOST_LISTED}"))) } else { Ok(most.min(MOST_LISTED)) }
 }
 
-fn bad(why: impl Into<String>) -> Failed {
+pub(super) fn read<T: std::str::FromStr>(name: &str, what: &str, text: &str) -> Result<T, Failed> {
+    text.trim().parse().map_err(|_| bad(format!("`{name}` is {what}")))
+}
+
+pub(super) fn bad(why: impl Into<String>) -> Failed {
     Failed::new(StatusCode::BAD_REQUEST, why)
 }
 
-fn missing(what: &str) -> Failed {
+pub(super) fn missing(what: &str) -> Failed {
     Failed::new(StatusCode::NOT_FOUND, format!("there is no such {what}"))
 }
 
@@ -71,8 +88,54 @@ pub(super) struct Look {
 
 pub(super) async fn thread(State(http): State<Http>, Path(id): Path<String>, Query(look): Query<Look>) -> Answer {
     let most = limit(look.limit.as_deref())?;
-    let shown = record::show(&http.pool, thread_id(&id)?, most).await?.ok_or_else(|| missing("thread"))?;
+    let shown = record::show(&http.pool, thread_id(&id)?, &Which::default(), most).await?.ok_or_else(|| missing("thread"))?;
     Ok(Json(serde_json::to_value(shown).unwrap_or_default()))
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Page {
+    since: Option<String>,
+    until: Option<String>,
+    role: Option<String>,
+    author: Option<String>,
+    run: Option<String>,
+    limit: Option<String>,
+    after: Option<String>,
+    include: Option<String>,
+    context_before: Option<String>,
+    context_after: Option<String>,
+}
+
+/// A page of what was said; with `include` those messages with what stands around them.
+pub(super) async fn messages(State(http): State<Http>, Path(id): Path<String>, Query(asked): Query<Page>) -> Answer {
+    let thread = known_thread(&http, &id).await?;
+    if let Some(ids) = &asked.include {
+        let ids: Vec<Uuid> = ids.split(',').map(|id| read("include", "ids of messages", id)).collect::<Result<_, _>>()?;
+        let context =
+            |name, text: &Option<String>| text.as_deref().map_or(Ok(0), |text| read(name, "a number of messages", text));
+        let (before, after) =
+            (context("context_before", &asked.context_before)?, context("context_after", &asked.context_after)?);
+        if ids.len() > MOST_INCLUDED || before.max(after) > MOST_AROUND {
+            return Err(bad(format!("at most {MOST_INCLUDED} ids, with at most {MOST_AROUND} messages before and after each")));
+        }
+        let messages = said::around(&http.pool, thread, &ids, (before, after)).await?;
+        return Ok(Json(json!({ "messages": messages, "next": null })));
+    }
+    let most = limit(asked.limit.as_deref())?;
+    let period = Period::read(asked.since.as_deref(), asked.until.as_deref()).map_err(bad)?;
+    let role = match asked.role.as_deref() {
+        None => None,
+        Some("user") => Some(Role::User),
+        Some("assistant") => Some(Role::Assistant),
+        Some("tool") => Some(Role::Tool),
+        Some(_) => return Err(bad("`role` is `user`, `assistant` or `tool`")),
+    };
+    let run = asked.run.map(|run| read("run", "the id of a run", &run).map(RunId)).transpose()?;
+    let after = asked.after.map(|after| read("after", "what `next` of a page before said", &after)).transpose()?;
+    let which = Which { period, role, author: asked.author, run };
+    let messages = said::page(&http.pool, thread, &which, after, most).await?;
+    let next = messages.last().filter(|_| messages.len() == most as usize).map(|last| last.id);
+    Ok(Json(json!({ "messages": messages, "next": next })))
 }
 
 fn thread_id(text: &str) -> Result<ThreadId, Failed> {
@@ -81,7 +144,7 @@ fn thread_id(text: &str) -> Result<ThreadId, Failed> {
 
 async fn known_thread(http: &Http, id: &str) -> Result<ThreadId, Failed> {
     let id = thread_id(id)?;
-    let found = record::show(&http.pool, id, 1).await?;
+    let found = record::show(&http.pool, id, &Which::default(), 1).await?;
     found.map(|_| id).ok_or_else(|| missing("thread"))
 }
 
@@ -125,7 +188,7 @@ pub(super) async fn forget_person(
     forget(&http, Target::Person(person.clone()), Whose::Person(person)).await
 }
 
-async fn owner_named(http: &Http, name: &str) -> Result<String, Failed> {
+pub(super) async fn owner_named(http: &Http, name: &str) -> Result<String, Failed> {
     if name.len() > LONGEST_NAME {
         return Err(missing("owner"));
     }

@@ -2,6 +2,7 @@
 
 mod admin;
 mod memory;
+mod recall;
 mod store;
 
 pub use admin::{Admin, first_token};
@@ -24,7 +25,9 @@ pub(super) fn router(http: &Http) -> Router<Http> {
     let guarded = Router::new()
         .route("/threads", get(memory::list))
         .route("/threads/{id}", get(memory::thread).delete(memory::forget_thread))
+        .route("/threads/{id}/messages", get(memory::messages))
         .route("/threads/{id}/export", get(memory::export_thread))
+        .route("/recall", get(recall::find))
         .route("/people/{surface}/{who}", get(memory::person).delete(memory::forget_person))
         .route("/people/{surface}/{who}/export", get(memory::export_person))
         .route("/owners/{owner}", get(memory::owner).delete(memory::forget_owner))
@@ -84,9 +87,11 @@ mod tests {
                 "/api/v1/owners/{owner}/export",
                 "/api/v1/people/{surface}/{who}",
                 "/api/v1/people/{surface}/{who}/export",
+                "/api/v1/recall",
                 "/api/v1/threads",
                 "/api/v1/threads/{id}",
                 "/api/v1/threads/{id}/export",
+                "/api/v1/threads/{id}/messages",
             ]
         );
     }

@@ -11,7 +11,7 @@ use crate::agent::store::Taken;
 use crate::agent::tools::{HandError, RecallQuery, Recaller, ToolOutput};
 use crate::agent::{RunEvent, Snapshot, Task};
 use crate::jobs::Services;
-use crate::memory::recall::{self, Ask, Neighbour, Passage, Recall, Seen, show};
+use crate::memory::recall::{self, Ask, By, Filter, Neighbour, Passage, Recall, Seen, show};
 use crate::memory::{Options, Reach, Scope, receipt};
 use crate::model::Part;
 use crate::reply::{Redactor, clean};
@@ -28,7 +28,8 @@ const QUERY: usize = 8_000;
 pub(super) async fn remind(services: &Services, taken: &Taken, options: &Options, snapshot: &mut Snapshot) {
     let own_name = &services.settings.name;
     let (Some(words), Some(hand)) = (words(taken, own_name), Hand::of(services, taken, options)) else { return };
-    let found = tokio::time::timeout(PATIENCE, hand.find(words, None, None)).await;
+    let wanted = RecallQuery { query: words.to_owned(), ..RecallQuery::default() };
+    let found = tokio::time::timeout(PATIENCE, hand.find(&wanted)).await;
     let passages = match found {
         Ok(Ok(passages)) => passages,
         Ok(Err(error)) => {
@@ -95,23 +96,25 @@ impl Hand {
         })
     }
 
-    async fn find(&self, words: &str, reach: Option<Reach>, top_k: Option<usize>) -> Result<Vec<Passage>, sqlx::Error> {
+    async fn find(&self, wanted: &RecallQuery) -> Result<Vec<Passage>, sqlx::Error> {
         // A repository that keeps its conversations apart is asked by nobody for more.
-        let reach = reach.filter(|_| self.options.scope == Reach::Owner).unwrap_or(self.scope.reach);
+        let reach = wanted.reach.filter(|_| self.options.scope == Reach::Owner).unwrap_or(self.scope.reach);
         let scope = Scope { reach, ..self.scope.clone() };
         // It goes to whoever embeds it.
-        let query = clean::clean(&words[..words.floor_char_boundary(QUERY)]);
+        let query = clean::clean(&wanted.query[..wanted.query.floor_char_boundary(QUERY)]);
         let query = self.redactor.redact(&query).into_owned();
         // What the conversation still has in front of it is not said twice.
         let seen = Seen::After(self.recall.horizon(scope.thread).await?);
         let options = &self.options;
         let around = (options.before, options.after);
         let threshold = options.threshold.map(|threshold| threshold as f32);
-        let ask = Ask { scope, query, top_k: top_k.unwrap_or(options.top_k), around, threshold, seen };
+        let filter = Filter { period: wanted.period, by: wanted.by.as_deref().map(|name| By::named(name, &self.own_name)) };
+        let top_k = wanted.top_k.unwrap_or(options.top_k);
+        let ask = Ask { scope, query, top_k, around, threshold, seen, filter };
         let found = self.recall.recall(&ask).await?;
-        let wanted = found.len();
+        let count = found.len();
         let told = self.told(found).await?;
-        if told.len() == wanted {
+        if told.len() == count {
             return Ok(told);
         }
         // Others stand behind those that may not be told.
@@ -152,7 +155,7 @@ impl Hand {
 #[async_trait]
 impl Recaller for Hand {
     async fn recall(&self, query: RecallQuery) -> Result<ToolOutput, HandError> {
-        let found = self.find(&query.query, query.reach, query.top_k).await;
+        let found = self.find(&query).await;
         let passages = found.map_err(|error| {
             tracing::warn!(%error, "recall does not answer");
             HandError::Unavailable("Memory does not answer at the moment. Go on without it, or try once more later.".to_owned())

@@ -22,7 +22,7 @@ use sqlx::PgPool;
 use self::fuse::Candidate;
 use self::statistics::Statistics;
 use super::receipt::Cite;
-use super::{Scope, forget, vectors};
+use super::{Period, Reach, Scope, forget, vectors};
 use crate::id::{MemoryId, MessageId, RunId, ThreadId};
 use crate::model::{Embedder, Input};
 
@@ -54,12 +54,54 @@ pub struct Ask {
     pub threshold: Option<f32>,
     /// What the asker has in front of it anyway.
     pub seen: Seen,
+    /// Which of it counts.
+    pub filter: Filter,
 }
 
 impl Ask {
     /// With the defaults: four passages, one message before and after each.
     pub fn new(scope: Scope, query: impl Into<String>) -> Self {
-        Self { scope, query: query.into(), top_k: TOP_K, around: (1, 1), threshold: None, seen: Seen::Nothing }
+        Self {
+            scope,
+            query: query.into(),
+            top_k: TOP_K,
+            around: (1, 1),
+            threshold: None,
+            seen: Seen::Nothing,
+            filter: Filter::default(),
+        }
+    }
+}
+
+/// Which of what was said counts; all of it by default.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// What was said then.
+    pub period: Period,
+    /// What they said.
+    pub by: Option<By>,
+}
+
+impl Filter {
+    fn is_open(&self) -> bool {
+        self.period.is_open() && self.by.is_none()
+    }
+}
+
+/// Who said something.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum By {
+    /// Somebody of this name, however it is written.
+    Person(String),
+    /// The agent.
+    Agent,
+}
+
+impl By {
+    /// Whoever is called so, `@maya` as well as `maya`; the agent by its own name.
+    pub fn named(name: &str, own_name: &str) -> Self {
+        let name = name.trim().trim_start_matches('@');
+        if name.eq_ignore_ascii_case(own_name) { Self::Agent } else { Self::Person(name.to_owned()) }
     }
 }
 
@@ -73,7 +115,7 @@ pub enum Seen {
 }
 
 /// Something that was said.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
 pub struct Passage {
     /// The message.
     pub message: MessageId,
@@ -100,7 +142,7 @@ pub struct Passage {
 }
 
 /// A message beside a passage, by its beginning.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
 pub struct Neighbour {
     /// The message.
     pub message: MessageId,
@@ -213,6 +255,15 @@ impl Recall {
         store::surround(&self.pool, ask, chosen).await
     }
 
+    /// Where a conversation may look; none when there is no such conversation.
+    ///
+    /// # Errors
+    /// As the database.
+    pub async fn scope_of(&self, thread: ThreadId) -> Result<Option<Scope>, sqlx::Error> {
+        let owner = store::owner(&self.pool, thread).await?;
+        Ok(owner.map(|owner| Scope { owner, thread, reach: Reach::Owner }))
+    }
+
     /// The run up to which the thread's own conversation has been condensed: later ones are in its history.
     ///
     /// # Errors
@@ -247,9 +298,10 @@ impl Recall {
         self.nearest(ask, embedder.as_ref(), &vector).await
     }
 
-    /// More than is needed, because what the asker has in front of it is left out only then.
+    /// More than is needed, because what the asker has in front of it is left out only then, and what does not count.
     async fn nearest(&self, ask: &Ask, embedder: &dyn Embedder, vector: &[f32]) -> Result<Vec<(MemoryId, f32)>, sqlx::Error> {
-        let nearest = vectors::nearest(&self.pool, &ask.scope, embedder.name(), vector, 3 * CANDIDATES).await?;
+        let most = if ask.filter.is_open() { 3 * CANDIDATES } else { vectors::MOST };
+        let nearest = vectors::nearest(&self.pool, &ask.scope, embedder.name(), vector, most).await?;
         let floor = ask.threshold.unwrap_or(FLOOR);
         Ok(nearest.into_iter().filter(|(_, similarity)| *similarity >= floor).collect())
     }

@@ -7,9 +7,9 @@ use sqlx::PgPool;
 
 use super::rank::Hit;
 use super::statistics::Counts;
-use super::{Ask, Neighbour, Passage, Seen};
+use super::{Ask, By, Neighbour, Passage, Seen};
 use crate::id::{MemoryId, MessageId, RunId, ThreadId};
-use crate::memory::Reach;
+use crate::memory::{Period, Reach};
 
 /// Candidates that are compared. A search is planned to have far fewer; this is for when the database's counts are wrong.
 const MOST_HITS: i64 = 3_000;
@@ -30,13 +30,16 @@ pub(super) struct Found {
     pub text: String,
 }
 
-/// What of a scope a query compares: whose, in which conversation alone, and up to where of the asker's own.
+/// What of a scope a query compares: whose, in which conversation alone, up to where of the asker's own, when and by whom.
 struct Border<'a> {
     owner: &'a str,
     own: ThreadId,
     only: Option<ThreadId>,
     hides_own: bool,
     seen_after: Option<RunId>,
+    period: Period,
+    /// In lower case; empty for the agent, which has no name in the table.
+    by: Option<String>,
 }
 
 impl<'a> Border<'a> {
@@ -49,7 +52,11 @@ impl<'a> Border<'a> {
             Seen::Nothing => (false, None),
             Seen::After(run) => (true, run),
         };
-        Self { owner: &ask.scope.owner, own: ask.scope.thread, only, hides_own, seen_after }
+        let by = ask.filter.by.as_ref().map(|by| match by {
+            By::Person(name) => name.to_lowercase(),
+            By::Agent => String::new(),
+        });
+        Self { owner: &ask.scope.owner, own: ask.scope.thread, only, hides_own, seen_after, period: ask.filter.period, by }
     }
 }
 
@@ -96,6 +103,8 @@ pub(super) async fn hits(pool: &PgPool, ask: &Ask, query: &str, words: &[String]
               and (m.shared or (m.thread_id = $4) is true)
               and ($5::uuid is null or (m.thread_id = $5) is true)
               and not ($6 and m.thread_id = $4 and ($7::uuid is null or m.run_id > $7) is true)
+              and ($9::timestamptz is null or (m.said_at >= $9) is true) and ($10::timestamptz is null or (m.said_at < $10) is true)
+              and ($11::text is null or lower(coalesce(m.author, '')) = $11)
             limit $8
         )
         select id as "id!: MemoryId", mask as "mask!" from hit where owner = $3 order by said_at desc, id desc
@@ -108,6 +117,9 @@ pub(super) async fn hits(pool: &PgPool, ask: &Ask, query: &str, words: &[String]
         border.hides_own,
         border.seen_after as Option<RunId>,
         MOST_HITS,
+        border.period.since,
+        border.period.until,
+        border.by,
     )
     .fetch_all(pool)
     .await?;
@@ -127,11 +139,15 @@ pub(super) async fn newest(pool: &PgPool, ask: &Ask, words: &[String]) -> Result
             (select m.id, m.terms, m.said_at from memories m
              where $4::uuid is null and m.owner = $2 and (m.shared or m.thread_id = $3)
                and not ($5 and m.thread_id = $3 and ($6::uuid is null or m.run_id > $6) is true)
+               and ($8::timestamptz is null or m.said_at >= $8) and ($9::timestamptz is null or m.said_at < $9)
+               and ($10::text is null or lower(coalesce(m.author, '')) = $10)
              order by m.said_at desc limit $7)
             union all
             (select m.id, m.terms, m.said_at from memories m
              where m.thread_id = $4 and m.owner = $2 and (m.shared or m.thread_id = $3)
                and not ($5 and m.thread_id = $3 and ($6::uuid is null or m.run_id > $6) is true)
+               and ($8::timestamptz is null or m.said_at >= $8) and ($9::timestamptz is null or m.said_at < $9)
+               and ($10::text is null or lower(coalesce(m.author, '')) = $10)
              order by m.message_id desc limit $7)
         )
         select m.id as "id!: MemoryId",
@@ -150,6 +166,9 @@ pub(super) async fn newest(pool: &PgPool, ask: &Ask, words: &[String]) -> Result
         border.hides_own,
         border.seen_after as Option<RunId>,
         NEWEST,
+        border.period.since,
+        border.period.until,
+        border.by,
     )
     .fetch_all(pool)
     .await?;
@@ -167,6 +186,8 @@ pub(super) async fn load(pool: &PgPool, ask: &Ask, ids: &[MemoryId]) -> Result<V
         from memories m join threads t on t.id = m.thread_id join messages s on s.id = m.message_id
         where m.id = any($1) and m.owner = $2 and (m.shared or m.thread_id = $3) and ($4::uuid is null or m.thread_id = $4)
           and not ($5 and m.thread_id = $3 and ($6::uuid is null or m.run_id > $6) is true)
+          and ($7::timestamptz is null or m.said_at >= $7) and ($8::timestamptz is null or m.said_at < $8)
+          and ($9::text is null or lower(coalesce(m.author, '')) = $9)
           and not exists (
             select 1 from surfaces f join installations i on i.id = (f.place->>'installation')::bigint
             where f.thread_id = m.thread_id and i.gone
@@ -178,6 +199,9 @@ pub(super) async fn load(pool: &PgPool, ask: &Ask, ids: &[MemoryId]) -> Result<V
         border.only as Option<ThreadId>,
         border.hides_own,
         border.seen_after as Option<RunId>,
+        border.period.since,
+        border.period.until,
+        border.by,
     )
     .fetch_all(pool)
     .await?;
@@ -257,6 +281,11 @@ pub(super) async fn surround(pool: &PgPool, ask: &Ask, chosen: Vec<(Found, f64)>
         }
     });
     Ok(passages.collect())
+}
+
+/// Whose memory a conversation shares.
+pub(super) async fn owner(pool: &PgPool, thread: ThreadId) -> Result<Option<String>, sqlx::Error> {
+    sqlx::query_scalar!("select owner from threads where id = $1", thread as ThreadId).fetch_optional(pool).await
 }
 
 /// The last run of a thread that its history has no more.

@@ -8,7 +8,7 @@ mod search;
 pub mod store;
 mod top;
 
-pub use search::{Effort, nearest, search};
+pub use search::{Effort, MOST, nearest, search};
 
 use chrono::{DateTime, Utc};
 use sqlx::PgPool;

@@ -9,7 +9,7 @@ use crate::memory::Scope;
 use crate::model::ModelName;
 
 /// No search returns more.
-const MOST: usize = 1_000;
+pub const MOST: usize = 1_000;
 
 /// Where a search stops to compare everything.
 #[derive(Clone, Copy, Debug)]

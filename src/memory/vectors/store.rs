@@ -140,7 +140,8 @@ pub(super) async fn count(pool: &PgPool, scope: &Scope, model: &ModelName, dims:
     .await
 }
 
-/// Of the newest vectors of the scope those whose signs differ least from the query's, as they are stored.
+/// Of the newest vectors of the scope those whose signs differ least from the query's, as they are stored. The newest are compared as they
+/// are read: kept aside first, a hundred thousand of them would not fit into what a query may hold, and be written to disk.
 pub(super) async fn likely(
     pool: &PgPool,
     scope: &Scope,
@@ -150,12 +151,12 @@ pub(super) async fn likely(
 ) -> Result<Vec<(MemoryId, Vec<u8>)>, sqlx::Error> {
     let rows = sqlx::query!(
         r#"
-        with newest as materialized (
-            select memory_id, signs from memory_vectors
-            where model = $1 and dims = $2 and owner = $3 and (thread_id = $4 or (shared and $5))
-            order by memory_id desc limit $8
-        ), likely as materialized (
-            select memory_id from newest order by bit_count(signs # $6::text::varbit) limit $7
+        with likely as materialized (
+            select memory_id
+            from (select memory_id, signs from memory_vectors
+                  where model = $1 and dims = $2 and owner = $3 and (thread_id = $4 or (shared and $5))
+                  order by memory_id desc limit $8) as newest
+            order by bit_count(signs # $6::text::varbit) limit $7
         )
         select v.memory_id as "id: MemoryId", v.vector
         from likely join memory_vectors v on v.memory_id = likely.memory_id and v.model = $1

@@ -3,5 +3,6 @@
 pub mod bot;
 pub mod database;
 pub mod discord_bot;
+pub mod operator;
 pub mod plane;
 pub mod service;

@@ -4,6 +4,7 @@
 //! times and costs, and what is kept in mind because of them; what others or the agent said in the same conversations is not theirs,
 //! and is in there only where their own words quote it.
 
+pub mod said;
 mod store;
 
 use chrono::{DateTime, Utc};
@@ -12,8 +13,10 @@ use serde_json::{Value, json};
 use sqlx::PgPool;
 use uuid::Uuid;
 
+use self::said::{Said, Which};
 use super::Person;
 use crate::id::ThreadId;
+use crate::memory::Period;
 
 /// Most threads in one list, and most messages in one look at a thread.
 pub const MOST_LISTED: u32 = 200;
@@ -66,12 +69,25 @@ impl std::str::FromStr for After {
     }
 }
 
+/// Which conversations are wanted; all by default.
+#[derive(Clone, Debug, Default)]
+pub struct Listed {
+    /// Of this owner.
+    pub owner: Option<String>,
+    /// In which something last happened then.
+    pub period: Period,
+    /// `open` or `closed`.
+    pub state: Option<String>,
+    /// Talked about there, such as `acme/rocket#7`.
+    pub place: Option<String>,
+}
+
 /// Conversations, the latest first, at most [`MOST_LISTED`].
 ///
 /// # Errors
 /// As the database.
-pub async fn list(pool: &PgPool, owner: Option<&str>, after: Option<After>, most: u32) -> Result<Vec<Summary>, sqlx::Error> {
-    store::list(pool, owner, after, i64::from(most.min(MOST_LISTED))).await
+pub async fn list(pool: &PgPool, listed: &Listed, after: Option<After>, most: u32) -> Result<Vec<Summary>, sqlx::Error> {
+    store::list(pool, listed, after, i64::from(most.min(MOST_LISTED))).await
 }
 
 /// A conversation as people look at it.
@@ -88,36 +104,14 @@ pub struct Shown {
     pub observations: Vec<Value>,
 }
 
-/// Something that was said.
-#[derive(Clone, Debug, Serialize)]
-pub struct Said {
-    /// Its id.
-    pub id: Uuid,
-    /// `user`, `assistant` or `tool`.
-    pub role: String,
-    /// Who wrote it; none for the agent.
-    pub author: Option<String>,
-    /// In plain text, at most [`LONGEST_SHOWN`] characters.
-    pub text: String,
-    /// Its receipt, as the model sees it.
-    pub receipt: String,
-    /// Where it was said.
-    pub url: Option<String>,
-    /// When.
-    pub at: DateTime<Utc>,
-}
-
-/// Characters of one message that are shown.
-pub const LONGEST_SHOWN: usize = 4_000;
-
-/// A conversation with the last `most` things said in it. None when there is no such thread.
+/// A conversation with the last `most` things said in it that are wanted. None when there is no such thread.
 ///
 /// # Errors
 /// As the database.
-pub async fn show(pool: &PgPool, thread: ThreadId, most: u32) -> Result<Option<Shown>, sqlx::Error> {
+pub async fn show(pool: &PgPool, thread: ThreadId, which: &Which, most: u32) -> Result<Option<Shown>, sqlx::Error> {
     let Some(summary) = store::summary(pool, thread).await? else { return Ok(None) };
     Ok(Some(Shown {
-        conversation: store::said(pool, thread, i64::from(most.min(MOST_LISTED))).await?,
+        conversation: said::store::last(pool, thread, which, i64::from(most.min(MOST_LISTED))).await?,
         working_memory: store::lines(pool, "thread", &thread.to_string()).await?,
         observations: store::observations(pool, thread, None, i64::from(MOST_LISTED)).await?.records,
         summary,

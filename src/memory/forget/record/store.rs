@@ -3,13 +3,10 @@
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 use sqlx::PgPool;
-use sqlx::types::Json;
 use uuid::Uuid;
 
-use super::{After, Counts, LONGEST_SHOWN, Page, Said, Summary};
-use crate::id::{MessageId, ThreadId};
-use crate::memory::receipt;
-use crate::model::{Message, Part, Role};
+use super::{After, Counts, Listed, Page, Summary};
+use crate::id::ThreadId;
 
 /// Records of a page where they are small.
 pub(super) const PAGE: i64 = 200;
@@ -26,12 +23,7 @@ fn id_of(after: Option<(Uuid, i32)>) -> Uuid {
     after.map_or(Uuid::nil(), |(id, _)| id)
 }
 
-pub(super) async fn list(
-    pool: &PgPool,
-    owner: Option<&str>,
-    after: Option<After>,
-    most: i64,
-) -> Result<Vec<Summary>, sqlx::Error> {
+pub(super) async fn list(pool: &PgPool, listed: &Listed, after: Option<After>, most: i64) -> Result<Vec<Summary>, sqlx::Error> {
     sqlx::query_as!(
         Summary,
         r#"
@@ -43,12 +35,21 @@ pub(super) async fn list(
         from threads t
         where ($1::text is null or t.owner = $1)
           and ($2::timestamptz is null or (t.updated_at, t.id) < ($2, $3::uuid))
+          and ($5::timestamptz is null or t.updated_at >= $5) and ($6::timestamptz is null or t.updated_at < $6)
+          and ($7::text is null or t.state = $7)
+          and ($8::text is null or exists (
+            select from surfaces s where s.thread_id = t.id
+              and lower(coalesce(s.place->>'repository', s.surface) || '#' || coalesce(s.place->>'number', s.key)) = lower($8)))
         order by t.updated_at desc, t.id desc limit $4
         "#,
-        owner,
+        listed.owner.as_deref(),
         after.map(|after| after.updated_at) as Option<DateTime<Utc>>,
         after.map(|after| after.id) as Option<Uuid>,
         most,
+        listed.period.since,
+        listed.period.until,
+        listed.state.as_deref(),
+        listed.place.as_deref(),
     )
     .fetch_all(pool)
     .await
@@ -69,45 +70,6 @@ pub(super) async fn summary(pool: &PgPool, thread: ThreadId) -> Result<Option<Su
     )
     .fetch_optional(pool)
     .await
-}
-
-pub(super) async fn said(pool: &PgPool, thread: ThreadId, most: i64) -> Result<Vec<Said>, sqlx::Error> {
-    let mut rows = sqlx::query!(
-        r#"
-        select id as "id: MessageId", role, author, parts as "parts: Json<Vec<Part>>", url, created_at
-        from messages where thread_id = $1 and forgotten_at is null order by id desc limit $2
-        "#,
-        thread as ThreadId,
-        most,
-    )
-    .fetch_all(pool)
-    .await?;
-    rows.reverse();
-    let said = rows.into_iter().map(|row| {
-        let message = Message { role: Role::User, parts: row.parts.0 };
-        let text = shown(&message);
-        Said {
-            id: row.id.0,
-            role: row.role,
-            author: row.author,
-            text,
-            receipt: receipt::token(row.id),
-            url: row.url,
-            at: row.created_at,
-        }
-    });
-    Ok(said.collect())
-}
-
-/// The words of a message; of a call or a result what it holds, as it is.
-fn shown(message: &Message) -> String {
-    let words = message.plain_text();
-    let text = if words.trim().is_empty() { serde_json::to_string(&message.parts).unwrap_or_default() } else { words };
-    let mut cut: String = text.chars().take(LONGEST_SHOWN).collect();
-    if cut.len() < text.len() {
-        cut.push_str(" […]");
-    }
-    cut
 }
 
 pub(super) async fn lines(pool: &PgPool, scope: &str, key: &str) -> Result<Vec<Value>, sqlx::Error> {
