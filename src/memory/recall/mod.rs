@@ -22,7 +22,7 @@ use sqlx::PgPool;
 use self::fuse::Candidate;
 use self::statistics::Statistics;
 use super::receipt::Cite;
-use super::{Scope, forget, vectors};
+use super::{Scope, branch, forget, vectors};
 use crate::id::{MemoryId, MessageId, RunId, ThreadId};
 use crate::model::{Embedder, Input};
 
@@ -64,12 +64,14 @@ impl Ask {
 }
 
 /// What of its own conversation the asker has in front of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Seen {
     /// Nothing of it.
     Nothing,
     /// All runs after this one; all of them when there is none.
     After(Option<RunId>),
+    /// The same of a branch, and these runs of the conversation it began with.
+    Branch(Option<RunId>, Vec<RunId>),
 }
 
 /// Something that was said.
@@ -213,12 +215,13 @@ impl Recall {
         store::surround(&self.pool, ask, chosen).await
     }
 
-    /// The run up to which the thread's own conversation has been condensed: later ones are in its history.
+    /// What the history of a thread holds: what was said after the run up to which it has been condensed.
     ///
     /// # Errors
     /// As the database.
-    pub async fn horizon(&self, thread: ThreadId) -> Result<Option<RunId>, sqlx::Error> {
-        store::horizon(&self.pool, thread).await
+    pub async fn in_history(&self, thread: ThreadId) -> Result<Seen, sqlx::Error> {
+        let (cut, before) = branch::store::in_front(&self.pool, thread).await?;
+        Ok(if before.is_empty() { Seen::After(cut) } else { Seen::Branch(cut, before) })
     }
 
     async fn by_words(&self, ask: &Ask) -> Result<Vec<(store::Found, f64)>, sqlx::Error> {

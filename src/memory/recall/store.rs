@@ -37,6 +37,7 @@ struct Border<'a> {
     only: Option<ThreadId>,
     hides_own: bool,
     seen_after: Option<RunId>,
+    seen_before: &'a [RunId],
 }
 
 impl<'a> Border<'a> {
@@ -45,11 +46,12 @@ impl<'a> Border<'a> {
             Reach::Thread => Some(ask.scope.thread),
             Reach::Owner => None,
         };
-        let (hides_own, seen_after) = match ask.seen {
-            Seen::Nothing => (false, None),
-            Seen::After(run) => (true, run),
+        let (hides_own, seen_after, seen_before) = match &ask.seen {
+            Seen::Nothing => (false, None, [].as_slice()),
+            Seen::After(run) => (true, *run, [].as_slice()),
+            Seen::Branch(run, before) => (true, *run, before.as_slice()),
         };
-        Self { owner: &ask.scope.owner, own: ask.scope.thread, only, hides_own, seen_after }
+        Self { owner: &ask.scope.owner, own: ask.scope.thread, only, hides_own, seen_after, seen_before }
     }
 }
 
@@ -96,6 +98,7 @@ pub(super) async fn hits(pool: &PgPool, ask: &Ask, query: &str, words: &[String]
               and (m.shared or (m.thread_id = $4) is true)
               and ($5::uuid is null or (m.thread_id = $5) is true)
               and not ($6 and m.thread_id = $4 and ($7::uuid is null or m.run_id > $7) is true)
+              and (m.run_id = any($9)) is not true
             limit $8
         )
         select id as "id!: MemoryId", mask as "mask!" from hit where owner = $3 order by said_at desc, id desc
@@ -108,6 +111,7 @@ pub(super) async fn hits(pool: &PgPool, ask: &Ask, query: &str, words: &[String]
         border.hides_own,
         border.seen_after as Option<RunId>,
         MOST_HITS,
+        border.seen_before as &[RunId],
     )
     .fetch_all(pool)
     .await?;
@@ -127,11 +131,13 @@ pub(super) async fn newest(pool: &PgPool, ask: &Ask, words: &[String]) -> Result
             (select m.id, m.terms, m.said_at from memories m
              where $4::uuid is null and m.owner = $2 and (m.shared or m.thread_id = $3)
                and not ($5 and m.thread_id = $3 and ($6::uuid is null or m.run_id > $6) is true)
+               and (m.run_id = any($8)) is not true
              order by m.said_at desc limit $7)
             union all
             (select m.id, m.terms, m.said_at from memories m
              where m.thread_id = $4 and m.owner = $2 and (m.shared or m.thread_id = $3)
                and not ($5 and m.thread_id = $3 and ($6::uuid is null or m.run_id > $6) is true)
+               and (m.run_id = any($8)) is not true
              order by m.message_id desc limit $7)
         )
         select m.id as "id!: MemoryId",
@@ -150,6 +156,7 @@ pub(super) async fn newest(pool: &PgPool, ask: &Ask, words: &[String]) -> Result
         border.hides_own,
         border.seen_after as Option<RunId>,
         NEWEST,
+        border.seen_before as &[RunId],
     )
     .fetch_all(pool)
     .await?;
@@ -167,6 +174,7 @@ pub(super) async fn load(pool: &PgPool, ask: &Ask, ids: &[MemoryId]) -> Result<V
         from memories m join threads t on t.id = m.thread_id join messages s on s.id = m.message_id
         where m.id = any($1) and m.owner = $2 and (m.shared or m.thread_id = $3) and ($4::uuid is null or m.thread_id = $4)
           and not ($5 and m.thread_id = $3 and ($6::uuid is null or m.run_id > $6) is true)
+          and (m.run_id = any($7)) is not true
           and not exists (
             select 1 from surfaces f join installations i on i.id = (f.place->>'installation')::bigint
             where f.thread_id = m.thread_id and i.gone
@@ -178,6 +186,7 @@ pub(super) async fn load(pool: &PgPool, ask: &Ask, ids: &[MemoryId]) -> Result<V
         border.only as Option<ThreadId>,
         border.hides_own,
         border.seen_after as Option<RunId>,
+        border.seen_before as &[RunId],
     )
     .fetch_all(pool)
     .await?;
@@ -257,12 +266,4 @@ pub(super) async fn surround(pool: &PgPool, ask: &Ask, chosen: Vec<(Found, f64)>
         }
     });
     Ok(passages.collect())
-}
-
-/// The last run of a thread that its history has no more.
-pub(super) async fn horizon(pool: &PgPool, thread: ThreadId) -> Result<Option<RunId>, sqlx::Error> {
-    let until = sqlx::query_scalar!(r#"select condensed_until as "until: RunId" from threads where id = $1"#, thread as ThreadId)
-        .fetch_optional(pool)
-        .await?;
-    Ok(until.flatten())
 }
