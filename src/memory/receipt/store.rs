@@ -5,8 +5,8 @@ use sqlx::PgPool;
 use super::Cite;
 use crate::id::{MessageId, ThreadId};
 
-/// Receipts of those messages of a thread, and of what it began with, that these tokens (ten digits each) name; what was said in runs that are not over is not among
-/// them. `own_name` is what we are called.
+/// Receipts of those messages of a thread, and of what it began with, that these tokens (ten digits each) name; what was said in runs
+/// that are not over is not among them. `own_name` is what we are called.
 ///
 /// # Errors
 /// As the database.
