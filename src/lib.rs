@@ -22,7 +22,8 @@
 //! Memory: what was said enters [`memory`] after its run, as pieces with words and vectors ([`memory::index`], [`memory::vectors`]). A run is
 //! shown what was said last whole ([`memory::history`]), what is older as dated lines ([`memory::observations`]), what
 //! [`memory::recall`] finds for its request, and the lines of [`memory::working`]. What it takes from there carries a [`memory::receipt`], and
-//! what people delete goes with everything that was made of it ([`memory::forget`]). What is done about it after a run is in [`jobs`].
+//! what people delete goes with everything that was made of it ([`memory::forget`]). A conversation may begin with what was said in another
+//! one ([`memory::branch`]). What is done about it after a run is in [`jobs`].
 //!
 //! Between the surfaces: the *bridge* in [`jobs`] knows which repository a conversation on Discord is about, who somebody there is on GitHub
 //! (proven, never claimed), who reads a channel, and makes a thread there and an issue here one conversation that shows on both.

@@ -422,8 +422,8 @@ pub async fn posted(pool: &PgPool, run: RunId, epoch: LeaseEpoch) -> Result<bool
             update threads set lease_until = null, lease_holder = null,
                 title_tries = title_tries + (title is null and (select steps from run) > 0)::int,
                 -- Added up anew, so that it is right whatever happened before. Condensing keeps these runs few.
-                uncondensed = (select coalesce(sum(r.size), 0) from runs r
-                               where r.thread_id = threads.id and (condensed_until is null or r.id > condensed_until))
+                uncondensed = (select coalesce(sum(r.size), 0) from histories h join runs r on r.thread_id = h.source_id and r.id <= h.until
+                               where h.thread_id = threads.id and (condensed_until is null or r.id > condensed_until))
             where id = (select thread_id from run) and lease_epoch = $2
             returning id, title, title_tries
         ), name as (

@@ -175,6 +175,7 @@ async fn execute(services: &Services, taken: &Taken) -> Result<Outcome, Failure>
         let run = Run::resume(&kit, taken, snapshot, String::new(), Vec::new(), &sandboxes, hands, view, stop.token.clone());
         return Ok(run.give_up(MAX_ATTEMPTS).await?);
     }
+    memory::branch::keep_border(services, taken.thread, &taken.request.place.owner()).await?;
     let snapshot = match taken.snapshot.clone() {
         Some(snapshot) => snapshot,
         None => {

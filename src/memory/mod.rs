@@ -1,10 +1,11 @@
 //! Memory: what a thread knows beside the run at work.
 //!
-//! [`history`] is what was said last, [`observations`] what was said before that in few lines, [`recall`] finds the words themselves,
+//! [`history`] is what was said last, in a [`branch`] also in the conversation it began with, [`observations`] what was said before that in few lines, [`recall`] finds the words themselves,
 //! of this conversation and others, [`working`] memory is what the agent and people keep in mind, and [`title`] names the thread. What a
 //! repository decides about all of it is [`Options`]. Every search has a [`Scope`], and no search reaches over the border of an owner.
 //! What is shown of it carries a [`receipt`].
 
+pub mod branch;
 pub mod forget;
 pub mod history;
 pub mod index;

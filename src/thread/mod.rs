@@ -2,4 +2,4 @@
 
 mod store;
 
-pub use store::{opening, own_title, place, rename, set_title};
+pub use store::{opening, own_title, place, places, rename, set_title};

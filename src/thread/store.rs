@@ -95,6 +95,15 @@ pub async fn rename(pool: &PgPool, place: &Place, title: &str, by: &str, at: Dat
     Ok(done.rows_affected() > 0)
 }
 
+/// Everywhere the thread is talked about.
+pub async fn places(pool: &PgPool, thread: ThreadId) -> Result<Vec<Place>, sqlx::Error> {
+    let places = sqlx::query_scalar!(
+        r#"select place as "place: Json<Place>" from surfaces where thread_id = $1 order by surface, key limit 100"#,
+        thread as ThreadId,
+    );
+    Ok(places.fetch_all(pool).await?.into_iter().map(|place| place.0).collect())
+}
+
 /// Where the thread is talked about.
 pub async fn place(pool: &PgPool, thread: ThreadId) -> Result<Option<Place>, sqlx::Error> {
     let place = sqlx::query_scalar!(

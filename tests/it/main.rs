@@ -6,6 +6,7 @@ mod apart;
 mod attachments;
 mod attacks;
 mod auth;
+mod branching;
 mod budgets;
 mod caching;
 mod cli;

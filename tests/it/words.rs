@@ -121,7 +121,7 @@ async fn help_names_what_works_here() {
     bot.says(&pull, "maya", "@threadbox help").await;
     let (on_issue, on_pull) = (bot.our_comment_number(&issue, 1).await, bot.our_comment_number(&pull, 1).await);
     assert!(!on_issue.body().contains("| `review` |") && on_pull.body().contains("| `review` |"));
-    for word in ["`plan …`", "`approve`", "`link"] {
+    for word in ["`plan …`", "`approve`", "`link", "`branch"] {
         assert!(on_issue.body().contains(word), "{word}: {}", on_issue.body());
     }
     bot.finish().await;

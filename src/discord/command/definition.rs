@@ -122,13 +122,18 @@ pub const ALL: &[Definition] = &[
         "Link this channel or thread to a repository, an issue or another conversation",
         &[required("address", Takes::Address, "The address of the repository, issue, pull request or conversation")],
     ),
+    of(
+        Word::Branch,
+        "Begin this thread with what was said in another one",
+        &[required("address", Takes::Text(200), "The address of the thread, or of the message it begins with")],
+    ),
 ];
 
 const fn of(word: Word, description: &'static str, options: &'static [OptionOf]) -> Definition {
     let (about, runs) = match word {
         Word::Run | Word::Plan => (About::Anything, true),
         Word::Queue | Word::Review | Word::Fix | Word::Pr | Word::Retry | Word::Undo => (About::Conversation, true),
-        Word::Remember | Word::Forget | Word::Memory | Word::Link => (About::Anything, false),
+        Word::Remember | Word::Forget | Word::Memory | Word::Link | Word::Branch => (About::Anything, false),
         Word::Approve | Word::Stop | Word::Status | Word::Model | Word::Budget => (About::Conversation, false),
         Word::Help => (About::Nothing, false),
     };

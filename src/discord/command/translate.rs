@@ -178,6 +178,7 @@ fn one(word: Word, options: &Options, handle: &str) -> Result<Translated, Unfit>
         Word::Model => ("sets the model", one_line(text(options, "name"))),
         Word::Budget => ("sets the budget", number(options, "usd")),
         Word::Link => ("links", one_line(text(options, "address"))),
+        Word::Branch => ("branches off", one_line(text(options, "address"))),
         Word::Run
         | Word::Review
         | Word::Fix
@@ -301,6 +302,9 @@ mod tests {
                         "usd" => Filled::Number(5.0),
                         "digest" => Filled::Text("0123456789".into()),
                         "name" => Filled::Text("openai/gpt-5.5".into()),
+                        "address" if definition.word == Some(Word::Branch) => {
+                            Filled::Text("https://discord.com/channels/1/2".into())
+                        }
                         "address" => Filled::Text("acme/rocket".into()),
                         "language" => Filled::Text("rust".into()),
                         "code" => Filled::Text("fn main() {}".into()),

@@ -4,12 +4,12 @@ use super::page::Page;
 use super::{Command, Word, read};
 
 /// Everyday words that are close to a command and mean what they say.
-const ORDINARY: [&str; 62] = [
+const ORDINARY: [&str; 70] = [
     "step", "steps", "shop", "top", "spot", "ran", "fun", "sun", "rub", "rum", "gun", "rung", "runs", "mix", "six", "fit", "fig",
     "fax", "or", "pro", "per", "line", "link", "links", "like", "lint", "ink", "think", "pink", "play", "plain", "plane",
     "plant", "place", "pan", "plans", "planned", "entry", "under", "until", "statue", "stats", "state", "held", "hello", "hell",
     "helps", "whelp", "kelp", "mode", "modal", "models", "modern", "preview", "improve", "forgot", "forge", "forged", "memo",
-    "queen", "queues", "nudge",
+    "queen", "queues", "nudge", "bench", "bunch", "brunch", "branches", "branched", "french", "wrench", "crunch",
 ];
 
 /// Other words for the same thing.

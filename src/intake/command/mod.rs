@@ -91,6 +91,11 @@ pub enum Command {
         /// `http` or `https`.
         url: String,
     },
+    /// Begin this thread with what was said in another one.
+    Branch {
+        /// `http` or `https`, with a host.
+        url: String,
+    },
     /// Link a channel or thread elsewhere to a repository.
     LinkRepository {
         /// `owner/name`; none to take the link back.
@@ -234,6 +239,8 @@ words! {
     Budget = "budget",
     /// [`Command::Link`].
     Link = "link",
+    /// [`Command::Branch`].
+    Branch = "branch",
 }
 
 impl Word {
@@ -266,6 +273,7 @@ impl Command {
             Self::Model { .. } => Some(Word::Model),
             Self::Budget { .. } => Some(Word::Budget),
             Self::Link { .. } | Self::LinkRepository { .. } | Self::Account { .. } => Some(Word::Link),
+            Self::Branch { .. } => Some(Word::Branch),
         }
     }
 }

@@ -36,6 +36,7 @@ pub(super) fn as_command(word: Word, page: &Page<'_>, tail: usize) -> Option<Com
         Word::Model => model(&rest),
         Word::Budget => budget(&rest),
         Word::Link => link(&rest),
+        Word::Branch => branch(&rest),
     }
 }
 
@@ -155,10 +156,14 @@ impl<'p> Rest<'p, '_> {
 
     /// The one word that follows, courtesy aside, as written; empty when nothing follows, none when more does.
     fn only_word(&self) -> Option<String> {
+        self.only_word_beside(&["to", "thread"])
+    }
+
+    fn only_word_beside(&self, fillers: &[&str]) -> Option<String> {
         if self.has_code() {
             return None;
         }
-        let mut given = self.visible().split_whitespace().filter(|word| !all_filler(word, &["to", "thread"]));
+        let mut given = self.visible().split_whitespace().filter(|word| !all_filler(word, fillers));
         let first = given.next().unwrap_or_default();
         given
             .next()
@@ -297,12 +302,21 @@ fn link(rest: &Rest<'_, '_>) -> Option<Command> {
     if is_repository(&given) {
         return Some(Command::LinkRepository { name: Some(given) });
     }
-    let is_address = url::Url::parse(&given).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-    if is_address {
+    if is_address(&given) {
         return Some(Command::Link { url: given });
     }
     let tries = given.is_empty() || given.contains(['#', '/', '.']);
     tries.then_some(Command::Invalid { problem: Problem::NoAddress { given } })
+}
+
+/// Only with an address: people say "branch off main", and mean git.
+fn branch(rest: &Rest<'_, '_>) -> Option<Command> {
+    let given = rest.only_word_beside(&["off", "from", "of", "to", "here", "thread", "conversation", "issue", "discussion"])?;
+    (is_address(&given) && !rest.visible().trim_end().ends_with('?')).then_some(Command::Branch { url: given })
+}
+
+fn is_address(given: &str) -> bool {
+    url::Url::parse(given).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
 }
 
 /// "account", "my account", "account off".

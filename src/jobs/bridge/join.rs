@@ -103,15 +103,10 @@ pub(in crate::jobs) async fn from_github(
     if !reads {
         return Ok(unseen());
     }
-    let place = match conversation(discord, address).await {
-        Ok(Some(place)) => place,
-        Ok(None) => {
-            return Ok(
-                Err("That is a channel. Give the address of a thread in it, or of the message it begins with.".to_owned()),
-            );
-        }
-        Err(error) if error.is_transient() => return Err(error.into()),
-        Err(_) => return Ok(unseen()),
+    let place = match found(discord, address).await? {
+        Found::Conversation(place) => place,
+        Found::Channel => return Ok(Err(CHANNEL.to_owned())),
+        Found::Nothing => return Ok(unseen()),
     };
     let place = links::placed(services, &Request { place, ..request.clone() }).await?;
     if RepoRef::about(&place).is_none_or(|linked| linked.id != repo.id) {
@@ -124,6 +119,45 @@ pub(in crate::jobs) async fn from_github(
         return Ok(Err(why));
     }
     Ok(Ok((bare(place), "The conversation on Discord".to_owned())))
+}
+
+/// The conversation of an address in the guild of a request, placed as the gate places it, when whoever asks reads it; else why not. What
+/// they may not see is not told.
+pub(in crate::jobs) async fn in_guild(
+    services: &Services,
+    request: &Request,
+    address: Address,
+) -> Result<Result<Place, String>, PostError> {
+    let Some(discord) = &services.discord else { return Err(PostError::Off) };
+    let is_here = matches!(&request.place, Place::Discord { guild: Some(guild), .. } if *guild == address.guild);
+    if !is_here || !may_read(services, address, request.author.id).await? {
+        return Ok(Err(UNSEEN.to_owned()));
+    }
+    Ok(match found(discord, address).await? {
+        Found::Conversation(place) => Ok(links::placed(services, &Request { place, ..request.clone() }).await?),
+        Found::Channel => Err(CHANNEL.to_owned()),
+        Found::Nothing => Err(UNSEEN.to_owned()),
+    })
+}
+
+/// Said of what does not exist and of what is not for everybody alike.
+pub(in crate::jobs) const UNSEEN: &str = "There is no such conversation, or not everybody who reads this one may read it.";
+const CHANNEL: &str = "That is a channel. Give the address of a thread in it, or of the message it begins with.";
+
+/// What an address leads to, as far as we see it.
+enum Found {
+    Conversation(Place),
+    Channel,
+    Nothing,
+}
+
+async fn found(discord: &discord::Discord, address: Address) -> Result<Found, PostError> {
+    match conversation(discord, address).await {
+        Ok(Some(place)) => Ok(Found::Conversation(place)),
+        Ok(None) => Ok(Found::Channel),
+        Err(error) if error.is_transient() => Err(error.into()),
+        Err(_) => Ok(Found::Nothing),
+    }
 }
 
 async fn may_read(services: &Services, address: Address, person: i64) -> Result<bool, PostError> {

@@ -6,7 +6,8 @@ use futures::future::BoxFuture;
 use super::asked::{self, Asked};
 use super::store::{self, Ceiling, Claimed, Joinable, NewRun, Standing, Verdict};
 use super::{
-    approve, ceilings, discord, erase, link, notice, outsider, press, remember, repository, retry, say, status::status, words,
+    approve, branch, ceilings, discord, erase, link, notice, outsider, press, remember, repository, retry, say, status::status,
+    words,
 };
 use crate::agent::{Powers, Task};
 use crate::github::{Reaction, RepoRef};
@@ -150,6 +151,7 @@ fn obey<'a>(
                 Err(refusal) => refuse(services, claimed, standing, &refusal).await,
             },
             Command::Link { url } => Box::pin(link::link(services, claimed, &url)).await,
+            Command::Branch { url } => Box::pin(branch::branch(services, claimed, &url)).await,
             Command::LinkRepository { name } => Box::pin(link::repository(services, claimed, name.as_deref())).await,
             Command::Account { what } => Box::pin(link::account(services, claimed, &what)).await,
         }

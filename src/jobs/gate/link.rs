@@ -86,7 +86,7 @@ pub(super) async fn account(services: &Services, claimed: &Claimed, what: &Accou
 
 /// What an address means.
 #[derive(Debug, PartialEq, Eq)]
-enum Address {
+pub(super) enum Address {
     Github { repository: String, number: i64 },
     Repository { name: String },
     Discord(join::Address),
@@ -94,13 +94,13 @@ enum Address {
 }
 
 /// Where pages of the surfaces are: host and port.
-struct Hosts {
+pub(super) struct Hosts {
     github: Option<(String, Option<u16>)>,
     discord: Option<(String, Option<u16>)>,
 }
 
 impl Hosts {
-    fn of(services: &Services, claimed: &Claimed) -> Self {
+    pub(super) fn of(services: &Services, claimed: &Claimed) -> Self {
         let page = |url: &Url| Some((url.host_str()?.trim_start_matches("api.").to_ascii_lowercase(), url.port()));
         let here = || Url::parse(&claimed.request.url).ok();
         let github = match &claimed.request.place {
@@ -111,7 +111,7 @@ impl Hosts {
     }
 }
 
-fn read(address: &str, hosts: &Hosts) -> Address {
+pub(super) fn read(address: &str, hosts: &Hosts) -> Address {
     let Ok(url) = Url::parse(address) else { return Address::Unknown };
     let at = (url.host_str().unwrap_or_default().to_ascii_lowercase(), url.port());
     let parts: Vec<&str> = url.path().split('/').filter(|part| !part.is_empty()).collect();

@@ -6,6 +6,7 @@
 
 mod approve;
 mod asked;
+mod branch;
 mod ceilings;
 mod discord;
 mod dispatch;

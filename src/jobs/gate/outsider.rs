@@ -107,6 +107,7 @@ fn task(request: &Request, handle: &str) -> Option<Task> {
         | Command::Model { .. }
         | Command::Budget { .. }
         | Command::Link { .. }
+        | Command::Branch { .. }
         | Command::LinkRepository { .. }
         | Command::Account { .. }
         | Command::Misspelt { .. }

@@ -10,6 +10,7 @@ use super::dispatch::tell;
 use super::store::{Claimed, Verdict};
 use crate::jobs::Services;
 use crate::jobs::house::House;
+use crate::jobs::memory::branch;
 use crate::jobs::memory::working::{self, Kept};
 use crate::memory::working::change::{self, Wish};
 use crate::memory::working::code::{self, Now};
@@ -120,7 +121,9 @@ async fn drop_lines(services: &Services, whose: &Whose, by: By<'_>, numbers: &[i
 
 /// All that is kept, also what runs are not shown.
 async fn everything(services: &Services, claimed: &Claimed) -> Result<Kept, sqlx::Error> {
-    working::kept(services, claimed.thread, &claimed.request.place.owner(), &Options::default()).await
+    let owner = claimed.request.place.owner();
+    branch::keep_border(services, claimed.thread, &owner).await?;
+    working::kept(services, claimed.thread, &owner, &Options::default()).await
 }
 
 /// The numbers they name; none when they name no lines.

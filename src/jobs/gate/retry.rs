@@ -91,6 +91,7 @@ fn asked_in_words(text: &str, handle: &str) -> Option<Task> {
         | Command::Model { .. }
         | Command::Budget { .. }
         | Command::Link { .. }
+        | Command::Branch { .. }
         | Command::LinkRepository { .. }
         | Command::Account { .. }
         | Command::Misspelt { .. }

@@ -209,7 +209,11 @@ pub async fn standing(pool: &PgPool, claimed: &Claimed, since: DateTime<Utc>, li
         select
             (select id from runs where inbox_id = $1) as "run: RunId",
             (select run_id from messages where id = $2) as "joined: RunId",
-            (select id from runs where thread_id = $3 order by id desc limit 1) as "newest: RunId",
+            coalesce(
+                (select id from runs where thread_id = $3 order by id desc limit 1),
+                -- The first run of a branch comes after those it begins with.
+                (select until from branches where thread_id = $3 order by until desc limit 1)
+            ) as "newest: RunId",
             (select id from runs
              where thread_id = $3 and state in ('queued', 'running') and task->>'task' not in ('code', 'undo', 'land_approved') and powers <> 'nothing_lands'
                 and stop_requested_by is null
@@ -530,7 +534,7 @@ pub enum Joined {
     HasItsOwn,
 }
 
-/// Lets a place share the thread, unless it has had runs of its own.
+/// Lets a place share the thread, unless it has had runs of its own, or begins with another conversation.
 pub async fn join_place(pool: &PgPool, thread: ThreadId, place: &Place) -> Result<Joined, sqlx::Error> {
     let done = sqlx::query!(
         r#"
@@ -538,6 +542,7 @@ pub async fn join_place(pool: &PgPool, thread: ThreadId, place: &Place) -> Resul
         on conflict (surface, key) do update set thread_id = excluded.thread_id, place = excluded.place
         where s.thread_id = excluded.thread_id
            or not exists (select 1 from runs r where r.thread_id = s.thread_id)
+              and not exists (select 1 from branches b where b.thread_id = s.thread_id)
               and not exists (select 1 from inbox i where i.thread_id = s.thread_id and i.state = 'new')
         "#,
         place.surface().as_str(),
@@ -559,6 +564,7 @@ pub async fn join_other(pool: &PgPool, claimed: &Claimed, other: &Place) -> Resu
         where s.surface = $1 and s.key = $2 and o.surface = $3 and o.key = $4
           and (s.thread_id = o.thread_id
                or not exists (select 1 from runs r where r.thread_id = s.thread_id)
+                  and not exists (select 1 from branches b where b.thread_id = s.thread_id)
                   and not exists (select 1 from inbox i where i.thread_id = s.thread_id and i.state = 'new' and i.id <> $5)
                   and not exists (select 1 from surfaces t where t.thread_id = s.thread_id and t.surface <> s.surface))
         "#,

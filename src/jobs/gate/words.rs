@@ -28,7 +28,8 @@ pub(super) fn available(place: &Place) -> Vec<Word> {
         | Word::Remember
         | Word::Forget
         | Word::Memory
-        | Word::Link => true,
+        | Word::Link
+        | Word::Branch => true,
     };
     Word::ALL.iter().copied().filter(works).collect()
 }

@@ -5,6 +5,7 @@
 //! is left, and what a process left behind is found by the next sweep.
 
 mod borders;
+pub(super) mod branch;
 pub(super) mod condense;
 pub(super) mod embed;
 pub(super) mod forget;

@@ -11,7 +11,7 @@ use crate::agent::store::Taken;
 use crate::agent::tools::{HandError, RecallQuery, Recaller, ToolOutput};
 use crate::agent::{RunEvent, Snapshot, Task};
 use crate::jobs::Services;
-use crate::memory::recall::{self, Ask, By, Filter, Neighbour, Passage, Recall, Seen, show};
+use crate::memory::recall::{self, Ask, By, Filter, Neighbour, Passage, Recall, show};
 use crate::memory::{Options, Reach, Scope, receipt};
 use crate::model::Part;
 use crate::reply::{Redactor, clean};
@@ -104,7 +104,7 @@ impl Hand {
         let query = clean::clean(&wanted.query[..wanted.query.floor_char_boundary(QUERY)]);
         let query = self.redactor.redact(&query).into_owned();
         // What the conversation still has in front of it is not said twice.
-        let seen = Seen::After(self.recall.horizon(scope.thread).await?);
+        let seen = self.recall.in_history(scope.thread).await?;
         let options = &self.options;
         let around = (options.before, options.after);
         let threshold = options.threshold.map(|threshold| threshold as f32);

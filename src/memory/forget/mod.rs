@@ -16,6 +16,7 @@ pub mod rows;
 mod store;
 pub mod work;
 
+pub(in crate::memory) use rows::store::condense_again;
 pub use store::{
     Asked, Progress, Reached, Why, ask, ask_conversation, conversation, find_owner, find_person, forget_done, guild_back,
     guild_gone, hides_owner, installation_gone, place_gone, progress,

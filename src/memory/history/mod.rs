@@ -1,4 +1,5 @@
-//! The history of a thread: what was said in its finished runs after the cut, whole and in order.
+//! The history of a thread: what was said in its finished runs after the cut, whole and in order; in a
+//! [`branch`](super::branch) also what was said before it parted.
 //!
 //! The cut is `threads.condensed_until`. What was said up to it is in the [`observations`](super::observations); between two
 //! condensings the history only grows at its end, byte for byte, so that a provider goes on with what it has cached. When condensing

@@ -8,6 +8,9 @@ use crate::memory::observations::{self, Observation};
 use crate::model::{Arguments, Message, Part, Role, ToolResult};
 use crate::reply::cut;
 
+/// What stands between what was said in the conversation a branch began with, and its own.
+const PARTED: &str = "(The messages above are from another conversation, with which this one begins. It may have gone on since; what follows \
+                      is said here, and the sandbox is this conversation's own.)";
 /// What an earlier picture, of which only a note is left, counts.
 const PICTURE: usize = 60;
 
@@ -16,6 +19,8 @@ const PICTURE: usize = 60;
 pub struct PastRun {
     /// The run.
     pub id: RunId,
+    /// False when it was asked for in another conversation, which this one began with.
+    pub own: bool,
     /// Whether only what was asked and answered is given, because the whole is too much. Decided when the run ended.
     pub reduced: bool,
     /// What was said in it, tool calls and results included.
@@ -37,8 +42,13 @@ impl Past {
     /// As the model reads it: observations as one message of quoted data, then the runs. The same runs always give the same messages,
     /// whatever comes after them.
     pub fn messages(self) -> Vec<Message> {
-        let observed = observations::render(&self.observations, self.left_out);
-        let mut messages: Vec<Message> = observed.into_iter().chain(self.runs.into_iter().flat_map(PastRun::given)).collect();
+        let mut messages: Vec<Message> = observations::render(&self.observations, self.left_out).into_iter().collect();
+        let (own, before): (Vec<PastRun>, Vec<PastRun>) = self.runs.into_iter().partition(|run| run.own);
+        if !before.is_empty() {
+            messages.extend(before.into_iter().flat_map(PastRun::given));
+            messages.push(Message::text(Role::User, PARTED));
+        }
+        messages.extend(own.into_iter().flat_map(PastRun::given));
         tell_apart(&mut messages);
         messages
     }
@@ -209,6 +219,7 @@ mod tests {
     fn run(asked: &str, output: &str, answered: &str) -> PastRun {
         PastRun {
             id: RunId::new(),
+            own: true,
             reduced: false,
             messages: vec![
                 Message::text(Role::User, asked),
@@ -306,7 +317,7 @@ mod tests {
     proptest! {
         #[test]
         fn calls_and_results_leave_together(runs in prop::collection::vec((conversation(), any::<bool>()), 0..5)) {
-            let runs = runs.into_iter().map(|(messages, reduced)| PastRun { id: RunId::new(), reduced, messages });
+            let runs = runs.into_iter().map(|(messages, reduced)| PastRun { id: RunId::new(), own: true, reduced, messages });
             let given = Past { runs: runs.collect(), ..Past::default() }.messages();
             prop_assert!(is_paired(&given), "{given:?}");
         }
@@ -316,7 +327,7 @@ mod tests {
             runs in prop::collection::vec((conversation(), any::<bool>()), 1..6), left_out in 0..3i64,
         ) {
             let runs: Vec<PastRun> =
-                runs.into_iter().map(|(messages, reduced)| PastRun { id: RunId::new(), reduced, messages }).collect();
+                runs.into_iter().map(|(messages, reduced)| PastRun { id: RunId::new(), own: true, reduced, messages }).collect();
             let given = |count: usize| {
                 let past = Past { runs: runs[..count].to_vec(), left_out, ..Past::default() };
                 past.messages().iter().map(|message| serde_json::to_string(message).unwrap()).collect::<Vec<_>>()

@@ -16,13 +16,14 @@ const MEASURED: i64 = 200;
 #[derive(Debug, Deserialize)]
 struct Row {
     run: RunId,
+    own: bool,
     reduced: bool,
     role: String,
     author: Option<String>,
     parts: Vec<Part>,
 }
 
-/// What is given of the thread's runs before `before`. Reads the runs after the cut and, of those that are given, the messages: at
+/// What is given of the thread's runs before `before`, and of those it began with as a branch. Reads the runs after the cut and, of those that are given, the messages: at
 /// most [`CEILING`] characters by our estimate. Cut and observations are of one moment.
 ///
 /// # Errors
@@ -31,21 +32,21 @@ pub async fn load(pool: &PgPool, thread: ThreadId, before: RunId) -> Result<Past
     let row = sqlx::query!(
         r#"
         with run as (
-            select r.id, r.reduced, coalesce(r.size, $3)::bigint as size,
+            select r.id, r.thread_id, r.reduced, coalesce(r.size, $3)::bigint as size,
                    (sum(coalesce(r.size, $3)) over (order by r.id))::bigint as upto,
                    (sum(coalesce(r.size, $3)) over ())::bigint as total
-            from runs r join threads t on t.id = r.thread_id
-            where r.thread_id = $1 and r.id < $2 and (t.condensed_until is null or r.id > t.condensed_until)
+            from threads t join histories h on h.thread_id = t.id join runs r on r.thread_id = h.source_id and r.id <= h.until
+            where t.id = $1 and r.id < $2 and (t.condensed_until is null or r.id > t.condensed_until)
         ), given as (
             -- From the oldest on as many whole portions as are too much: the same runs while the next portion fills.
-            select id, reduced from run where upto - size >= (greatest(total - $4, 0) + $5 - 1) / $5 * $5
+            select id, thread_id, reduced from run where upto - size >= (greatest(total - $4, 0) + $5 - 1) / $5 * $5
         )
         select (select count(*) from run) - (select count(*) from given) as "left_out!",
             (select coalesce(jsonb_agg(jsonb_build_object(
-                        'run', m.run_id, 'reduced', g.reduced, 'role', m.role, 'author', m.author, 'parts', m.parts
+                        'run', m.run_id, 'own', g.thread_id = $1, 'reduced', g.reduced, 'role', m.role, 'author', m.author, 'parts', m.parts
                     ) order by m.run_id, m.place_in_run), '[]')
-             from messages m join given g on g.id = m.run_id
-             where m.thread_id = $1 and m.place_in_run is not null and (m.role <> 'tool' or not g.reduced)
+             from given g join messages m on m.thread_id = g.thread_id and m.run_id = g.id
+             where m.place_in_run is not null and (m.role <> 'tool' or not g.reduced)
             ) as "said!: Json<Vec<Row>>",
             (select coalesce(jsonb_agg(jsonb_build_object('id', o.id, 'said_at', o.said_at, 'text', o.text, 'cites', o.cites)
                                        order by o.said_at, o.sequence), '[]')
@@ -78,7 +79,7 @@ fn runs(rows: Vec<Row>) -> Vec<PastRun> {
         };
         match runs.last_mut() {
             Some(run) if run.id == row.run => run.messages.push(message),
-            _ => runs.push(PastRun { id: row.run, reduced: row.reduced, messages: vec![message] }),
+            _ => runs.push(PastRun { id: row.run, own: row.own, reduced: row.reduced, messages: vec![message] }),
         }
     }
     runs

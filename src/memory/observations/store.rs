@@ -45,6 +45,8 @@ pub async fn claim(pool: &PgPool, hold: Duration, now: DateTime<Utc>) -> Result<
             select id from threads
             where uncondensed > $2 and (condense_at is null or condense_at <= $3)
               and (condensing_until is null or condensing_until < now())
+              -- A branch waits for a run of its own, which bears the cost.
+              and exists (select 1 from runs r where r.thread_id = threads.id and r.state = 'posted')
             order by uncondensed desc limit 1 for update skip locked
         )
         returning id as "id: ThreadId", condensed_until as "cut: RunId", condensing_failures, condensing_until as "until!"
@@ -85,7 +87,8 @@ struct Row {
     parts: Vec<Part>,
 }
 
-/// The oldest runs after the cut, as many as one answer condenses; the newest stay. None when no run of the thread is over.
+/// The oldest runs after the cut, as many as one answer condenses; the newest stay. Of a branch also those it began with: the cut is then one
+/// of its source's runs, and the source knows nothing of it. None when no run of the thread is over.
 ///
 /// # Errors
 /// As the database.
@@ -93,13 +96,14 @@ pub async fn batch(pool: &PgPool, claim: &Claim) -> Result<Option<Batch>, sqlx::
     let row = sqlx::query!(
         r#"
         with run as (
-            select id, reduced, coalesce(size, $3)::bigint as size,
-                   (sum(coalesce(size, $3)) over (order by id))::bigint as upto,
-                   (sum(coalesce(size, $3)) over (order by id desc))::bigint as back,
-                   row_number() over (order by id) as number, row_number() over (order by id desc) as from_newest
-            from runs where thread_id = $1 and state = 'posted' and ($2::uuid is null or id > $2)
+            select r.id, r.thread_id, r.reduced, coalesce(r.size, $3)::bigint as size,
+                   (sum(coalesce(r.size, $3)) over (order by r.id))::bigint as upto,
+                   (sum(coalesce(r.size, $3)) over (order by r.id desc))::bigint as back,
+                   row_number() over (order by r.id) as number, row_number() over (order by r.id desc) as from_newest
+            from histories h join runs r on r.thread_id = h.source_id and r.id <= h.until
+            where h.thread_id = $1 and r.state = 'posted' and ($2::uuid is null or r.id > $2)
         ), batch as (
-            select id, reduced from run
+            select id, thread_id, reduced from run
             where from_newest > 1 and back > $4 and number <= $6 and (upto <= $5 or number = 1)
         )
         select n.id as "newest: RunId", n.requester, n.repository,
@@ -107,8 +111,8 @@ pub async fn batch(pool: &PgPool, claim: &Claim) -> Result<Option<Batch>, sqlx::
             (select coalesce(jsonb_agg(jsonb_build_object(
                         'run', m.run_id, 'id', m.id, 'at', m.created_at, 'role', m.role, 'author', m.author, 'parts', m.parts
                     ) order by m.run_id, m.place_in_run), '[]')
-             from messages m join batch b on b.id = m.run_id
-             where m.thread_id = $1 and m.place_in_run is not null and (m.role <> 'tool' or not b.reduced)
+             from batch b join messages m on m.thread_id = b.thread_id and m.run_id = b.id
+             where m.place_in_run is not null and (m.role <> 'tool' or not b.reduced)
             ) as "said!: Json<Vec<Row>>",
             (select coalesce(jsonb_agg(jsonb_build_object('id', o.id, 'said_at', o.said_at, 'text', o.text, 'cites', o.cites)
                                        order by o.said_at, o.sequence), '[]')
@@ -180,8 +184,8 @@ pub async fn commit(pool: &PgPool, claim: &Claim, condensed: &Condensed<'_>) -> 
         r#"
         with thread as (
             update threads set condensed_until = $4, condensing_failures = $5, condense_at = null,
-                uncondensed = (select coalesce(sum(r.size), 0) from runs r
-                               where r.thread_id = $1 and ($4::uuid is null or r.id > $4))
+                uncondensed = (select coalesce(sum(r.size), 0) from histories h join runs r on r.thread_id = h.source_id and r.id <= h.until
+                               where h.thread_id = $1 and ($4::uuid is null or r.id > $4))
             where id = $1 and condensing_until = $2 and condensed_until is not distinct from $3
             returning id
         ), retired as (

@@ -1,7 +1,6 @@
 //! Recall: finds what was said before, in the same conversation or in others of the same owner.
 //!
-//! Two searches, by words (`lexical`) and, where an embedder is configured, by meaning ([`super::vectors`]), are fused by rank
-//! (`fuse`). Every search has a [`Scope`]; the border is kept in the index, in SQL, and once more when a passage is loaded. What is
+//! Two searches, by words (`lexical`) and, where an embedder is configured, by meaning ([`super::vectors`]), are fused (`fuse`). Every search has a [`Scope`]; the border is kept in the index, in SQL, and once more when a passage is loaded. What is
 //! shown of it is rendered by [`show`].
 
 mod fuse;
@@ -22,7 +21,7 @@ use sqlx::PgPool;
 use self::fuse::Candidate;
 use self::statistics::Statistics;
 use super::receipt::Cite;
-use super::{Period, Reach, Scope, forget, vectors};
+use super::{Period, Reach, Scope, branch, forget, vectors};
 use crate::id::{MemoryId, MessageId, RunId, ThreadId};
 use crate::model::{Embedder, Input};
 
@@ -106,12 +105,14 @@ impl By {
 }
 
 /// What of its own conversation the asker has in front of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Seen {
     /// Nothing of it.
     Nothing,
     /// All runs after this one; all of them when there is none.
     After(Option<RunId>),
+    /// The same of a branch, and these runs of the conversation it began with.
+    Branch(Option<RunId>, Vec<RunId>),
 }
 
 /// Something that was said.
@@ -264,12 +265,13 @@ impl Recall {
         Ok(owner.map(|owner| Scope { owner, thread, reach: Reach::Owner }))
     }
 
-    /// The run up to which the thread's own conversation has been condensed: later ones are in its history.
+    /// What the history of a thread holds: what was said after the run up to which it has been condensed.
     ///
     /// # Errors
     /// As the database.
-    pub async fn horizon(&self, thread: ThreadId) -> Result<Option<RunId>, sqlx::Error> {
-        store::horizon(&self.pool, thread).await
+    pub async fn in_history(&self, thread: ThreadId) -> Result<Seen, sqlx::Error> {
+        let (cut, before) = branch::store::in_front(&self.pool, thread).await?;
+        Ok(if before.is_empty() { Seen::After(cut) } else { Seen::Branch(cut, before) })
     }
 
     async fn by_words(&self, ask: &Ask) -> Result<Vec<(store::Found, f64)>, sqlx::Error> {

@@ -40,6 +40,7 @@ struct Border<'a> {
     period: Period,
     /// In lower case; empty for the agent, which has no name in the table.
     by: Option<String>,
+    seen_before: &'a [RunId],
 }
 
 impl<'a> Border<'a> {
@@ -48,15 +49,17 @@ impl<'a> Border<'a> {
             Reach::Thread => Some(ask.scope.thread),
             Reach::Owner => None,
         };
-        let (hides_own, seen_after) = match ask.seen {
-            Seen::Nothing => (false, None),
-            Seen::After(run) => (true, run),
+        let (hides_own, seen_after, seen_before) = match &ask.seen {
+            Seen::Nothing => (false, None, [].as_slice()),
+            Seen::After(run) => (true, *run, [].as_slice()),
+            Seen::Branch(run, before) => (true, *run, before.as_slice()),
         };
         let by = ask.filter.by.as_ref().map(|by| match by {
             By::Person(name) => name.to_lowercase(),
             By::Agent => String::new(),
         });
-        Self { owner: &ask.scope.owner, own: ask.scope.thread, only, hides_own, seen_after, period: ask.filter.period, by }
+        let period = ask.filter.period;
+        Self { owner: &ask.scope.owner, own: ask.scope.thread, only, hides_own, seen_after, seen_before, period, by }
     }
 }
 
@@ -105,6 +108,7 @@ pub(super) async fn hits(pool: &PgPool, ask: &Ask, query: &str, words: &[String]
               and not ($6 and m.thread_id = $4 and ($7::uuid is null or m.run_id > $7) is true)
               and ($9::timestamptz is null or (m.said_at >= $9) is true) and ($10::timestamptz is null or (m.said_at < $10) is true)
               and ($11::text is null or lower(coalesce(m.author, '')) = $11)
+              and (m.run_id = any($12)) is not true
             limit $8
         )
         select id as "id!: MemoryId", mask as "mask!" from hit where owner = $3 order by said_at desc, id desc
@@ -120,6 +124,7 @@ pub(super) async fn hits(pool: &PgPool, ask: &Ask, query: &str, words: &[String]
         border.period.since,
         border.period.until,
         border.by,
+        border.seen_before as &[RunId],
     )
     .fetch_all(pool)
     .await?;
@@ -141,6 +146,7 @@ pub(super) async fn newest(pool: &PgPool, ask: &Ask, words: &[String]) -> Result
                and not ($5 and m.thread_id = $3 and ($6::uuid is null or m.run_id > $6) is true)
                and ($8::timestamptz is null or m.said_at >= $8) and ($9::timestamptz is null or m.said_at < $9)
                and ($10::text is null or lower(coalesce(m.author, '')) = $10)
+               and (m.run_id = any($11)) is not true
              order by m.said_at desc limit $7)
             union all
             (select m.id, m.terms, m.said_at from memories m
@@ -148,6 +154,7 @@ pub(super) async fn newest(pool: &PgPool, ask: &Ask, words: &[String]) -> Result
                and not ($5 and m.thread_id = $3 and ($6::uuid is null or m.run_id > $6) is true)
                and ($8::timestamptz is null or m.said_at >= $8) and ($9::timestamptz is null or m.said_at < $9)
                and ($10::text is null or lower(coalesce(m.author, '')) = $10)
+               and (m.run_id = any($11)) is not true
              order by m.message_id desc limit $7)
         )
         select m.id as "id!: MemoryId",
@@ -169,6 +176,7 @@ pub(super) async fn newest(pool: &PgPool, ask: &Ask, words: &[String]) -> Result
         border.period.since,
         border.period.until,
         border.by,
+        border.seen_before as &[RunId],
     )
     .fetch_all(pool)
     .await?;
@@ -188,6 +196,7 @@ pub(super) async fn load(pool: &PgPool, ask: &Ask, ids: &[MemoryId]) -> Result<V
           and not ($5 and m.thread_id = $3 and ($6::uuid is null or m.run_id > $6) is true)
           and ($7::timestamptz is null or m.said_at >= $7) and ($8::timestamptz is null or m.said_at < $8)
           and ($9::text is null or lower(coalesce(m.author, '')) = $9)
+          and (m.run_id = any($10)) is not true
           and not exists (
             select 1 from surfaces f join installations i on i.id = (f.place->>'installation')::bigint
             where f.thread_id = m.thread_id and i.gone
@@ -202,6 +211,7 @@ pub(super) async fn load(pool: &PgPool, ask: &Ask, ids: &[MemoryId]) -> Result<V
         border.period.since,
         border.period.until,
         border.by,
+        border.seen_before as &[RunId],
     )
     .fetch_all(pool)
     .await?;
@@ -286,12 +296,4 @@ pub(super) async fn surround(pool: &PgPool, ask: &Ask, chosen: Vec<(Found, f64)>
 /// Whose memory a conversation shares.
 pub(super) async fn owner(pool: &PgPool, thread: ThreadId) -> Result<Option<String>, sqlx::Error> {
     sqlx::query_scalar!("select owner from threads where id = $1", thread as ThreadId).fetch_optional(pool).await
-}
-
-/// The last run of a thread that its history has no more.
-pub(super) async fn horizon(pool: &PgPool, thread: ThreadId) -> Result<Option<RunId>, sqlx::Error> {
-    let until = sqlx::query_scalar!(r#"select condensed_until as "until: RunId" from threads where id = $1"#, thread as ThreadId)
-        .fetch_optional(pool)
-        .await?;
-    Ok(until.flatten())
 }

@@ -5,8 +5,8 @@ use sqlx::PgPool;
 use super::Cite;
 use crate::id::{MessageId, ThreadId};
 
-/// Receipts of those messages of a thread that these tokens (ten digits each) name; what was said in runs that are not over is not among
-/// them. `own_name` is what we are called.
+/// Receipts of those messages of a thread, and of what it began with, that these tokens (ten digits each) name; what was said in runs
+/// that are not over is not among them. `own_name` is what we are called.
 ///
 /// # Errors
 /// As the database.
@@ -16,9 +16,10 @@ pub async fn of_thread(pool: &PgPool, thread: ThreadId, tokens: &[String], own_n
     }
     let rows = sqlx::query!(
         r#"
-        select id as "id: MessageId", coalesce(url, '') as "url!", author, created_at from messages
-        where thread_id = $1 and place_in_run is not null and role in ('user', 'assistant') and right(id::text, 10) = any($2)
-        order by id limit 200
+        select m.id as "id: MessageId", coalesce(m.url, '') as "url!", m.author, m.created_at
+        from histories h join messages m on m.thread_id = h.source_id and m.run_id <= h.until
+        where h.thread_id = $1 and m.place_in_run is not null and m.role in ('user', 'assistant') and right(m.id::text, 10) = any($2)
+        order by m.id limit 200
         "#,
         thread as ThreadId,
         tokens,

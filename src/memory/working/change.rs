@@ -103,6 +103,24 @@ pub fn without(current: &WorkingMemory, numbers: &[i32]) -> WorkingMemory {
     WorkingMemory { lines, ..*current }
 }
 
+/// The memory with the lines of another behind its own, as many as fit. Each keeps where it comes from.
+pub fn with_lines_of(current: &WorkingMemory, other: &WorkingMemory) -> WorkingMemory {
+    let mut memory = current.clone();
+    for line in &other.lines {
+        if memory.lines.iter().any(|known| known.text == line.text) {
+            continue;
+        }
+        let mut more = memory.clone();
+        more.numbered += 1;
+        more.lines.push(Line { number: more.numbered, ..line.clone() });
+        if fits(&more).is_ok() {
+            memory = more;
+        }
+    }
+    arrange(&mut memory.lines, &Template::default());
+    memory
+}
+
 fn replace(current: &WorkingMemory, text: &str, template: &Template, fresh: &Fresh<'_>) -> Result<WorkingMemory, Refused> {
     let drafts = markdown::parse(text, template);
     let plain = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -251,6 +269,22 @@ mod tests {
 
     fn start() -> WorkingMemory {
         memory(&[("Decisions", "We use tabs."), ("Decisions", "Postgres it is."), ("Own", "odd")])
+    }
+
+    #[test]
+    fn lines_of_another_memory_come_behind_its_own_as_far_as_they_fit() {
+        let other = memory(&[("Decisions", "We use tabs."), ("Decisions", "Ship on Friday."), ("Own", "even")]);
+        insta::assert_snapshot!(told(&with_lines_of(&start(), &other)), @r"
+        1 Decisions: We use tabs. (maya)
+        2 Decisions: Postgres it is. (maya)
+        4 Decisions: Ship on Friday. (maya)
+        3 Own: odd (maya)
+        5 Own: even (maya)
+        ");
+        let texts: Vec<String> = (0..MOST_LINES).map(|number| format!("line {number}")).collect();
+        let full = memory(&texts.iter().map(|text| ("Own", text.as_str())).collect::<Vec<_>>());
+        assert_eq!(with_lines_of(&full, &other), full);
+        assert_eq!(with_lines_of(&WorkingMemory::default(), &full), full);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use sqlx::types::Json;
 use sqlx::{PgConnection, PgPool};
 
-use super::{Line, Whose, WorkingMemory};
+use super::{Line, Whose, WorkingMemory, change};
 use crate::id::{LeaseEpoch, ThreadId};
 
 /// Changes that are known to have been made: more than can be under way at once, so that one that is asked for again is found.
@@ -107,6 +107,37 @@ pub async fn update<E>(
     .await?;
     transaction.commit().await?;
     Ok(Updated::Done { before, after })
+}
+
+/// Takes the lines of one conversation over into another, behind its own.
+pub(in crate::memory) async fn take_over(
+    connection: &mut PgConnection,
+    from: ThreadId,
+    to: ThreadId,
+    now: DateTime<Utc>,
+) -> Result<(), sqlx::Error> {
+    let (scope, key) = Whose::Thread(from).columns();
+    let source = sqlx::query!(
+        r#"select lines as "lines: Json<Vec<Line>>", numbered, updated_at from working_memories where scope = $1 and key = $2"#,
+        scope,
+        key,
+    );
+    let Some(source) = source.fetch_optional(&mut *connection).await? else { return Ok(()) };
+    let (own, _) = lock(connection, &Whose::Thread(to), "", now).await?;
+    let taken = change::with_lines_of(&own, &WorkingMemory { lines: source.lines.0, numbered: source.numbered });
+    // Lines that nobody touches go by their age, and taking them over is no touching.
+    let updated_at = if own.is_empty() { source.updated_at } else { now };
+    sqlx::query!(
+        "update working_memories set lines = $3, numbered = $4, version = version + 1, updated_at = $5 where scope = $1 and key = $2",
+        scope,
+        to.to_string(),
+        Json(&taken.lines) as _,
+        taken.numbered,
+        updated_at,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
 }
 
 /// Whether the run is still its worker's; it stays so until the transaction is over.

@@ -50,6 +50,10 @@ pub(in crate::reply) fn describe(word: Word) -> (&'static str, &'static str) {
             "`link <address>`",
             "that issue or thread joins this conversation; on Discord `link owner/name` says which repository a channel is about, and `link account` who you are on GitHub",
         ),
+        Word::Branch => (
+            "`branch <address>`",
+            "a new conversation begins with what was said in that one so far; from then on the two go separate ways",
+        ),
     }
 }
 

@@ -139,6 +139,16 @@ pub enum Card {
         /// Why, and what to do; a sentence of ours that may hold code spans.
         why: String,
     },
+    /// This conversation begins with what was said in another one.
+    Branched {
+        /// Such as `owner/name#7`.
+        from: String,
+    },
+    /// It does not.
+    NotBranched {
+        /// Why, and what to do; a sentence of ours that may hold code spans.
+        why: String,
+    },
     /// Accepted, and others are before it.
     Queued {
         /// Place in line; 1 is next.
@@ -289,6 +299,11 @@ pub(super) fn text(card: &Card) -> String {
             inline::plain(to, 200)
         ),
         Card::NotLinked { why } => format!("Nothing was linked. {}", inline::sentence(why, 600)),
+        Card::Branched { from } => format!(
+            "This conversation begins with what was said in {} up to now: go on from there. What is said there later is no part of this one, and what is said here no part of that one. The files of its sandbox stay there.",
+            inline::plain(from, 200)
+        ),
+        Card::NotBranched { why } => format!("Nothing was taken over. {}", inline::sentence(why, 600)),
         Card::Queued { position: 1 } => "Noted. It is next in line.".to_owned(),
         Card::Queued { position } => format!("Noted. It is number {position} in line."),
         Card::Noted => "Noted. It joins the current run.".to_owned(),

@@ -62,6 +62,8 @@ fn everything_we_say_in_short() {
         Card::OnlyOnPullRequests { word: Word::Review },
         Card::Linked { to: "acme/rocket#7".into() },
         Card::NotLinked { why: "Discord is not connected in this version.".into() },
+        Card::Branched { from: "acme/rocket#7".into() },
+        Card::NotBranched { why: "That is this conversation.".into() },
     ];
     let all: Vec<String> = cards.iter().map(text).collect();
     insta::assert_snapshot!(all.join("\n\n---\n\n").replace('\u{200b}', "·"), @r#"
@@ -201,6 +203,14 @@ fn everything_we_say_in_short() {
     ---
 
     Nothing was linked. Discord is not connected in this version.
+
+    ---
+
+    This conversation begins with what was said in acme/rocket\#7 up to now: go on from there. What is said there later is no part of this one, and what is said here no part of that one. The files of its sandbox stay there.
+
+    ---
+
+    Nothing was taken over. That is this conversation.
     "#);
 }
 

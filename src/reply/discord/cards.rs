@@ -67,6 +67,8 @@ fn text(card: &Card, here: &Here) -> String {
         | Card::TooLongToApprove { .. }
         | Card::Linked { .. }
         | Card::NotLinked { .. }
+        | Card::Branched { .. }
+        | Card::NotBranched { .. }
         | Card::Queued { .. }
         | Card::Noted
         | Card::Hindered { .. }
@@ -120,7 +122,8 @@ fn otherwise(word: Word, here: &Here) -> Option<(&'static str, String)> {
         | Word::Forget
         | Word::Memory
         | Word::Model
-        | Word::Budget => return None,
+        | Word::Budget
+        | Word::Branch => return None,
     };
     Some((usage, does.to_owned()))
 }

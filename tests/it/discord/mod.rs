@@ -1,6 +1,7 @@
 //! Discord and GitHub together: who may, who is who, what a conversation is about, and one conversation on both.
 
 mod accounts;
+mod branching;
 mod buttons;
 mod forums;
 mod hindered;

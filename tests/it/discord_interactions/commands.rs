@@ -35,7 +35,7 @@ async fn every_word_says_what_a_mention_would() {
     let stage = Stage::new().await;
     let begun = stage.said_to(stage.uses("ask", &text("hello")).await).await.id;
     let thread = stage.discord.open_thread(stage.channel, stage.maya, "hello", Some(begun)).unwrap();
-    let words: [Word; 17] = [
+    let words: [Word; 18] = [
         ("review", &[], "@threadbox review", "**maya** says: `review`"),
         ("fix", &[], "@threadbox fix", "**maya** says: `fix`"),
         ("pr", &[], "@threadbox pr", "**maya** says: `pr`"),
@@ -57,6 +57,12 @@ async fn every_word_says_what_a_mention_would() {
         ),
         ("budget", &[("usd", json!(2.5))], "@threadbox budget 2.5", "**maya** sets the budget: 2.5"),
         ("link", &[("address", "acme/rocket".into())], "@threadbox link acme/rocket", "**maya** links: acme/rocket"),
+        (
+            "branch",
+            &[("address", "https://discord.com/channels/1/2".into())],
+            "@threadbox branch https://discord.com/channels/1/2",
+            "**maya** branches off: https://discord.com/channels/1/2",
+        ),
         (
             "run",
             &[("code", "print(1)".into())],

@@ -5,5 +5,5 @@ mod crash;
 mod rows;
 mod saved;
 mod titles;
-mod town;
+pub(crate) mod town;
 mod trouble;

@@ -57,7 +57,8 @@ pub(super) fn part(memory: &WorkingMemory, hidden: &HashSet<MessageId>) -> (Work
     (WorkingMemory { lines, numbered: memory.numbered }, aside)
 }
 
-fn is_guild(owner: &str) -> bool {
+/// Whether a guild, or a channel of one, is the owner.
+pub(super) fn is_guild(owner: &str) -> bool {
     owner.strip_prefix("discord:").is_some_and(|rest| !rest.starts_with("person:"))
 }
 

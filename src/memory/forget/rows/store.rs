@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use super::echoes;
 use crate::id::RunId;
+use crate::memory::branch::store as branch;
 use crate::memory::forget::store;
 
 type Tx<'t> = Transaction<'t, Postgres>;
@@ -49,9 +50,13 @@ pub(in crate::memory::forget) async fn empty(tx: &mut Tx<'_>, batch: Batch, now:
     all.dedup();
     let shown = shown_to(tx, &all, &answers, now).await?;
     store::ask_answers(tx, &shown, &by, now).await?;
+    branch::hold(tx).await?;
     let threads = threads_of(tx, &all, &answers).await?;
+    let branches = branch::in_view(tx, &all, &answers).await?;
     forget_answers(tx, &answers, now).await?;
-    forget_derived(tx, &all, &answers, &threads).await?;
+    forget_titles(tx, &threads).await?;
+    let all_threads = [threads.as_slice(), &branches].concat();
+    forget_derived(tx, &all, &answers, &all_threads).await?;
     forget_requests(tx, &messages, &whole, now).await?;
     echoes::forget(tx, &messages, &by, now).await?;
     let emptied = sqlx::query!(
@@ -62,7 +67,7 @@ pub(in crate::memory::forget) async fn empty(tx: &mut Tx<'_>, batch: Batch, now:
     )
     .execute(&mut **tx)
     .await?;
-    forget_quotes(tx, &threads, &by, now).await?;
+    forget_quotes(tx, &all_threads, &by, now).await?;
     release_workspaces(tx, &threads).await?;
     Ok(Emptied::Done { messages: emptied.rows_affected(), runs: answers.len() as u64 })
 }
@@ -177,15 +182,28 @@ async fn threads_of(tx: &mut Tx<'_>, messages: &[Uuid], runs: &[Uuid]) -> Result
     .await
 }
 
-/// What was made of messages: pieces with their vectors, lines kept in mind, observations and titles of their threads.
+/// What was made of messages: pieces with their vectors, lines kept in mind and observations, in their threads and in branches of these.
 async fn forget_derived(tx: &mut Tx<'_>, messages: &[Uuid], runs: &[Uuid], threads: &[Uuid]) -> Result<(), sqlx::Error> {
     sqlx::query!("delete from memories where message_id = any($1)", messages).execute(&mut **tx).await?;
     forget_lines(tx, messages, threads).await?;
-    let condensed = sqlx::query_scalar!(
+    let condensed = condensed_with(tx, messages, runs, threads).await?;
+    condense_again(tx, &condensed).await
+}
+
+/// Those of `threads` whose observations were made with any of these messages or runs in view.
+pub(in crate::memory::forget) async fn condensed_with(
+    tx: &mut Tx<'_>,
+    messages: &[Uuid],
+    runs: &[Uuid],
+    threads: &[Uuid],
+) -> Result<Vec<Uuid>, sqlx::Error> {
+    sqlx::query_scalar!(
         r#"
         select t.id as "id!" from threads t where t.id = any($1) and (
             exists (select 1 from observations o where o.thread_id = t.id and o.cites && $2)
-            or exists (select 1 from runs r where r.thread_id = t.id and r.id = any($3) and r.id <= t.condensed_until)
+            or exists (
+                select 1 from histories h join runs r on r.thread_id = h.source_id and r.id <= h.until
+                where h.thread_id = t.id and r.id = any($3) and r.id <= t.condensed_until)
         )
         "#,
         threads,
@@ -193,12 +211,14 @@ async fn forget_derived(tx: &mut Tx<'_>, messages: &[Uuid], runs: &[Uuid], threa
         runs,
     )
     .fetch_all(&mut **tx)
-    .await?;
-    condense_again(tx, &condensed).await?;
+    .await
+}
+
+/// The titles a model found for threads, and what we called them on Discord, which began with somebody's words.
+async fn forget_titles(tx: &mut Tx<'_>, threads: &[Uuid]) -> Result<(), sqlx::Error> {
     sqlx::query!("update threads set title = null where id = any($1) and title is not null and titled_by is null", threads)
         .execute(&mut **tx)
         .await?;
-    // What we called a thread on Discord, which began with somebody's words.
     sqlx::query!(
         "update discord_talks set names = '{}' where thread_id = any($1) and names <> '{}'
            and thread_id in (select id from threads where titled_by is null)",
@@ -238,11 +258,12 @@ pub(in crate::memory::forget) async fn forget_lines(
 
 /// The observations of threads go, and what is left is condensed anew by somebody else than who may be at it: each may have been made with the
 /// others in view.
-pub(in crate::memory::forget) async fn condense_again(tx: &mut Tx<'_>, threads: &[Uuid]) -> Result<(), sqlx::Error> {
+pub(in crate::memory) async fn condense_again(tx: &mut Tx<'_>, threads: &[Uuid]) -> Result<(), sqlx::Error> {
     sqlx::query!("delete from observations where thread_id = any($1)", threads).execute(&mut **tx).await?;
     sqlx::query!(
         "update threads set condensed_until = null, condensing_until = null, condensing_failures = 0, condense_at = null,
-             uncondensed = (select coalesce(sum(r.size), 0) from runs r where r.thread_id = threads.id)
+             uncondensed = (select coalesce(sum(r.size), 0) from histories h join runs r on r.thread_id = h.source_id and r.id <= h.until
+                            where h.thread_id = threads.id)
          where id = any($1)",
         threads,
     )

@@ -12,6 +12,7 @@ use super::Target;
 use super::rows::store::{Batch, Emptied, condense_again, empty, forget_snapshots, release_workspaces};
 use super::store::{self as queue, Forgetting};
 use crate::id::{RunId, ThreadId};
+use crate::memory::branch::store as branch;
 
 /// Messages emptied in one transaction, beside what the agent said in their runs.
 const BATCH: i64 = 50;
@@ -151,6 +152,8 @@ enum Left {
 }
 
 async fn a_thread(pool: &PgPool, forgetting: &Forgetting, thread: ThreadId, now: DateTime<Utc>) -> Result<Left, sqlx::Error> {
+    // What it began with is somebody else's to forget, and no part of it any more.
+    branch::part(pool, thread, forgetting.asked_at).await?;
     let picked = store::of_thread(pool, thread, forgetting.asked_at, BATCH).await?;
     store::stop(pool, &picked.busy, &forgetting.by).await?;
     if !picked.free.is_empty() {

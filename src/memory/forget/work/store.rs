@@ -5,6 +5,7 @@ use sqlx::{PgPool, Postgres, Transaction};
 use uuid::Uuid;
 
 use crate::id::ThreadId;
+use crate::memory::branch::store as branch;
 use crate::memory::forget::rows::store::stop as stop_runs;
 
 type Tx<'t> = Transaction<'t, Postgres>;
@@ -191,6 +192,8 @@ pub(super) async fn rest_of_thread(tx: &mut Tx<'_>, thread: ThreadId, asked_at: 
     if goes_on {
         return Ok(());
     }
+    branch::hold(tx).await?;
+    branch::forget(tx, thread).await?;
     sqlx::query!("delete from working_memories where scope = 'thread' and key = $1", thread.to_string())
         .execute(&mut **tx)
         .await?;

@@ -186,6 +186,8 @@ fn other_short_messages_in_the_words_of_discord() {
         Card::TooLongToApprove { login: "eve".into() },
         Card::Linked { to: "acme/rocket#7".into() },
         Card::NotLinked { why: "There is no such issue.".into() },
+        Card::Branched { from: "that conversation".into() },
+        Card::NotBranched { why: "That is this conversation.".into() },
         Card::Queued { position: 2 },
         Card::WordsGone { handle: handle() },
         Card::Hindered { why: "Discord refused what I needed for it.".into(), report: "R-1".into() },
@@ -217,6 +219,10 @@ fn other_short_messages_in_the_words_of_discord() {
     acme/rocket#7 and this conversation are one now: what is said there I know here, and the other way round. I answer where I am asked.
     -----
     Nothing was linked. There is no such issue.
+    -----
+    This conversation begins with what was said in that conversation up to now: go on from there. What is said there later is no part of this one, and what is said here no part of that one. The files of its sandbox stay there.
+    -----
+    Nothing was taken over. That is this conversation.
     -----
     Noted. It is number 2 in line.
     -----
@@ -274,6 +280,7 @@ fn help_speaks_of_what_there_is_here() {
     - `model provider/name`: this thread uses that model
     - `budget 5`: a run in this thread may cost 5 dollars
     - `link <address>`: `link owner/name`: which repository this channel or thread is about; `link` and the address of an issue, pull request or thread: it joins this conversation; `link account`: who you are on GitHub
+    - `branch <address>`: a new conversation begins with what was said in that one so far; from then on the two go separate ways
 
     -# each word is a slash command, too, such as `/status`
     ");

@@ -5,7 +5,8 @@ use sqlx::{PgPool, Postgres, Transaction};
 use uuid::Uuid;
 
 use crate::id::ThreadId;
-use crate::memory::forget::rows::store::{condense_again, forget_lines, forget_snapshots};
+use crate::memory::branch::store as branch;
+use crate::memory::forget::rows::store::{condense_again, condensed_with, forget_lines, forget_snapshots};
 use crate::memory::forget::{Target, store as queue};
 
 type Tx<'t> = Transaction<'t, Postgres>;
@@ -70,6 +71,7 @@ pub(super) async fn reword(
     )
     .execute(&mut **tx)
     .await?;
+    branch::hold(tx).await?;
     let threads = sqlx::query_scalar!(r#"select distinct thread_id from messages where id = any($1)"#, &messages)
         .fetch_all(&mut **tx)
         .await?;
@@ -82,11 +84,15 @@ pub(super) async fn reword(
     )
     .execute(&mut **tx)
     .await?;
-    forget_lines(tx, &messages, &threads).await?;
+    let branches = branch::in_view(tx, &messages, &runs).await?;
     condense_again(tx, &threads).await?;
-    forget_snapshots(tx, &threads).await?;
+    let condensed = condensed_with(tx, &messages, &runs, &branches).await?;
+    condense_again(tx, &condensed).await?;
+    let all_threads = [threads.as_slice(), &branches].concat();
+    forget_lines(tx, &messages, &all_threads).await?;
+    forget_snapshots(tx, &all_threads).await?;
     sqlx::query!("update threads set title = null where id = any($1) and titled_by is null", &threads).execute(&mut **tx).await?;
-    for thread in &threads {
+    for thread in &all_threads {
         if still_at_work(tx, *thread).await? {
             queue::ask_in(tx, &Target::Quotes(ThreadId(*thread)), by, now).await?;
         }

@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use sqlx::{PgPool, Postgres, Transaction};
 use uuid::Uuid;
 
+use crate::memory::branch::store as branch;
 use crate::memory::forget::rows::store::condense_again;
 use crate::memory::forget::{Person, own};
 
@@ -100,6 +101,7 @@ pub(super) async fn rest_of_person(pool: &PgPool, person: &Person) -> Result<(),
 
 async fn forget_login(tx: &mut Tx<'_>, login: &str) -> Result<(), sqlx::Error> {
     let word = word_of(login);
+    branch::hold(tx).await?;
     sqlx::query!(
         r#"
         update working_memories w set version = version + 1, lines = coalesce((
