@@ -216,6 +216,7 @@ async fn retrieval_is_as_good_as_it_was_and_nothing_leaks() {
     let [lexical, _, hybrid] = &verdicts[..] else { panic!("three ways") };
     assert!(hybrid.all.recall_at_5() >= lexical.all.recall_at_5(), "{table}");
     assert!(hybrid.all.recall_at_10() >= lexical.all.recall_at_10(), "{table}");
+    assert!(hybrid.all.reciprocal_rank() >= lexical.all.reciprocal_rank(), "{table}");
     drop(asker);
     database.finish().await;
 }

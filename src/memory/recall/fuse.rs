@@ -1,6 +1,6 @@
 //! Fuses what two searches found. Words lead: how much of what a question is worth a text has says the same in every memory. How similar
 //! vectors are does not: every embedder has its own idea of it, and a weak one finds everything a little similar to everything. So a vector
-//! counts by how far it stands out from the others that were found with it. Pure.
+//! counts by how far it stands out from the others that were found with it, and only as far as words found little. Pure.
 
 use std::collections::{HashMap, HashSet};
 
@@ -9,10 +9,16 @@ use chrono::{DateTime, TimeDelta, Utc};
 use crate::id::{MemoryId, MessageId};
 use crate::memory::terms;
 
-/// What a vector adds that stands out as far as it can. A text that has every word of the question once has about 1, one that is found by
-/// half of what the words are worth 0.5. Measured with a weak embedder, which must not make anything worse than words alone do, and with
-/// similarities as good ones give.
-const MEANING: f64 = 1.5;
+/// What the best vector adds where words found nothing that fits. A text that has every word of the question once has about 1, one that is
+/// found by half of what the words are worth 0.5.
+const MEANING: f64 = 2.0;
+/// How well the best of the words fits from where on vectors count less, and from where on not at all. These three were measured with an
+/// embedder that only counts words and with a small neural one: neither makes what words find worse, and the neural one finds what is
+/// said in other words.
+const LITTLE: f64 = 0.6;
+const ENOUGH: f64 = 0.8;
+/// The best vector is at least so much more similar than usual, or none stands out.
+const APART: f64 = 0.05;
 /// Similarity that says nothing, where too few were found to tell.
 const NOTHING: f64 = 0.25;
 const FEW: usize = 3;
@@ -41,10 +47,14 @@ pub(super) fn fuse(
     most: usize,
 ) -> Vec<(MemoryId, f64)> {
     let mut scores: HashMap<MemoryId, f64> = by_words.iter().copied().collect();
+    let best_fit = by_words.iter().map(|(_, fit)| *fit).fold(0.0, f64::max);
+    let meaning = MEANING * ((ENOUGH - best_fit) / (ENOUGH - LITTLE)).clamp(0.0, 1.0);
     let usual = usual(by_meaning);
+    let most_similar = by_meaning.first().map_or(usual, |(_, similarity)| f64::from(*similarity));
+    let apart = (most_similar - usual).max(APART);
     for (id, similarity) in by_meaning {
-        let stands_out = ((f64::from(*similarity) - usual) / (1.0 - usual)).clamp(0.0, 1.0);
-        *scores.entry(*id).or_default() += MEANING * stands_out;
+        let stands_out = ((f64::from(*similarity) - usual) / apart).clamp(0.0, 1.0);
+        *scores.entry(*id).or_default() += meaning * stands_out;
     }
     let newest = candidates.iter().map(|candidate| candidate.said_at).max().unwrap_or_default();
     let mut ranked: Vec<(f64, &Candidate<'_>)> = candidates
@@ -75,8 +85,7 @@ pub(super) fn fuse(
 /// How similar what is found is to any question: half of it is less.
 fn usual(by_meaning: &[(MemoryId, f32)]) -> f64 {
     let middle = by_meaning.get(by_meaning.len() / 2).filter(|_| by_meaning.len() > FEW);
-    // Never 1, or nothing could stand out.
-    middle.map_or(NOTHING, |(_, similarity)| f64::from(*similarity)).min(0.99)
+    middle.map_or(NOTHING, |(_, similarity)| f64::from(*similarity))
 }
 
 fn recent(age: TimeDelta) -> f64 {
@@ -116,24 +125,26 @@ mod tests {
     fn what_both_find_beats_what_one_finds_first() {
         let all = [candidate("apples grow", 0), candidate("pears fall", 0), candidate("plums rot", 0)];
         let ids = all.map(|candidate| candidate.id);
-        let found = fuse(&fits(&[ids[0], ids[1]], &[0.6, 0.55]), &similar(&[ids[2], ids[1]], &[0.6, 0.5]), &all, 9);
-        assert_eq!(order(&found, &all)[0], 1);
+        let found = fuse(&fits(&[ids[0], ids[1]], &[0.7, 0.65]), &similar(&[ids[2], ids[1]], &[0.6, 0.5]), &all, 9);
+        assert_eq!(order(&found, &all), [1, 2, 0]);
         assert_eq!(fuse(&[], &[], &all, 9), []);
     }
 
     #[test]
-    fn a_weak_embedder_changes_little_and_a_good_one_finds_what_words_do_not() {
+    fn where_words_find_it_vectors_have_no_say_and_where_they_find_little_the_nearest_leads() {
         let texts: Vec<String> = (0..12).map(|number| format!("word{number} other{number}")).collect();
         let all: Vec<Candidate<'_>> = texts.iter().map(|text| candidate(text, 3)).collect();
         let ids: Vec<MemoryId> = all.iter().map(|candidate| candidate.id).collect();
-        let by_words = fits(&ids[..3], &[1.0, 0.6, 0.5]);
-        // Everything is a little similar to everything, and what has the words is not the most.
-        let weak: Vec<f32> = (0..12).map(|number| 0.41 - number as f32 / 100.0).collect();
         let others: Vec<MemoryId> = ids.iter().rev().copied().collect();
-        assert_eq!(order(&fuse(&by_words, &similar(&others, &weak), &all, 3), &all), [0, 1, 2]);
-        // Something stands out that shares no word with the question.
-        let good = [0.85, 0.45, 0.44, 0.43, 0.42, 0.41, 0.4, 0.39, 0.38, 0.37, 0.36, 0.35];
-        assert_eq!(order(&fuse(&by_words, &similar(&others, &good), &all, 2), &all), [11, 0]);
+        let near = [0.85, 0.45, 0.44, 0.43, 0.42, 0.41, 0.4, 0.39, 0.38, 0.37, 0.36, 0.35];
+        let best = |by_words: &[f64], similarities: &[f32]| {
+            order(&fuse(&fits(&ids[..by_words.len()], by_words), &similar(&others, similarities), &all, 3), &all)
+        };
+        assert_eq!(best(&[1.0, 0.6, 0.5], &near), [0, 1, 2]);
+        assert_eq!(best(&[0.5, 0.3, 0.1], &near)[..2], [11, 0]);
+        assert_eq!(best(&[], &near)[0], 11);
+        // Everything is as similar as everything else: nothing stands out.
+        assert_eq!(best(&[0.5, 0.4, 0.3], &[0.41; 12]), [0, 1, 2]);
     }
 
     #[test]
