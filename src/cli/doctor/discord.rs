@@ -242,7 +242,7 @@ mod tests {
         let none = Compared { missing: command::definition::ALL.iter().map(|one| one.name).collect(), ..Compared::default() };
         let some = Compared { missing: vec!["ask"], changed: vec!["run"], foreign: vec!["dance".into()] };
         insta::assert_snapshot!(shown(&[commands(&Compared::default()), commands(&none), commands(&some)]), @"
-        Fine Discord slash commands: 19 registered, all current | -
+        Fine Discord slash commands: 20 registered, all current | -
         Off Discord slash commands: none is registered | They are registered when the service connects. If it is connected, the log says why it could not; is this token in use by another program, too?
         Off Discord slash commands: not registered: /ask; of another version: /run; of something else: /dance | They are registered when the service connects. If it is connected, the log says why it could not; is this token in use by another program, too?
         ");

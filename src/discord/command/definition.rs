@@ -124,7 +124,7 @@ pub const ALL: &[Definition] = &[
     ),
     of(
         Word::Branch,
-        "Begin this thread with what was said in another one",
+        "Begin a thread with what was said in another one",
         &[required("address", Takes::Text(200), "The address of the thread, or of the message it begins with")],
     ),
 ];

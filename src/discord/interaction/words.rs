@@ -171,6 +171,7 @@ mod tests {
         `/forget` take something out of memory
         `/memory` show what is kept in mind
         `/link` link this channel or thread to a repository, an issue or another conversation
+        `/branch` begin a thread with what was said in another one
         In a thread of mine also: `/fix` `/pr` `/approve` `/queue` `/stop` `/retry` `/undo` `/status` `/model` `/budget`.
         ");
     }

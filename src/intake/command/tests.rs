@@ -166,6 +166,10 @@ fn commands_alone_are_commands() {
         ("@threadbox link <https://discord.com/channels/1/2>", Command::Link { url: "https://discord.com/channels/1/2".into() }),
         ("@threadbox branch https://github.com/a/b/issues/1", Command::Branch { url: "https://github.com/a/b/issues/1".into() }),
         (
+            "@threadbox branch `https://github.com/a/b/issues/1`",
+            Command::Branch { url: "https://github.com/a/b/issues/1".into() },
+        ),
+        (
             "@threadbox please branch this off from <https://discord.com/channels/1/2/3>, thanks!",
             Command::Branch { url: "https://discord.com/channels/1/2/3".into() },
         ),
@@ -214,7 +218,6 @@ fn command_words_in_sentences_are_requests() {
         "@threadbox branch https://github.com/a/b/issues/1 and fix the parser",
         "@threadbox branch https://github.com/a/b/issues/1 https://github.com/a/b/issues/2",
         "@threadbox branch https://github.com/a/b/issues/1?",
-        "@threadbox branch `https://github.com/a/b/issues/1`",
         "@threadbox branch https:///issues/1\n```\nlog\n```",
         "@threadbox branches are stale",
         "@threadbox bench https://example.org/",

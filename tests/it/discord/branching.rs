@@ -50,6 +50,11 @@ async fn a_thread_begins_with_what_was_said_in_another_until_fewer_may_read_that
     let another = thread(&bot, bot.channel, "Another");
     let said = branched(&bot, another, &format!("{}/{source}", address(&bot, bot.channel))).await;
     assert!(said.contains("This conversation begins"), "{said}");
+    // Said in a channel, it opens a thread.
+    let opened = bot.says_in(bot.channel, "maya", &format!("@threadbox branch {}", address(&bot, source)));
+    bot.until_ours(opened, "that it begins", |said| said.content.contains("This conversation begins")).await;
+    let shown = hears(&bot, opened, "maya", "@threadbox and here?", "Here, too.").await;
+    assert!(shown.contains("Kept: tangerine."), "{shown}");
     let everybody = Overwrite { id: bot.guild, of: OverwriteOf::Role, allow: Permissions::NONE, deny: Permissions::VIEW_CHANNEL };
     let open = bot.add_channel(threadbox::standin::discord::NewChannel::text("open"));
     let kept = thread(&bot, open, "Kept");
