@@ -52,20 +52,29 @@ pub(super) fn fuse(
     let usual = usual(by_meaning);
     let most_similar = by_meaning.first().map_or(usual, |(_, similarity)| f64::from(*similarity));
     let apart = (most_similar - usual).max(APART);
-    for (id, similarity) in by_meaning {
-        let stands_out = ((f64::from(*similarity) - usual) / apart).clamp(0.0, 1.0);
-        *scores.entry(*id).or_default() += meaning * stands_out;
+    let similarities: HashMap<MemoryId, f64> = by_meaning.iter().map(|(id, similarity)| (*id, f64::from(*similarity))).collect();
+    for (id, similarity) in &similarities {
+        let adds = meaning * ((similarity - usual) / apart).clamp(0.0, 1.0);
+        if adds > 0.0 {
+            *scores.entry(*id).or_default() += adds;
+        }
     }
     let newest = candidates.iter().map(|candidate| candidate.said_at).max().unwrap_or_default();
-    let mut ranked: Vec<(f64, &Candidate<'_>)> = candidates
+    let mut ranked: Vec<(f64, f64, &Candidate<'_>)> = candidates
         .iter()
-        .filter_map(|candidate| Some((scores.get(&candidate.id)? + recent(newest - candidate.said_at), candidate)))
+        .filter_map(|candidate| {
+            let score = scores.get(&candidate.id).map(|score| score + recent(newest - candidate.said_at));
+            let similarity = similarities.get(&candidate.id).copied();
+            // What only vectors found, and that has no say: behind everything else, the most similar first.
+            (score.is_some() || similarity.is_some())
+                .then(|| (score.unwrap_or_default(), similarity.unwrap_or_default(), candidate))
+        })
         .collect();
-    ranked.sort_by(|one, other| other.0.total_cmp(&one.0).then(other.1.id.cmp(&one.1.id)));
+    ranked.sort_by(|one, other| other.0.total_cmp(&one.0).then(other.1.total_cmp(&one.1)).then(other.2.id.cmp(&one.2.id)));
     let mut kept: Vec<(MemoryId, f64)> = Vec::new();
     let mut messages = HashSet::new();
     let mut said: Vec<HashSet<String>> = Vec::new();
-    for (score, candidate) in ranked {
+    for (score, _, candidate) in ranked {
         if kept.len() == most {
             break;
         }
@@ -141,6 +150,7 @@ mod tests {
             order(&fuse(&fits(&ids[..by_words.len()], by_words), &similar(&others, similarities), &all, 3), &all)
         };
         assert_eq!(best(&[1.0, 0.6, 0.5], &near), [0, 1, 2]);
+        assert_eq!(best(&[1.0], &near), [0, 11, 10], "places that are left go to the nearest");
         assert_eq!(best(&[0.5, 0.3, 0.1], &near)[..2], [11, 0]);
         assert_eq!(best(&[], &near)[0], 11);
         // Everything is as similar as everything else: nothing stands out.
