@@ -41,6 +41,10 @@ impl Period {
 
 /// The beginning of the day so many days after the one that is named, or the moment.
 fn moment(text: &str, days: u64) -> Option<DateTime<Utc>> {
+    // Years have four digits here: with two, somebody meant another century.
+    if !text.as_bytes().first_chunk::<4>().is_some_and(|year| year.iter().all(u8::is_ascii_digit)) {
+        return None;
+    }
     if let Ok(day) = text.parse::<NaiveDate>() {
         return Some(day.checked_add_days(Days::new(days))?.and_time(NaiveTime::MIN).and_utc());
     }
@@ -74,6 +78,8 @@ mod tests {
             (Some("yesterday"), None, "since: `yesterday` is neither a day"),
             (None, Some("2026-02-30"), "until: `2026-02-30` is neither"),
             (None, Some("+262142-12-31"), "until: `+262142-12-31` is neither"),
+            (Some("-5000-01-01"), None, "since: `-5000-01-01` is neither"),
+            (Some("26-03-01"), None, "since: `26-03-01` is neither"),
             (Some("2026-03-02"), Some("2026-03-01"), "nothing is between them"),
         ] {
             let said = Period::read(since, until).unwrap_err();
