@@ -305,20 +305,23 @@ pub async fn hides_owner(pool: &PgPool, owner: &str) -> Result<bool, sqlx::Error
 }
 
 /// The owner of that name: as it stands in the tables (`github:7`), or a repository by the name people use (`acme/rocket`, without
-/// regard to case). None when nothing is known of it.
+/// regard to case); of several that had the name one after the other, the last. None when nothing is known of it.
 ///
 /// # Errors
 /// As the database.
 pub async fn find_owner(pool: &PgPool, name: &str) -> Result<Option<String>, sqlx::Error> {
     sqlx::query_scalar!(
         r#"
-        select t.owner from threads t where t.owner = $1
-        union all
-        select t.owner from surfaces s join threads t on t.id = s.thread_id
-        where s.surface = 'github' and lower(s.place->>'repository') = lower($1)
-        union all
-        select w.key from working_memories w where w.scope = 'owner' and w.key = $1
-        limit 1
+        select owner from (
+            (select t.owner, 1 as place from threads t where t.owner = $1 limit 1)
+            union all
+            (select w.key, 2 from working_memories w where w.scope = 'owner' and w.key = $1 limit 1)
+            union all
+            -- Not that of its thread: a conversation on Discord may share it.
+            (select 'github:' || (s.place->>'repository_id'), 3 from surfaces s
+             where s.surface = 'github' and lower(s.place->>'repository') = lower($1)
+             order by (s.place->>'repository_id')::bigint desc limit 1)
+        ) known order by place limit 1
         "#,
         name,
     )
