@@ -10,7 +10,8 @@ pub async fn tell_others(pool: &PgPool, channel: &str) -> Result<(), sqlx::Error
 }
 
 /// Forgets deliveries received before `deliveries`, snapshots of runs that ended before `snapshots`, and requests accepted before
-/// `requests` that came to nothing (refused, answered by the service), with what became of their texts. What people said in a run and were answered stays.
+/// `requests` that came to nothing (refused, answered by the service), with what became of their texts. What people said in a run and were
+/// answered stays, and so does what they had remembered: who deletes it later deletes the line.
 pub async fn forget_old(
     pool: &PgPool,
     deliveries: DateTime<Utc>,
@@ -26,7 +27,12 @@ pub async fn forget_old(
     sqlx::query!(
         "delete from messages m using inbox i
          where i.message_id = m.id and i.state <> 'new' and i.created_at < $1 and m.run_id is null
-           and not exists (select 1 from runs r where r.inbox_id = i.id)",
+           and not exists (select 1 from runs r where r.inbox_id = i.id)
+           and not exists (
+             select 1 from (
+                 select line->>'message' as id from working_memories w, jsonb_array_elements(
+                     case jsonb_typeof(w.lines) when 'array' then w.lines else '[]' end) as line
+             ) remembered where remembered.id = m.id::text)",
         requests,
     )
     .execute(pool)
