@@ -66,7 +66,7 @@ impl Look {
     }
 }
 
-/// A run counts when it is over, and so are all before it.
+/// A run counts when it is over for good, and so are all before it: one that a ceiling of money ended may go on.
 async fn look(tx: &mut Tx<'_>, thread: ThreadId, source: ThreadId) -> Result<Option<Look>, sqlx::Error> {
     sqlx::query_as!(
         Look,
@@ -82,7 +82,7 @@ async fn look(tx: &mut Tx<'_>, thread: ThreadId, source: ThreadId) -> Result<Opt
             ) as "gone!",
             exists (
                 select 1 from forgettings f where f.done_at is null and (
-                    f.what = 'thread' and f.key = s.id::text
+                    f.what in ('thread', 'quotes') and f.key = s.id::text
                     or f.what = 'owner' and (f.key = s.owner or starts_with(s.owner, f.key || ':')))
             ) as "leaving!",
             exists (
@@ -91,8 +91,11 @@ async fn look(tx: &mut Tx<'_>, thread: ThreadId, source: ThreadId) -> Result<Opt
                 where o.thread_id = $2
             ) as "knows!",
             greatest(s.condensed_until, (
-                select r.id from runs r where r.thread_id = $2 and r.state = 'posted' and not exists (
-                    select 1 from runs e where e.thread_id = $2 and e.id < r.id and e.state <> 'posted')
+                select r.id from runs r where r.thread_id = $2 and not exists (
+                    select 1 from runs e where e.thread_id = $2 and e.id <= r.id and (e.state <> 'posted' or
+                        e.snapshot is not null and e.outcome->>'outcome' = 'limit'
+                        and e.outcome->'limit'->>'kind' in ('cost', 'daily_cost', 'person_daily_cost', 'repository_daily_cost')
+                        and not exists (select 1 from runs l where l.thread_id = $2 and l.id > e.id)))
                 order by r.id desc limit 1
             ), (
                 select b.until from branches b where b.thread_id = $2 order by b.until desc limit 1
@@ -169,8 +172,9 @@ pub async fn sources(pool: &PgPool, thread: ThreadId) -> Result<Vec<ThreadId>, s
 /// As the database.
 pub async fn part(pool: &PgPool, thread: ThreadId, asked_at: DateTime<Utc>) -> Result<(), sqlx::Error> {
     let begun = sqlx::query_scalar!(
-        r#"select exists (
-               select 1 from branches where thread_id = $1 and steps_back = 1 and parted_at <= $2) as "begun!""#,
+        // Not only the conversation that was named: it may be gone, and what that one began with still be there.
+        r#"select exists (select 1 from branches where thread_id = $1) and not exists (
+               select 1 from branches where thread_id = $1 and steps_back = 1 and parted_at > $2) as "begun!""#,
         thread as ThreadId,
         asked_at,
     );
@@ -211,14 +215,14 @@ pub(in crate::memory) async fn hold(tx: &mut Tx<'_>) -> Result<(), sqlx::Error> 
     Ok(())
 }
 
-/// The branches that had any of these messages or runs in view when they parted from where these were said.
+/// The branches of where these messages were said, or these runs were. What they have of it is compared word by word; when they parted is
+/// not, because clocks differ.
 pub(in crate::memory) async fn in_view(tx: &mut Tx<'_>, messages: &[Uuid], runs: &[Uuid]) -> Result<Vec<Uuid>, sqlx::Error> {
     sqlx::query_scalar!(
         r#"
-        select b.thread_id as "id!" from messages m join branches b on b.source_id = m.thread_id
-        where m.id = any($1) and (m.run_id <= b.until or m.created_at <= b.parted_at)
+        select b.thread_id as "id!" from messages m join branches b on b.source_id = m.thread_id where m.id = any($1)
         union
-        select b.thread_id from runs r join branches b on b.source_id = r.thread_id and r.id <= b.until where r.id = any($2)
+        select b.thread_id from runs r join branches b on b.source_id = r.thread_id where r.id = any($2)
         "#,
         messages,
         runs,

@@ -84,9 +84,15 @@ pub(super) async fn reword(
     )
     .execute(&mut **tx)
     .await?;
-    let branches = branch::in_view(tx, &messages, &runs).await?;
+    // Also the runs of others that these messages only joined.
+    let joined = sqlx::query_scalar!(
+        r#"select distinct run_id as "id!" from messages where id = any($1) and run_id is not null"#,
+        &messages,
+    );
+    let shown_in = [runs.as_slice(), &joined.fetch_all(&mut **tx).await?].concat();
+    let branches = branch::in_view(tx, &messages, &shown_in).await?;
     condense_again(tx, &threads).await?;
-    let condensed = condensed_with(tx, &messages, &runs, &branches).await?;
+    let condensed = condensed_with(tx, &messages, &shown_in, &branches).await?;
     condense_again(tx, &condensed).await?;
     let all_threads = [threads.as_slice(), &branches].concat();
     forget_lines(tx, &messages, &all_threads).await?;
