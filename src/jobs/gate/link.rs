@@ -9,6 +9,7 @@ use crate::intake::command::Account;
 use crate::intake::{Place, Request};
 use crate::jobs::Services;
 use crate::jobs::bridge::{accounts, join, links};
+use crate::memory::{branch, forget};
 use crate::reply::{Card, PostError};
 
 pub(super) async fn link(services: &Services, claimed: &Claimed, address: &str) -> Result<Verdict, PostError> {
@@ -145,6 +146,10 @@ fn on_discord(parts: &[&str]) -> Option<join::Address> {
 
 /// Joins two that may be; the one that runs were asked for in keeps its conversation.
 async fn joined(services: &Services, claimed: &Claimed, place: &Place, name: String) -> Result<Card, PostError> {
+    if one_is_a_branch(services, claimed, place).await? {
+        let why = "One of the two begins with another conversation, which not everybody may read who reads the other one.";
+        return Ok(Card::NotLinked { why: why.to_owned() });
+    }
     if place.surface() == claimed.request.place.surface() {
         return Ok(match store::join_place(&services.pool, claimed.thread, place).await? {
             Joined::Joined => Card::Linked { to: name },
@@ -159,6 +164,20 @@ async fn joined(services: &Services, claimed: &Claimed, place: &Place, name: Str
             Joined::HasItsOwn => Ok(Card::NotLinked { why: has_its_own(&name) }),
         },
     }
+}
+
+/// Whether somebody would read what a branch began with who does not read that.
+async fn one_is_a_branch(services: &Services, claimed: &Claimed, place: &Place) -> Result<bool, sqlx::Error> {
+    if place.payer() == claimed.request.place.payer() {
+        return Ok(false);
+    }
+    let other = forget::conversation(&services.pool, place).await?;
+    for thread in other.into_iter().chain([claimed.thread]) {
+        if !branch::sources(&services.pool, thread).await?.is_empty() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 fn has_its_own(name: &str) -> String {
