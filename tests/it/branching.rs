@@ -3,9 +3,10 @@
 
 use std::fmt::Write as _;
 
+use serde_json::json;
 use threadbox::settings::Permission;
 use threadbox::standin::github::{IssueRef, Visibility};
-use threadbox::standin::model::say;
+use threadbox::standin::model::{Gate, call, gated, say};
 
 use crate::forget::{assert_gone, forgotten, found};
 use crate::history::town::{Past, condense_each, shown, thread_with_past};
@@ -191,6 +192,76 @@ async fn forgetting_a_branch_takes_what_it_began_with_from_it_and_nothing_from_t
     let shown = hears(&bot, &one, "@threadbox hello", "Hello.").await;
     assert_knows(&shown, &["The word is tangerine.", "the door is green"], &[]);
     assert!(!found(&bot, "tangerine").await.is_empty());
+    bot.finish().await;
+}
+
+#[tokio::test]
+async fn a_line_to_remember_goes_with_its_conversation_long_after_it_was_said() {
+    let mut bot = Bot::start().await;
+    let (one, two) = (bot.issue("One").await, bot.issue("Two").await);
+    hears(&bot, &one, "@threadbox keep tangerine in mind", "Kept.").await;
+    told(&bot, &one, "maya", "@threadbox remember here: CANARYLINE opens the door").await;
+    told(&bot, &two, "maya", "@threadbox remember here: the kettle whistles").await;
+    branches(&bot, &two, &one).await;
+    told(&bot, &two, "maya", "@threadbox status").await;
+    bot.stop().await;
+    bot.sql("update inbox set created_at = now() - interval '31 days'").await;
+    bot.run().await;
+    // Of what was answered by the service only what is remembered stays.
+    bot.until_count("select count(*) from inbox", 3).await;
+    told(&bot, &one, "maya", "@threadbox forget this conversation").await;
+    forgotten(&bot).await;
+    assert_gone(&bot, "CANARYLINE").await;
+    assert_knows(&hears(&bot, &two, "@threadbox go on", "On it.").await, &["the kettle whistles"], &["CANARYLINE"]);
+    bot.finish().await;
+}
+
+#[tokio::test]
+async fn a_run_that_goes_on_after_the_branch_is_no_part_of_it() {
+    let bot = Bot::start().await;
+    let (one, two) = (bot.issue("One").await, bot.issue("Two").await);
+    hears(&bot, &one, "@threadbox keep tangerine in mind", "Kept: tangerine.").await;
+    told(&bot, &one, "ada", "@threadbox budget 0.001").await;
+    bot.model.script([call("writeFile", json!({ "path": "notes.txt", "content": "larch" }))]);
+    let ended = bot.asks(&one, "@threadbox write the tree down").await;
+    assert!(ended.contains("Ended at the cost limit"), "{ended}");
+    bot.until_count("select count(*) from runs where state = 'posted'", 2).await;
+    branches(&bot, &two, &one).await;
+    bot.model.script([say("It was pomelo in the end.")]);
+    bot.says(&one, "ada", "@threadbox budget 5").await;
+    bot.until_count("select count(*) from runs where outcome->>'outcome' = 'answered'", 2).await;
+    let there = hears(&bot, &two, "@threadbox go on", "On it.").await;
+    assert_knows(&there, &["Kept: tangerine."], &["pomelo", "write the tree down"]);
+    bot.finish().await;
+}
+
+#[tokio::test]
+async fn words_that_joined_a_run_of_others_are_reworded_in_what_a_branch_was_condensed_to() {
+    let bot = Bot::start().await;
+    let (one, two) = (bot.issue("One").await, bot.issue("Two").await);
+    let gate = Gate::closed();
+    bot.model.script([gated(&gate, say("All right.")), say("All right, both.")]);
+    let asked = bot.says(&one, "maya", "@threadbox keep the fruit in mind").await;
+    bot.model.arrived(1).await;
+    let joined = bot.says(&one, "maya", "@threadbox it is CANARYJOINED").await;
+    bot.until_count("select sum(arrivals)::bigint from runs", 1).await;
+    gate.open();
+    bot.ended(&one, asked).await;
+    bot.idle().await;
+    bot.sql(
+        "with line as (
+             insert into observations (id, thread_id, sequence, said_at, text, cites, created_at)
+             select gen_random_uuid(), thread_id, 1, created_at, 'Observed CANARYJOINED', '{}', now() from runs
+         )
+         update threads set condensed_until = (select id from runs where thread_id = threads.id)",
+    )
+    .await;
+    branches(&bot, &two, &one).await;
+    assert_knows(&hears(&bot, &two, "@threadbox ready?", "Ready.").await, &["Observed CANARYJOINED"], &[]);
+    bot.github.edit_comment(joined, "maya", "@threadbox it is a secret").await.unwrap();
+    bot.until_count("select count(*) from forgettings where next_try_at > asked_at", 1).await;
+    assert_gone(&bot, "CANARYJOINED").await;
+    assert_knows(&hears(&bot, &two, "@threadbox still?", "Ready.").await, &["it is a secret"], &["CANARYJOINED"]);
     bot.finish().await;
 }
 

@@ -1,10 +1,11 @@
 //! `branch` on Discord: within a guild, among the same readers.
 
-use threadbox::standin::discord::{Id, Overwrite, OverwriteOf, Permissions};
+use threadbox::standin::discord::{Id, NewChannel, Overwrite, OverwriteOf, Permissions};
 use threadbox::standin::model::say;
 
 use super::links::hidden;
-use super::{both, told};
+use super::{both, comments, joined, linked, told};
+use crate::support::bot::REPOSITORY;
 use crate::support::discord_bot::DiscordBot;
 
 /// Somebody asks in a thread, and is answered; what the model was shown then.
@@ -55,17 +56,14 @@ async fn a_thread_begins_with_what_was_said_in_another_until_fewer_may_read_that
     bot.until_ours(opened, "that it begins", |said| said.content.contains("This conversation begins")).await;
     let shown = hears(&bot, opened, "maya", "@threadbox and here?", "Here, too.").await;
     assert!(shown.contains("Kept: tangerine."), "{shown}");
-    let everybody = Overwrite { id: bot.guild, of: OverwriteOf::Role, allow: Permissions::NONE, deny: Permissions::VIEW_CHANNEL };
-    let open = bot.add_channel(threadbox::standin::discord::NewChannel::text("open"));
+    let open = bot.add_channel(NewChannel::text("open"));
     let kept = thread(&bot, open, "Kept");
     let lines = told(&bot, source, "maya", "@threadbox remember here: tangerines are orange").await;
     assert!(lines.contains("I keep that in mind"), "{lines}");
     branched(&bot, kept, &address(&bot, source)).await;
     let lines = told(&bot, kept, "maya", "@threadbox memory").await;
     assert!(lines.contains("tangerines are orange"), "{lines}");
-    bot.discord.overwrite(bot.channel, everybody);
-    bot.discord.allow_us(bot.channel, Permissions::VIEW_CHANNEL);
-    bot.sql("update discord_channels set looked_at = now() - interval '1 hour'").await;
+    closed(&bot, bot.channel).await;
     let lines = told(&bot, kept, "maya", "@threadbox memory").await;
     assert!(!lines.contains("orange"), "{lines}");
     // What `memory` said in this thread stands there still; what was said in the other one does not come along any more.
@@ -98,5 +96,60 @@ async fn what_few_read_begins_no_conversation_of_others() {
     assert!(said.contains("the other on Discord"), "{said}");
     let shown = hears(&bot, outside, "bob", "@threadbox when?", "I do not know.").await;
     assert!(!shown.contains("Tuesday"), "{shown}");
+    bot.finish().await;
+}
+
+/// A channel that everybody saw is for few from now on.
+async fn closed(bot: &DiscordBot, channel: Id) {
+    let everybody = Overwrite { id: bot.guild, of: OverwriteOf::Role, allow: Permissions::NONE, deny: Permissions::VIEW_CHANNEL };
+    bot.discord.overwrite(channel, everybody);
+    bot.discord.allow_us(channel, Permissions::VIEW_CHANNEL);
+    bot.sql("update discord_channels set looked_at = now() - interval '1 hour'").await;
+}
+
+#[tokio::test]
+async fn a_branch_of_a_branch_is_parted_also_when_the_one_between_is_forgotten() {
+    let bot = both(&[]).await;
+    let open = bot.add_channel(NewChannel::text("open"));
+    let first = begins(&bot, bot.channel, "@threadbox keep tangerine in mind", "Kept: tangerine.").await;
+    let second = thread(&bot, open, "Second");
+    branched(&bot, second, &address(&bot, first)).await;
+    hears(&bot, second, "maya", "@threadbox and larch", "Kept: larch.").await;
+    let third = thread(&bot, open, "Third");
+    branched(&bot, third, &address(&bot, second)).await;
+    let shown = hears(&bot, third, "maya", "@threadbox what is there?", "Both.").await;
+    assert!(shown.contains("Kept: tangerine.") && shown.contains("Kept: larch."), "{shown}");
+    told(&bot, second, "ada", "@threadbox forget this thread").await;
+    bot.until_count("select count(*) from forgettings where done_at is null", 0).await;
+    bot.until_count("select count(*) from branches", 1).await;
+    closed(&bot, bot.channel).await;
+    let shown = hears(&bot, third, "maya", "@threadbox and now?", "Nothing.").await;
+    assert!(!shown.contains("Kept: tangerine.") && !shown.contains("Kept: larch."), "{shown}");
+    bot.finish().await;
+}
+
+#[tokio::test]
+async fn a_branch_is_not_linked_to_where_others_read() {
+    let bot = both(&[]).await;
+    joined(&bot, "maya", "maya").await;
+    linked(&bot, bot.channel, "maya").await;
+    let source = begins(&bot, bot.channel, "@threadbox keep tangerine in mind", "Kept: tangerine.").await;
+    let branch = thread(&bot, bot.channel, "Branch");
+    branched(&bot, branch, &address(&bot, source)).await;
+    let issue = bot.issue("Elsewhere").await;
+    let page = format!("{}/{REPOSITORY}/issues/{}", bot.github.url(), issue.number);
+    let said = told(&bot, branch, "maya", &format!("@threadbox link {page}")).await;
+    assert!(said.contains("Nothing was linked.") && said.contains("begins with another conversation"), "{said}");
+    let said = comments(&bot, &issue, "maya", &format!("@threadbox link {}", address(&bot, branch))).await;
+    assert!(said.contains("Nothing was linked.") && said.contains("begins with another conversation"), "{said}");
+    // However it came about: what is one with a conversation elsewhere has its own words alone.
+    bot.sql(
+        "insert into surfaces (surface, key, thread_id, place)
+         select 'github', 'elsewhere#1', (select thread_id from branches), jsonb_set(place, '{number}', '999') from surfaces
+         where surface = 'github' limit 1",
+    )
+    .await;
+    let shown = hears(&bot, branch, "maya", "@threadbox what is there?", "Nothing.").await;
+    assert!(!shown.contains("Kept: tangerine."), "{shown}");
     bot.finish().await;
 }
