@@ -1,11 +1,12 @@
 //! Memory: what a thread knows beside the run at work.
 //!
-//! [`history`] is what was said last, in a [`branch`] also in the conversation it began with, [`observations`] what was said before that in few lines, [`recall`] finds the words themselves,
-//! of this conversation and others, [`working`] memory is what the agent and people keep in mind, and [`title`] names the thread. What a
-//! repository decides about all of it is [`Options`]. Every search has a [`Scope`], and no search reaches over the border of an owner.
-//! What is shown of it carries a [`receipt`].
+//! [`history`] is what was said last, in a [`branch`] also in the conversation it began with, [`observations`] what was said before that
+//! in few lines, [`recall`] finds the words themselves, of this conversation and others, [`working`] memory is what the agent and people
+//! keep in mind, and [`title`] names the thread. What a repository decides about all of it is [`Options`]. Every search has a [`Scope`],
+//! and no search reaches over the border of an owner; a [`Filter`] narrows it. What is shown of it carries a [`receipt`].
 
 pub mod branch;
+mod filter;
 pub mod forget;
 pub mod history;
 pub mod index;
@@ -21,6 +22,7 @@ pub mod title;
 pub mod vectors;
 pub mod working;
 
+pub use self::filter::{By, Filter};
 pub use self::options::{Options, Working};
 pub use self::period::Period;
 

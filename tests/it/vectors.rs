@@ -2,8 +2,8 @@
 
 use threadbox::id::{MemoryId, MessageId, ThreadId};
 use threadbox::memory::vectors::store::{Bill, Share, keep};
-use threadbox::memory::vectors::{Effort, near, nearest, search};
-use threadbox::memory::{Reach, Scope};
+use threadbox::memory::vectors::{Effort, filtered, near, nearest, search};
+use threadbox::memory::{By, Filter, Period, Reach, Scope};
 use threadbox::model::ModelName;
 use threadbox::standin::model::vector;
 
@@ -29,6 +29,7 @@ async fn thread(database: &TestDatabase, owner: &str) -> (ThreadId, MessageId) {
     (thread, message)
 }
 
+#[derive(Clone)]
 struct Piece {
     id: MemoryId,
     owner: &'static str,
@@ -186,5 +187,36 @@ async fn pgvector_finds_what_is_found_without_it() {
     }
     let other: ModelName = "acme/other".parse().unwrap();
     assert!(!near::tend(&database.pool, &other, 5_000, 0).await.unwrap(), "too long for an index");
+    database.finish().await;
+}
+
+#[tokio::test]
+async fn what_does_not_count_is_left_out_however_near_it_is() {
+    let database = TestDatabase::create().await;
+    let model: ModelName = "openai/counts".parse().unwrap();
+    let pieces = fill(&database, &model, 240).await;
+    let query = vector("topic3 detail12", DIMS);
+    sqlx::query("update memories set author = case when piece % 3 = 0 then 'Maya' end, said_at = '2026-01-01T00:00:00Z'::timestamptz + piece * interval '1 hour'")
+        .execute(&database.pool)
+        .await
+        .unwrap();
+    let period = Period::read(Some("2026-01-03"), Some("2026-01-08")).unwrap();
+    let in_it = |number: usize| (48..192).contains(&number);
+    let cases: [(Filter, &dyn Fn(usize) -> bool); 4] = [
+        (Filter { period, by: None }, &in_it),
+        (Filter { by: By::named("@maya", "threadbox"), ..Filter::default() }, &|number| number % 3 == 0),
+        (Filter { by: By::named("threadbox", "threadbox"), ..Filter::default() }, &|number| number % 3 != 0),
+        (Filter { period, by: By::named("maya", "threadbox") }, &|number| in_it(number) && number % 3 == 0),
+    ];
+    for scope in scopes(&pieces) {
+        for (filter, counts) in &cases {
+            let those: Vec<Piece> =
+                pieces.iter().enumerate().filter(|(number, _)| counts(*number)).map(|(_, piece)| piece.clone()).collect();
+            let found = filtered(&database.pool, (&scope, filter), &model, &query, 10).await.unwrap();
+            alike(&those, &query, &found, &brute_force(&those, &scope, &query, 10));
+        }
+    }
+    let nobody = Filter { by: By::named("nobody", "threadbox"), ..Filter::default() };
+    assert_eq!(filtered(&database.pool, (&scopes(&pieces)[0], &nobody), &model, &query, 10).await.unwrap(), []);
     database.finish().await;
 }

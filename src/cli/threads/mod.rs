@@ -77,7 +77,7 @@ pub struct ShowArgs {
     pub id: Uuid,
     #[command(flatten)]
     when: PeriodArgs,
-    /// Only what somebody of this name said
+    /// Only what somebody of this name said, or the agent by its own
     #[arg(long)]
     pub author: Option<String>,
     /// How much of what was said, at most 200
@@ -94,7 +94,7 @@ pub struct ShowArgs {
 pub struct RecallArgs {
     /// What you want to know, in words
     pub query: String,
-    /// As this conversation would find it
+    /// What this conversation said, and what the others of its owner share
     #[arg(long)]
     pub thread: Option<Uuid>,
     /// What all conversations of this owner share, such as acme/rocket or github:42
@@ -102,7 +102,7 @@ pub struct RecallArgs {
     pub owner: Option<String>,
     #[command(flatten)]
     when: PeriodArgs,
-    /// Only what somebody of this name said
+    /// Only what somebody of this name said, or the agent by its own
     #[arg(long)]
     pub by: Option<String>,
     /// How many passages, at most 20
@@ -184,7 +184,7 @@ async fn dispatch(command: Command, settings: &Settings, pool: &PgPool, progress
     }
     match command {
         Command::List(args) => list::main(pool, args, progress).await,
-        Command::Show(args) => show::main(pool, args, progress).await,
+        Command::Show(args) => show::main(pool, args, &settings.name, progress).await,
         Command::Recall(args) => recall::main(pool, args, settings, progress).await,
         Command::Export(args) => export::main(pool, args, progress).await,
         Command::Forget(args) => forget::main(pool, args, progress).await,

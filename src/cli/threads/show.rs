@@ -11,11 +11,13 @@ use super::{ShowArgs, no_thread, plain, print_json};
 use crate::cli::Outcome;
 use crate::cli::output::Progress;
 use crate::id::ThreadId;
+use crate::memory::By;
 use crate::memory::forget::record::said::Which;
 use crate::memory::forget::record::{self, Shown};
 
-pub(super) async fn main(pool: &PgPool, args: ShowArgs, progress: Progress) -> Outcome {
-    let which = Which { period: args.when.read()?, author: args.author, ..Which::default() };
+pub(super) async fn main(pool: &PgPool, args: ShowArgs, own_name: &str, progress: Progress) -> Outcome {
+    let by = args.author.and_then(|name| By::named(&name, own_name));
+    let which = Which { period: args.when.read()?, by, ..Which::default() };
     let shown = record::show(pool, ThreadId(args.id), &which, args.limit).await.context("Cannot read the thread")?;
     drop(progress);
     let shown = shown.ok_or_else(|| no_thread(args.id))?;

@@ -17,10 +17,10 @@ use uuid::Uuid;
 use super::Failed;
 use crate::http::Http;
 use crate::id::{RunId, ThreadId};
-use crate::memory::Period;
-use crate::memory::forget::record::said::{self, MOST_AROUND, MOST_INCLUDED, Which};
+use crate::memory::forget::record::said::{self, Which};
 use crate::memory::forget::record::{self, After, Export, Listed, MOST_LISTED, Whose};
 use crate::memory::forget::{self, Asked, Person, Target, Why};
+use crate::memory::{By, Period};
 use crate::model::Role;
 
 /// Exports at once.
@@ -115,8 +115,9 @@ pub(super) async fn messages(State(http): State<Http>, Path(id): Path<String>, Q
             |name, text: &Option<String>| text.as_deref().map_or(Ok(0), |text| read(name, "a number of messages", text));
         let (before, after) =
             (context("context_before", &asked.context_before)?, context("context_after", &asked.context_after)?);
-        if ids.len() > MOST_INCLUDED || before.max(after) > MOST_AROUND {
-            return Err(bad(format!("at most {MOST_INCLUDED} ids, with at most {MOST_AROUND} messages before and after each")));
+        let each = 1 + u64::from(before) + u64::from(after);
+        if ids.len() as u64 * each > u64::from(MOST_LISTED) {
+            return Err(bad(format!("that may be more than {MOST_LISTED} messages: name fewer ids, or less around each")));
         }
         let messages = said::around(&http.pool, thread, &ids, (before, after)).await?;
         return Ok(Json(json!({ "messages": messages, "next": null })));
@@ -132,7 +133,8 @@ pub(super) async fn messages(State(http): State<Http>, Path(id): Path<String>, Q
     };
     let run = asked.run.map(|run| read("run", "the id of a run", &run).map(RunId)).transpose()?;
     let after = asked.after.map(|after| read("after", "what `next` of a page before said", &after)).transpose()?;
-    let which = Which { period, role, author: asked.author, run };
+    let by = asked.author.and_then(|name| By::named(&name, &http.name));
+    let which = Which { period, role, by, run };
     let messages = said::page(&http.pool, thread, &which, after, most).await?;
     let next = messages.last().filter(|_| messages.len() == most as usize).map(|last| last.id);
     Ok(Json(json!({ "messages": messages, "next": next })))
@@ -144,8 +146,7 @@ fn thread_id(text: &str) -> Result<ThreadId, Failed> {
 
 async fn known_thread(http: &Http, id: &str) -> Result<ThreadId, Failed> {
     let id = thread_id(id)?;
-    let found = record::show(&http.pool, id, &Which::default(), 1).await?;
-    found.map(|_| id).ok_or_else(|| missing("thread"))
+    if record::is_known(&http.pool, id).await? { Ok(id) } else { Err(missing("thread")) }
 }
 
 pub(super) async fn export_thread(State(http): State<Http>, Path(id): Path<String>) -> Result<Response, Failed> {

@@ -11,8 +11,8 @@ use crate::agent::store::Taken;
 use crate::agent::tools::{HandError, RecallQuery, Recaller, ToolOutput};
 use crate::agent::{RunEvent, Snapshot, Task};
 use crate::jobs::Services;
-use crate::memory::recall::{self, Ask, By, Filter, Neighbour, Passage, Recall, show};
-use crate::memory::{Options, Reach, Scope, receipt};
+use crate::memory::recall::{self, Ask, Neighbour, Passage, Recall, show};
+use crate::memory::{By, Filter, Options, Reach, Scope, receipt};
 use crate::model::Part;
 use crate::reply::{Redactor, clean};
 
@@ -108,7 +108,7 @@ impl Hand {
         let options = &self.options;
         let around = (options.before, options.after);
         let threshold = options.threshold.map(|threshold| threshold as f32);
-        let filter = Filter { period: wanted.period, by: wanted.by.as_deref().map(|name| By::named(name, &self.own_name)) };
+        let filter = Filter { period: wanted.period, by: wanted.by.as_deref().and_then(|name| By::named(name, &self.own_name)) };
         let top_k = wanted.top_k.unwrap_or(options.top_k);
         let ask = Ask { scope, query, top_k, around, threshold, seen, filter };
         let found = self.recall.recall(&ask).await?;

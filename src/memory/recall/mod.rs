@@ -21,7 +21,7 @@ use sqlx::PgPool;
 use self::fuse::Candidate;
 use self::statistics::Statistics;
 use super::receipt::Cite;
-use super::{Period, Reach, Scope, branch, forget, vectors};
+use super::{Filter, Reach, Scope, branch, forget, vectors};
 use crate::id::{MemoryId, MessageId, RunId, ThreadId};
 use crate::model::{Embedder, Input};
 
@@ -69,38 +69,6 @@ impl Ask {
             seen: Seen::Nothing,
             filter: Filter::default(),
         }
-    }
-}
-
-/// Which of what was said counts; all of it by default.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Filter {
-    /// What was said then.
-    pub period: Period,
-    /// What they said.
-    pub by: Option<By>,
-}
-
-impl Filter {
-    fn is_open(&self) -> bool {
-        self.period.is_open() && self.by.is_none()
-    }
-}
-
-/// Who said something.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum By {
-    /// Somebody of this name, however it is written.
-    Person(String),
-    /// The agent.
-    Agent,
-}
-
-impl By {
-    /// Whoever is called so, `@maya` as well as `maya`; the agent by its own name.
-    pub fn named(name: &str, own_name: &str) -> Self {
-        let name = name.trim().trim_start_matches('@');
-        if name.eq_ignore_ascii_case(own_name) { Self::Agent } else { Self::Person(name.to_owned()) }
     }
 }
 
@@ -300,10 +268,14 @@ impl Recall {
         self.nearest(ask, embedder.as_ref(), &vector).await
     }
 
-    /// More than is needed, because what the asker has in front of it is left out only then, and what does not count.
+    /// More than is needed, because what the asker has in front of it is left out only then.
     async fn nearest(&self, ask: &Ask, embedder: &dyn Embedder, vector: &[f32]) -> Result<Vec<(MemoryId, f32)>, sqlx::Error> {
-        let most = if ask.filter.is_open() { 3 * CANDIDATES } else { vectors::MOST };
-        let nearest = vectors::nearest(&self.pool, &ask.scope, embedder.name(), vector, most).await?;
+        let (pool, scope, model, most) = (&self.pool, &ask.scope, embedder.name(), 3 * CANDIDATES);
+        let nearest = if ask.filter.is_open() {
+            vectors::nearest(pool, scope, model, vector, most).await?
+        } else {
+            vectors::filtered(pool, (scope, &ask.filter), model, vector, most).await?
+        };
         let floor = ask.threshold.unwrap_or(FLOOR);
         Ok(nearest.into_iter().filter(|(_, similarity)| *similarity >= floor).collect())
     }

@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, HashSet};
 
 use chrono::{DateTime, Utc};
+use serde_json::{Value, json};
 
-use super::Passage;
+use super::{Neighbour, Passage};
 use crate::id::{MessageId, ThreadId};
 use crate::memory::receipt;
 use crate::reply::clean;
@@ -109,6 +110,25 @@ fn conversation(title: Option<&str>, mut lines: Vec<Line<'_>>) -> String {
 /// What was said, as data of about `limit` bytes, without receipts for anything else.
 pub fn said(text: &str, limit: usize) -> String {
     clean::data(&receipt::strip(text), limit)
+}
+
+/// A passage for programs, in the names that what was said has elsewhere.
+pub fn json(passage: &Passage) -> Value {
+    let said = |message, role: &str, author: &Option<String>, at: DateTime<Utc>, url: &str, text: &str| {
+        json!({
+            "id": message, "receipt": receipt::token(message), "role": role, "author": author, "at": at,
+            "url": (!url.is_empty()).then_some(url), "text": text,
+        })
+    };
+    let near = |near: &Neighbour| said(near.message, &near.role, &near.author, near.said_at, &near.url, &near.text);
+    let Passage { message, role, author, said_at, url, text, .. } = passage;
+    let mut shown = said(*message, role, author, *said_at, url, text);
+    shown["thread"] = json!(passage.thread);
+    shown["title"] = json!(passage.title);
+    shown["score"] = json!(passage.score);
+    shown["before"] = passage.before.iter().map(near).collect();
+    shown["after"] = passage.after.iter().map(near).collect();
+    shown
 }
 
 #[cfg(test)]

@@ -7,14 +7,16 @@ use sqlx::PgPool;
 
 use super::rank::Hit;
 use super::statistics::Counts;
-use super::{Ask, By, Neighbour, Passage, Seen};
+use super::{Ask, Neighbour, Passage, Seen};
 use crate::id::{MemoryId, MessageId, RunId, ThreadId};
-use crate::memory::{Period, Reach};
+use crate::memory::{By, Period, Reach};
 
 /// Candidates that are compared. A search is planned to have far fewer; this is for when the database's counts are wrong.
 const MOST_HITS: i64 = 3_000;
 /// The newest pieces that are looked at when all words are common.
 const NEWEST: i64 = 2_000;
+/// Of so many of the newest it is looked at who said them.
+const LOOKED_AT: i64 = 20_000;
 
 /// A piece with all that is shown of it.
 #[derive(Clone, Debug)]
@@ -38,8 +40,7 @@ struct Border<'a> {
     hides_own: bool,
     seen_after: Option<RunId>,
     period: Period,
-    /// In lower case; empty for the agent, which has no name in the table.
-    by: Option<String>,
+    by: Option<&'a str>,
     seen_before: &'a [RunId],
 }
 
@@ -54,10 +55,7 @@ impl<'a> Border<'a> {
             Seen::After(run) => (true, *run, [].as_slice()),
             Seen::Branch(run, before) => (true, *run, before.as_slice()),
         };
-        let by = ask.filter.by.as_ref().map(|by| match by {
-            By::Person(name) => name.to_lowercase(),
-            By::Agent => String::new(),
-        });
+        let by = ask.filter.by.as_ref().map(By::author);
         let period = ask.filter.period;
         Self { owner: &ask.scope.owner, own: ask.scope.thread, only, hides_own, seen_after, seen_before, period, by }
     }
@@ -107,7 +105,7 @@ pub(super) async fn hits(pool: &PgPool, ask: &Ask, query: &str, words: &[String]
               and ($5::uuid is null or (m.thread_id = $5) is true)
               and not ($6 and m.thread_id = $4 and ($7::uuid is null or m.run_id > $7) is true)
               and ($9::timestamptz is null or (m.said_at >= $9) is true) and ($10::timestamptz is null or (m.said_at < $10) is true)
-              and ($11::text is null or lower(coalesce(m.author, '')) = $11)
+              and ($11::text is null or lower(coalesce(m.author, '')) = lower($11))
               and (m.run_id = any($12)) is not true
             limit $8
         )
@@ -141,21 +139,21 @@ pub(super) async fn newest(pool: &PgPool, ask: &Ask, words: &[String]) -> Result
                    q[7] as w7, q[8] as w8, q[9] as w9, q[10] as w10, q[11] as w11, q[12] as w12
             from (select $1::text[]::tsquery[] as q) words
         ), late as (
-            (select m.id, m.terms, m.said_at from memories m
+            (select m.id, m.author, m.said_at from memories m
              where $4::uuid is null and m.owner = $2 and (m.shared or m.thread_id = $3)
                and not ($5 and m.thread_id = $3 and ($6::uuid is null or m.run_id > $6) is true)
-               and ($8::timestamptz is null or m.said_at >= $8) and ($9::timestamptz is null or m.said_at < $9)
-               and ($10::text is null or lower(coalesce(m.author, '')) = $10)
+               and m.said_at >= coalesce($8, '-infinity'::timestamptz) and m.said_at < coalesce($9, 'infinity'::timestamptz)
                and (m.run_id = any($11)) is not true
-             order by m.said_at desc limit $7)
+             order by m.said_at desc limit $12)
             union all
-            (select m.id, m.terms, m.said_at from memories m
+            (select m.id, m.author, m.said_at from memories m
              where m.thread_id = $4 and m.owner = $2 and (m.shared or m.thread_id = $3)
                and not ($5 and m.thread_id = $3 and ($6::uuid is null or m.run_id > $6) is true)
-               and ($8::timestamptz is null or m.said_at >= $8) and ($9::timestamptz is null or m.said_at < $9)
-               and ($10::text is null or lower(coalesce(m.author, '')) = $10)
+               and m.said_at >= coalesce($8, '-infinity'::timestamptz) and m.said_at < coalesce($9, 'infinity'::timestamptz)
                and (m.run_id = any($11)) is not true
-             order by m.message_id desc limit $7)
+             order by m.message_id desc limit $12)
+        ), theirs as (
+            select id from late where $10::text is null or lower(coalesce(author, '')) = lower($10) order by said_at desc limit $7
         )
         select m.id as "id!: MemoryId",
                case when m.terms @@ w1 then 1 else 0 end | case when m.terms @@ w2 then 2 else 0 end
@@ -164,7 +162,7 @@ pub(super) async fn newest(pool: &PgPool, ask: &Ask, words: &[String]) -> Result
              | case when m.terms @@ w7 then 64 else 0 end | case when m.terms @@ w8 then 128 else 0 end
              | case when m.terms @@ w9 then 256 else 0 end | case when m.terms @@ w10 then 512 else 0 end
              | case when m.terms @@ w11 then 1024 else 0 end | case when m.terms @@ w12 then 2048 else 0 end as "mask!"
-        from wanted, late m order by m.said_at desc, m.id desc
+        from wanted, theirs join memories m on m.id = theirs.id order by m.said_at desc, m.id desc
         "#,
         words,
         border.owner,
@@ -177,6 +175,7 @@ pub(super) async fn newest(pool: &PgPool, ask: &Ask, words: &[String]) -> Result
         border.period.until,
         border.by,
         border.seen_before as &[RunId],
+        if border.by.is_some() { LOOKED_AT } else { NEWEST },
     )
     .fetch_all(pool)
     .await?;
@@ -195,7 +194,7 @@ pub(super) async fn load(pool: &PgPool, ask: &Ask, ids: &[MemoryId]) -> Result<V
         where m.id = any($1) and m.owner = $2 and (m.shared or m.thread_id = $3) and ($4::uuid is null or m.thread_id = $4)
           and not ($5 and m.thread_id = $3 and ($6::uuid is null or m.run_id > $6) is true)
           and ($7::timestamptz is null or m.said_at >= $7) and ($8::timestamptz is null or m.said_at < $8)
-          and ($9::text is null or lower(coalesce(m.author, '')) = $9)
+          and ($9::text is null or lower(coalesce(m.author, '')) = lower($9))
           and (m.run_id = any($10)) is not true
           and not exists (
             select 1 from surfaces f join installations i on i.id = (f.place->>'installation')::bigint

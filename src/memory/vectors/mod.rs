@@ -1,14 +1,14 @@
 //! Vectors: which pieces of memory mean nearly the same as a question.
 //!
 //! A vector has length 1 and belongs to the model that made it; vectors of different models are never compared. [`nearest`] is the
-//! search, [`store`] keeps the vectors, [`near`] finds likely ones in very large scopes where the database can.
+//! search, [`filtered`] the one where not everything counts, [`store`] keeps the vectors, [`near`] finds likely ones in very large scopes where the database can.
 
 pub mod near;
 mod search;
 pub mod store;
 mod top;
 
-pub use search::{Effort, MOST, nearest, search};
+pub use search::{Effort, filtered, nearest, search};
 
 use chrono::{DateTime, Utc};
 use sqlx::PgPool;

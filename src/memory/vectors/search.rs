@@ -5,11 +5,13 @@ use sqlx::PgPool;
 use super::top::Top;
 use super::{dot, near, store};
 use crate::id::MemoryId;
-use crate::memory::Scope;
+use crate::memory::{Filter, Scope};
 use crate::model::ModelName;
 
 /// No search returns more.
-pub const MOST: usize = 1_000;
+const MOST: usize = 1_000;
+/// Where not everything counts, so many of the newest of that time are looked at.
+const LOOKED_AT: i64 = 50_000;
 
 /// Where a search stops to compare everything.
 #[derive(Clone, Copy, Debug)]
@@ -81,6 +83,27 @@ pub async fn search(
         }
     } else {
         store::scan(pool, scope, model, query.len(), |id, stored| show(id, query, stored)).await?;
+    }
+    Ok(top.into_sorted())
+}
+
+/// The same of what counts alone: of the 50,000 newest pieces of that time those that they said.
+pub async fn filtered(
+    pool: &PgPool,
+    (scope, filter): (&Scope, &Filter),
+    model: &ModelName,
+    query: &[f32],
+    limit: usize,
+) -> Result<Vec<(MemoryId, f32)>, sqlx::Error> {
+    let limit = limit.min(MOST);
+    if query.is_empty() || limit == 0 {
+        return Ok(Vec::new());
+    }
+    let Effort { likely, likely_per_wanted, .. } = Effort::default();
+    let likely = likely.max(limit.saturating_mul(likely_per_wanted));
+    let mut top = Top::new(limit);
+    for (id, stored) in store::likely_of(pool, (scope, filter), model, query, (LOOKED_AT, likely)).await? {
+        top.show(id, dot(query, &stored));
     }
     Ok(top.into_sorted())
 }

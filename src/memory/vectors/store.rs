@@ -7,7 +7,7 @@ use sqlx::postgres::{PgPool, PgRow};
 
 use super::{Failing, State, bytes_of, signs_of};
 use crate::id::MemoryId;
-use crate::memory::{Reach, Scope};
+use crate::memory::{By, Filter, Reach, Scope};
 use crate::model::ModelName;
 
 /// What a batch cost: a share for each of its pieces, in order.
@@ -169,6 +169,49 @@ pub(super) async fn likely(
         signs_of(query),
         i64::try_from(count).unwrap_or(i64::MAX),
         newest,
+    );
+    Ok(rows.fetch_all(pool).await?.into_iter().map(|row| (row.id, row.vector)).collect())
+}
+
+/// The same of those alone that count, of so many of the newest pieces of that time.
+pub(super) async fn likely_of(
+    pool: &PgPool,
+    (scope, filter): (&Scope, &Filter),
+    model: &ModelName,
+    query: &[f32],
+    (newest, count): (i64, usize),
+) -> Result<Vec<(MemoryId, Vec<u8>)>, sqlx::Error> {
+    let rows = sqlx::query!(
+        r#"
+        with late as (
+            (select id, author from memories
+             where $5 and owner = $3 and (shared or thread_id = $4)
+               and said_at >= coalesce($9, '-infinity'::timestamptz) and said_at < coalesce($10, 'infinity'::timestamptz)
+             order by said_at desc limit $8)
+            union all
+            (select id, author from memories
+             where not $5 and thread_id = $4 and owner = $3
+               and said_at >= coalesce($9, '-infinity'::timestamptz) and said_at < coalesce($10, 'infinity'::timestamptz)
+             order by message_id desc limit $8)
+        ), likely as materialized (
+            select v.memory_id from late join memory_vectors v on v.memory_id = late.id and v.model = $1 and v.dims = $2
+            where $11::text is null or lower(coalesce(late.author, '')) = lower($11)
+            order by bit_count(v.signs # $6::text::varbit) limit $7
+        )
+        select v.memory_id as "id: MemoryId", v.vector
+        from likely join memory_vectors v on v.memory_id = likely.memory_id and v.model = $1
+        "#,
+        model.to_string(),
+        i16::try_from(query.len()).unwrap_or(i16::MAX),
+        scope.owner,
+        scope.thread.0,
+        scope.reach == Reach::Owner,
+        signs_of(query),
+        i64::try_from(count).unwrap_or(i64::MAX),
+        newest,
+        filter.period.since,
+        filter.period.until,
+        filter.by.as_ref().map(By::author),
     );
     Ok(rows.fetch_all(pool).await?.into_iter().map(|row| (row.id, row.vector)).collect())
 }

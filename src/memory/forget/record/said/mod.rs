@@ -9,16 +9,11 @@ use uuid::Uuid;
 
 use super::MOST_LISTED;
 use crate::id::{RunId, ThreadId};
-use crate::memory::Period;
+use crate::memory::{By, Period};
 use crate::model::Role;
 
 /// Characters of one message that are shown.
 pub const LONGEST_SHOWN: usize = 4_000;
-/// Most messages that are asked for by their ids.
-pub const MOST_INCLUDED: usize = 50;
-/// Most messages that are shown before or after each of them.
-pub const MOST_AROUND: u32 = 20;
-
 /// Something that was said.
 #[derive(Clone, Debug, Serialize)]
 pub struct Said {
@@ -47,8 +42,8 @@ pub struct Which {
     pub period: Period,
     /// By people, the agent or its tools.
     pub role: Option<Role>,
-    /// By somebody of this name, however it is written.
-    pub author: Option<String>,
+    /// By them.
+    pub by: Option<By>,
     /// In this run.
     pub run: Option<RunId>,
 }
@@ -67,8 +62,8 @@ pub async fn page(
     store::page(pool, thread, which, after, i64::from(most.min(MOST_LISTED))).await
 }
 
-/// These messages of the conversation, at most [`MOST_INCLUDED`], each with so many before and after it, at most [`MOST_AROUND`]; each
-/// once, oldest first. What is not there, or not in this conversation, is left out.
+/// These messages of the conversation, each with so many before and after it; each once, oldest first, and no more than [`MOST_LISTED`] in
+/// all. What is not there, or not in this conversation, is left out.
 ///
 /// # Errors
 /// As the database.
@@ -78,6 +73,7 @@ pub async fn around(
     ids: &[Uuid],
     (before, after): (u32, u32),
 ) -> Result<Vec<Said>, sqlx::Error> {
-    let ids = &ids[..ids.len().min(MOST_INCLUDED)];
-    store::around(pool, thread, ids, (i64::from(before.min(MOST_AROUND)), i64::from(after.min(MOST_AROUND)))).await
+    let most = MOST_LISTED as usize;
+    let around = (i64::from(before.min(MOST_LISTED)), i64::from(after.min(MOST_LISTED)));
+    store::around(pool, thread, &ids[..ids.len().min(most)], around, i64::from(MOST_LISTED)).await
 }

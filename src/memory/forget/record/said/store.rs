@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::{LONGEST_SHOWN, Said, Which};
 use crate::id::{MessageId, RunId, ThreadId};
-use crate::memory::receipt;
+use crate::memory::{By, receipt};
 use crate::model::{Message, Part, Role};
 
 struct Row {
@@ -63,14 +63,14 @@ pub(in super::super) async fn last(pool: &PgPool, thread: ThreadId, which: &Whic
         from messages
         where thread_id = $1 and forgotten_at is null
           and ($2::timestamptz is null or created_at >= $2) and ($3::timestamptz is null or created_at < $3)
-          and ($4::text is null or role = $4) and ($5::text is null or lower(author) = $5) and ($6::uuid is null or run_id = $6)
+          and ($4::text is null or role = $4) and ($5::text is null or lower(coalesce(author, '')) = lower($5)) and ($6::uuid is null or run_id = $6)
         order by id desc limit $7
         "#,
         thread as ThreadId,
         which.period.since,
         which.period.until,
         which.role.map(name),
-        which.author.as_deref().map(str::to_lowercase),
+        which.by.as_ref().map(By::author),
         which.run as Option<RunId>,
         most,
     )
@@ -93,14 +93,14 @@ pub(super) async fn page(
         from messages
         where thread_id = $1 and forgotten_at is null and ($8::uuid is null or id > $8)
           and ($2::timestamptz is null or created_at >= $2) and ($3::timestamptz is null or created_at < $3)
-          and ($4::text is null or role = $4) and ($5::text is null or lower(author) = $5) and ($6::uuid is null or run_id = $6)
+          and ($4::text is null or role = $4) and ($5::text is null or lower(coalesce(author, '')) = lower($5)) and ($6::uuid is null or run_id = $6)
         order by id limit $7
         "#,
         thread as ThreadId,
         which.period.since,
         which.period.until,
         which.role.map(name),
-        which.author.as_deref().map(str::to_lowercase),
+        which.by.as_ref().map(By::author),
         which.run as Option<RunId>,
         most,
         after,
@@ -115,6 +115,7 @@ pub(super) async fn around(
     thread: ThreadId,
     ids: &[Uuid],
     (before, after): (i64, i64),
+    most: i64,
 ) -> Result<Vec<Said>, sqlx::Error> {
     let rows = sqlx::query_as!(
         Row,
@@ -133,12 +134,13 @@ pub(super) async fn around(
             ) n
         )
         select m.id as "id: MessageId", m.role, m.author, m.parts as "parts: Json<Vec<Part>>", m.url, m.run_id as "run: RunId", m.created_at
-        from messages m join near on near.id = m.id order by m.id
+        from messages m join near on near.id = m.id order by m.id limit $5
         "#,
         thread as ThreadId,
         ids,
         before,
         after,
+        most,
     )
     .fetch_all(pool)
     .await?;
