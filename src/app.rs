@@ -157,8 +157,7 @@ impl App {
     }
 
     async fn serve(&mut self, settings: &Settings, pool: PgPool, parts: &Parts, waker: Waker) -> anyhow::Result<()> {
-        let embedder = embedder(settings, &model::Http::new()?, &parts.patience);
-        let recall = Recall::new(pool.clone(), embedder);
+        let recall = recall(settings, &pool, &parts.patience)?;
         let listener = TcpListener::bind(settings.listen)
             .await
             .with_context(|| format!("Cannot listen on {}; set THREADBOX_LISTEN to a free address", settings.listen))?;
@@ -174,6 +173,7 @@ impl App {
             intake,
             admin: Arc::new(http::api::Admin::new(settings.admin_token.as_ref())),
             recall,
+            redactor: Arc::new(Redactor::new(settings.secrets())),
             clock: parts.clock.clone(),
         };
         let stop = self.shutdown.clone();
@@ -355,8 +355,8 @@ fn embedder(settings: &Settings, http: &model::Http, patience: &Patience) -> Opt
 ///
 /// # Errors
 /// When no client can be made on this machine.
-pub fn recall(settings: &Settings, pool: &PgPool) -> anyhow::Result<Recall> {
-    let embedder = embedder(settings, &model::Http::new()?, &Patience::default());
+pub fn recall(settings: &Settings, pool: &PgPool, patience: &Patience) -> anyhow::Result<Recall> {
+    let embedder = embedder(settings, &model::Http::new()?, patience);
     Ok(Recall::new(pool.clone(), embedder))
 }
 

@@ -15,6 +15,7 @@ use sqlx::PgPool;
 use crate::clock::Clock;
 use crate::intake::Intake;
 use crate::memory::recall::Recall;
+use crate::reply::Redactor;
 use crate::secret::SecretString;
 
 /// What the handlers work with.
@@ -34,6 +35,8 @@ pub struct Http {
     pub admin: Arc<api::Admin>,
     /// What memory finds.
     pub recall: Recall,
+    /// Keeps credentials from whoever embeds a question.
+    pub redactor: Arc<Redactor>,
     /// The time.
     pub clock: Arc<dyn Clock>,
 }

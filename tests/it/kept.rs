@@ -97,8 +97,10 @@ async fn messages_are_included_with_those_before_and_after_each_once() {
     assert_eq!(texts(&said(&api, &thread, &format!("include={nobody},{}", id(7))).await), texts(&all)[7..]);
     for wrong in [
         "include=x",
-        &format!("include={nobody}&context_after=21"),
-        &format!("include={}", vec![nobody; 51].join(",")),
+        &format!("include={nobody}&context_after=200"),
+        &format!("include={}&context_before=3", vec![nobody; 51].join(",")),
+        "author=%00",
+        "since=26-03-01",
         "role=system",
         "after=x",
         "run=x",
@@ -168,6 +170,7 @@ async fn memory_is_asked_by_people_as_by_runs_and_answers_with_receipts() {
         best["text"].as_str().unwrap().contains("retry budget") && best["url"].as_str().unwrap().contains("#issuecomment-"),
         "{best}"
     );
+    assert!(best["receipt"].as_str().unwrap().starts_with("[m:"), "{best}");
     let asked = async |more: &str| -> Vec<String> {
         let (status, found) = api.json("GET", &format!("recall?{question}&owner=acme%2Frocket&{more}")).await;
         assert_eq!(status, 200, "{found}");

@@ -10,15 +10,17 @@ use crate::app;
 use crate::cli::Outcome;
 use crate::cli::output::{Failure, Progress};
 use crate::id::ThreadId;
-use crate::memory::recall::{Ask, By, Filter, Passage};
-use crate::memory::{Scope, receipt};
+use crate::memory::recall::{Ask, Passage, show};
+use crate::memory::{By, Filter, Scope, receipt};
+use crate::model::Patience;
+use crate::reply::{Redactor, clean};
 use crate::settings::Settings;
 
 pub(super) async fn main(pool: &PgPool, args: RecallArgs, settings: &Settings, progress: Progress) -> Outcome {
     if args.query.trim().is_empty() {
         return Err(Failure::usage("The question is empty.", "Write what you want to know, in words."));
     }
-    let recall = app::recall(settings, pool)?;
+    let recall = app::recall(settings, pool, &Patience::default())?;
     let scope = match (args.thread, &args.owner) {
         (Some(id), _) => {
             let found = recall.scope_of(ThreadId(id)).await.context("Cannot look for the thread")?;
@@ -26,14 +28,16 @@ pub(super) async fn main(pool: &PgPool, args: RecallArgs, settings: &Settings, p
         }
         (None, owner) => Scope::shared(owner_named(pool, owner.as_deref().unwrap_or_default()).await?),
     };
-    let by = args.by.as_deref().map(|name| By::named(name, &settings.name));
+    let by = args.by.as_deref().and_then(|name| By::named(name, &settings.name));
     let filter = Filter { period: args.when.read()?, by };
-    let ask = Ask { top_k: usize::from(args.top_k), filter, ..Ask::new(scope, args.query) };
+    // It goes to whoever embeds it.
+    let query = Redactor::new(settings.secrets()).redact(&clean::clean(&args.query)).into_owned();
+    let ask = Ask { top_k: usize::from(args.top_k), filter, ..Ask::new(scope, query) };
     progress.say("looking in memory");
     let passages = recall.recall(&ask).await.context("Cannot look in memory")?;
     drop(progress);
     if args.json {
-        return print_json(&passages);
+        return print_json(&passages.iter().map(show::json).collect::<Vec<_>>());
     }
     if passages.is_empty() {
         eprintln!("Nothing in memory fits.");

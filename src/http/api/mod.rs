@@ -54,6 +54,10 @@ impl Failed {
     }
 
     fn database(error: &sqlx::Error) -> Self {
+        // Class 22: a value that no table can hold, such as a text with a zero byte.
+        if error.as_database_error().and_then(|error| error.code()).is_some_and(|code| code.starts_with("22")) {
+            return Self::new(StatusCode::BAD_REQUEST, "one of the values cannot be looked for");
+        }
         tracing::error!(%error, "the API cannot use the database");
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "the database does not answer now; try again")
     }

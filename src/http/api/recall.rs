@@ -9,8 +9,9 @@ use super::Failed;
 use super::memory::{bad, missing, owner_named, read};
 use crate::http::Http;
 use crate::id::ThreadId;
-use crate::memory::recall::{Ask, By, Filter, MOST, TOP_K};
-use crate::memory::{Period, Scope};
+use crate::memory::recall::{Ask, MOST, TOP_K, show};
+use crate::memory::{By, Filter, Period, Scope};
+use crate::reply::clean;
 
 /// Characters of a question.
 const LONGEST: usize = 4_000;
@@ -26,7 +27,7 @@ pub(super) struct Asked {
     by: Option<String>,
 }
 
-/// The passages that fit best. With `thread`, as a run of that conversation would find them if it had nothing in front of it; with
+/// The passages that fit best. With `thread`, among what was said in that conversation and what the others of its owner share; with
 /// `owner`, among what its conversations share.
 pub(super) async fn find(State(http): State<Http>, Query(asked): Query<Asked>) -> Result<Json<Value>, Failed> {
     let query = asked.q.unwrap_or_default();
@@ -46,8 +47,10 @@ pub(super) async fn find(State(http): State<Http>, Query(asked): Query<Asked>) -
         return Err(bad(format!("`top_k` is a number from 1 to {MOST}")));
     }
     let period = Period::read(asked.since.as_deref(), asked.until.as_deref()).map_err(bad)?;
-    let by = asked.by.map(|name| By::named(&name, &http.name));
+    let by = asked.by.and_then(|name| By::named(&name, &http.name));
+    // It goes to whoever embeds it.
+    let query = http.redactor.redact(&clean::clean(&query)).into_owned();
     let ask = Ask { top_k, filter: Filter { period, by }, ..Ask::new(scope, query) };
     let passages = http.recall.recall(&ask).await?;
-    Ok(Json(json!({ "passages": passages })))
+    Ok(Json(json!({ "passages": passages.iter().map(show::json).collect::<Vec<_>>() })))
 }

@@ -84,7 +84,7 @@ pub enum Seen {
 }
 
 /// Something that was said.
-#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Passage {
     /// The message.
     pub message: MessageId,
@@ -111,7 +111,7 @@ pub struct Passage {
 }
 
 /// A message beside a passage, by its beginning.
-#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Neighbour {
     /// The message.
     pub message: MessageId,

@@ -104,6 +104,14 @@ pub struct Shown {
     pub observations: Vec<Value>,
 }
 
+/// Whether there is such a thread.
+///
+/// # Errors
+/// As the database.
+pub async fn is_known(pool: &PgPool, thread: ThreadId) -> Result<bool, sqlx::Error> {
+    store::is_known(pool, thread).await
+}
+
 /// A conversation with the last `most` things said in it that are wanted. None when there is no such thread.
 ///
 /// # Errors

@@ -55,6 +55,12 @@ pub(super) async fn list(pool: &PgPool, listed: &Listed, after: Option<After>, m
     .await
 }
 
+pub(super) async fn is_known(pool: &PgPool, thread: ThreadId) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar!(r#"select exists (select 1 from threads where id = $1) as "known!""#, thread as ThreadId)
+        .fetch_one(pool)
+        .await
+}
+
 pub(super) async fn summary(pool: &PgPool, thread: ThreadId) -> Result<Option<Summary>, sqlx::Error> {
     sqlx::query_as!(
         Summary,
