@@ -141,7 +141,8 @@ pub(super) async fn count(pool: &PgPool, scope: &Scope, model: &ModelName, dims:
 }
 
 /// Of the newest vectors of the scope those whose signs differ least from the query's, as they are stored. The newest are compared as they
-/// are read: kept aside first, a hundred thousand of them would not fit into what a query may hold, and be written to disk.
+/// are read: kept aside first, a hundred thousand of them would not fit into what a query may hold, and be written to disk. The query's signs
+/// stand in a query of their own, or a plan for any parameters reads them out of their text for each piece anew.
 pub(super) async fn likely(
     pool: &PgPool,
     scope: &Scope,
@@ -156,7 +157,7 @@ pub(super) async fn likely(
             from (select memory_id, signs from memory_vectors
                   where model = $1 and dims = $2 and owner = $3 and (thread_id = $4 or (shared and $5))
                   order by memory_id desc limit $8) as newest
-            order by bit_count(signs # $6::text::varbit) limit $7
+            order by bit_count(signs # (select $6::text::varbit)) limit $7
         )
         select v.memory_id as "id: MemoryId", v.vector
         from likely join memory_vectors v on v.memory_id = likely.memory_id and v.model = $1
@@ -196,7 +197,7 @@ pub(super) async fn likely_of(
         ), likely as materialized (
             select v.memory_id from late join memory_vectors v on v.memory_id = late.id and v.model = $1 and v.dims = $2
             where $11::text is null or lower(coalesce(late.author, '')) = lower($11)
-            order by bit_count(v.signs # $6::text::varbit) limit $7
+            order by bit_count(v.signs # (select $6::text::varbit)) limit $7
         )
         select v.memory_id as "id: MemoryId", v.vector
         from likely join memory_vectors v on v.memory_id = likely.memory_id and v.model = $1
