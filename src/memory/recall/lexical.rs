@@ -10,6 +10,9 @@ use super::statistics::Statistics;
 use super::{Ask, store};
 use crate::memory::{Reach, terms};
 
+/// Pieces among which the best are: each has a rare word, or all of the common ones.
+const ENOUGH: usize = 200;
+
 /// The pieces of the scope that fit the words of the query best, the best first, at most `most`, each with how well: about 1 where it has
 /// every word once.
 pub(super) async fn search(
@@ -27,7 +30,13 @@ pub(super) async fn search(
     let words: Vec<String> = plan.words.iter().map(Word::query).collect();
     let hits = match &plan.begin {
         Begin::Nowhere => return Ok(Vec::new()),
-        Begin::Words(query) => store::hits(pool, ask, query, &words).await?,
+        Begin::Words { narrow, wide } => {
+            let some = match narrow {
+                Some(query) => store::hits(pool, ask, query, &words).await?,
+                None => Vec::new(),
+            };
+            if some.len() >= ENOUGH { some } else { store::hits(pool, ask, wide, &words).await? }
+        }
         Begin::Newest(names) => {
             let named = match names {
                 Some(query) => store::hits(pool, ask, query, &words).await?,
@@ -36,6 +45,9 @@ pub(super) async fn search(
             if named.is_empty() { store::newest(pool, ask, &words).await? } else { named }
         }
     };
+    if hits.len() >= store::MOST_HITS {
+        statistics.outdated();
+    }
     let worth = Worth::of(&plan.words, &hits, plan.rows);
     let best = worth.best(&plan.words, &hits, most);
     if best.is_empty() {

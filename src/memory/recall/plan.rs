@@ -9,8 +9,8 @@ use crate::memory::terms::{self, Kind, Term};
 pub(super) const WORDS: usize = 12;
 /// Pieces that all rare words together may have.
 const SINGLES: f64 = 1_000.0;
-/// Pieces that pairs of common words may have together.
-const PAIRS: f64 = 800.0;
+/// Pieces that common words may have together.
+const TOGETHER: f64 = 800.0;
 /// A word that more pieces have is no beginning at all, not even together with another.
 const COMMON: f64 = 30_000.0;
 
@@ -53,8 +53,14 @@ pub(super) struct Plan {
 pub(super) enum Begin {
     /// The query has no word to be found by.
     Nowhere,
-    /// The pieces that this `tsquery` finds.
-    Words(String),
+    /// The pieces that a `tsquery` finds.
+    Words {
+        /// To be asked first: enough pieces may have a rare word, or all of the common ones. Words of one question are about one thing, so
+        /// that far more pieces have two of them than chance would have it.
+        narrow: Option<String>,
+        /// All that have a rare word, or two of the common ones.
+        wide: String,
+    },
     /// All words are too common: the pieces that this `tsquery` finds, which asks for what the words may be as one name; if there are
     /// none, the newest.
     Newest(Option<String>),
@@ -130,25 +136,40 @@ fn begin(words: &[Word], scope: &str, rows: f64) -> Begin {
         }
     }
     common.truncate(3);
-    let mut left = PAIRS;
+    let names = words.iter().filter(|word| word.kind == Kind::Joined).count();
+    let all: Option<String> = (common.len() == 3).then(|| together(&common));
+    let narrow = all.iter().chain(&ways).cloned().collect::<Vec<_>>();
+    let rare = ways.len();
+    let mut left = TOGETHER;
     for (at, one) in common.iter().enumerate() {
         for other in &common[at + 1..] {
             let expected = one.expected * other.expected / rows;
             if expected <= left {
                 left -= expected;
-                ways.push(format!("({} & {})", one.query(), other.query()));
+                ways.push(together(&[one, other]));
             }
         }
     }
+    let has_pairs = ways.len() > rare;
+    if let Some(all) = all.as_ref().filter(|_| !has_pairs) {
+        let expected = common.iter().map(|word| word.expected / rows).product::<f64>() * rows;
+        if expected <= TOGETHER {
+            ways.push(all.clone());
+        }
+    }
     let scoped = |ways: &[String]| format!("{} & ({})", terms::quoted(scope), ways.join(" | "));
-    let names: Vec<String> = words.iter().filter(|word| word.kind == Kind::Joined).map(Word::query).collect();
     if words.is_empty() {
         Begin::Nowhere
-    } else if ways.len() > names.len() {
-        Begin::Words(scoped(&ways))
+    } else if ways.len() > names {
+        Begin::Words { narrow: (all.is_some() && has_pairs).then(|| scoped(&narrow)), wide: scoped(&ways) }
     } else {
         Begin::Newest((!ways.is_empty()).then(|| scoped(&ways)))
     }
+}
+
+fn together(words: &[&Word]) -> String {
+    let words: Vec<String> = words.iter().map(|word| word.query()).collect();
+    format!("({})", words.join(" & "))
 }
 
 #[cfg(test)]
@@ -162,32 +183,42 @@ mod tests {
         Counts { rows, common, rest: 0.0001 }
     }
 
+    fn words(wide: &str) -> Begin {
+        Begin::Words { narrow: None, wide: wide.to_owned() }
+    }
+
     #[test]
     fn a_small_memory_is_searched_by_every_word() {
         let plan = plan("Where is the retry budget set?", "owner:github:1", &Counts::default());
         assert_eq!(
             plan.begin,
-            Begin::Words(
-                "'owner:github:1' & (('retrybudget' | 'budgetset' | 'retrybudgetset') | 'retri' | 'budget' | 'set')".into()
-            )
+            words("'owner:github:1' & (('retrybudget' | 'budgetset' | 'retrybudgetset') | 'retri' | 'budget' | 'set')")
         );
     }
 
     #[test]
     fn a_large_one_by_rare_words_and_pairs_of_common_ones() {
-        let large =
-            counts(1_000_000.0, &[("owner:github:1", 1.0), ("test", 0.2), ("queue", 0.01), ("databas", 0.02), ("e0277", 0.0002)]);
-        let begin = |query: &str| plan(query, "owner:github:1", &large).begin;
-        assert_eq!(
-            begin("test the database queue"),
-            Begin::Words("'owner:github:1' & ('databasequeue' | ('queue' & 'databas'))".into())
+        let large = counts(
+            1_000_000.0,
+            &[("owner:github:1", 1.0), ("test", 0.2), ("queue", 0.01), ("databas", 0.02), ("e0277", 0.0002), ("cach", 0.03)],
         );
-        assert_eq!(begin("test E0277"), Begin::Words("'owner:github:1' & ('teste0277' | 'e0277')".into()));
+        let begin = |query: &str| plan(query, "owner:github:1", &large).begin;
+        assert_eq!(begin("test the database queue"), words("'owner:github:1' & ('databasequeue' | ('queue' & 'databas'))"));
+        assert_eq!(begin("test E0277"), words("'owner:github:1' & ('teste0277' | 'e0277')"));
         assert_eq!(begin("a test?"), Begin::Newest(None));
+        let names = "('databasequeue' | 'queuecache' | 'databasequeuecache')";
+        // Pieces with all three may be enough; by chance each two of them have 200, 300 and 600 pieces in common.
+        assert_eq!(
+            begin("database queue cache"),
+            Begin::Words {
+                narrow: Some(format!("'owner:github:1' & (('queue' & 'databas' & 'cach') | {names})")),
+                wide: format!("'owner:github:1' & ({names} | ('queue' & 'databas') | ('queue' & 'cach'))"),
+            }
+        );
         assert_eq!(begin("test test"), Begin::Newest(Some("'owner:github:1' & ('testtest')".into())));
         assert_eq!(begin("what is it and why"), Begin::Nowhere);
         // The same words in a small repository of a large installation.
-        assert_eq!(plan("a test?", "owner:github:2", &large).begin, Begin::Words("'owner:github:2' & ('test')".into()));
+        assert_eq!(plan("a test?", "owner:github:2", &large).begin, words("'owner:github:2' & ('test')"));
     }
 
     proptest! {
@@ -199,8 +230,8 @@ mod tests {
             counts.common.insert("owner:x".into(), 1.0);
             let plan = plan(&names.join(" "), "owner:x", &counts);
             let expected = |text: &str| plan.words.iter().find(|word| text.contains(&format!("'{}'", word.text))).map_or(0.0, |word| word.expected);
-            if let Begin::Words(query) = &plan.begin {
-                let ways = query.split_once(" & (").map_or("", |(_, ways)| ways);
+            if let Begin::Words { wide, .. } = &plan.begin {
+                let ways = wide.split_once(" & (").map_or("", |(_, ways)| ways);
                 let singles: f64 = ways.split(" | ").filter(|way| !way.contains('&')).map(expected).sum();
                 prop_assert!(singles <= SINGLES + 1.0);
             }

@@ -47,6 +47,11 @@ impl Statistics {
         Ok(counts)
     }
 
+    /// They were far from true: the next search asks anew, because memory has grown since or was counted since.
+    pub fn outdated(&self) {
+        *self.lock() = None;
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, Option<(Instant, Arc<Counts>)>> {
         self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }

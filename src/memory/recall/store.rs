@@ -12,7 +12,7 @@ use crate::id::{MemoryId, MessageId, RunId, ThreadId};
 use crate::memory::{By, Period, Reach};
 
 /// Candidates that are compared. A search is planned to have far fewer; this is for when the database's counts are wrong.
-const MOST_HITS: i64 = 3_000;
+pub(super) const MOST_HITS: usize = 3_000;
 /// The newest pieces that are looked at when all words are common.
 const NEWEST: i64 = 2_000;
 /// Of so many of the newest it is looked at who said them.
@@ -118,7 +118,7 @@ pub(super) async fn hits(pool: &PgPool, ask: &Ask, query: &str, words: &[String]
         border.only as Option<ThreadId>,
         border.hides_own,
         border.seen_after as Option<RunId>,
-        MOST_HITS,
+        i64::try_from(MOST_HITS).unwrap_or(i64::MAX),
         border.period.since,
         border.period.until,
         border.by,
