@@ -30,7 +30,7 @@ pub const TOP_K: usize = 4;
 /// Nobody gets more.
 pub const MOST: usize = 20;
 /// Candidates of each search that are fused.
-const CANDIDATES: usize = 60;
+const CANDIDATES: usize = 40;
 /// A run does not wait longer for a query's vector.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// Characters of a query that are embedded: models read no more than a page or two, and a question is at its beginning.
