@@ -239,3 +239,16 @@ async fn a_run_may_ask_for_what_was_said_when_and_by_whom() {
     assert!(results[3].to_string().contains("`last week` is neither a day such as"), "{}", results[3]);
     bot.finish().await;
 }
+
+#[tokio::test]
+async fn a_repository_is_found_by_its_own_number_whoever_shares_its_conversations() {
+    let bot = Bot::start_with(&[("THREADBOX_ADMIN_TOKEN", TOKEN)]).await;
+    spring(&bot).await;
+    let api = api(&bot);
+    let owner = api.json("GET", "owners/Acme%2Frocket").await.1["owner"].clone();
+    assert!(owner.as_str().unwrap().starts_with("github:"), "{owner}");
+    // As when it joined a conversation on Discord.
+    sql(&bot, "update threads set owner = 'discord:5'".to_owned()).await;
+    assert_eq!(api.json("GET", "owners/acme%2Frocket").await.1["owner"], owner);
+    bot.finish().await;
+}
