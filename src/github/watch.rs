@@ -9,7 +9,7 @@ use super::comment::Comment;
 use super::error::GithubError;
 use super::person::WireUser;
 use super::{RepoRef, paging};
-use crate::intake::{Author, Trigger};
+use crate::intake::{Author, Place, Trigger};
 
 /// A reaction somebody gave.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,6 +58,21 @@ pub struct Elsewhere {
     pub is_private: bool,
     /// True for a pull request.
     pub is_pull_request: bool,
+}
+
+impl Elsewhere {
+    /// Where it is talked about, and what people call it; `number` is the one it was found by.
+    pub fn conversation(self, number: i64) -> (Place, String) {
+        let name = format!("{}#{number}", self.repo.full_name);
+        let place = Place::Github {
+            repository: self.repo.full_name,
+            repository_id: self.repo.id,
+            number,
+            installation: self.repo.installation,
+            is_pull_request: self.is_pull_request,
+        };
+        (place, name)
+    }
 }
 
 /// No more pages of reactions than this are read.

@@ -65,15 +65,7 @@ pub(in crate::jobs) async fn from_discord(
     if RepoRef::about(&request.place).is_none() {
         links::set_conversation(services, request, &here).await?;
     }
-    let name = format!("{}#{number}", found.repo.full_name);
-    let place = Place::Github {
-        repository: found.repo.full_name,
-        repository_id: found.repo.id,
-        number,
-        installation: here.installation,
-        is_pull_request: found.is_pull_request,
-    };
-    Ok(Ok((place, name)))
+    Ok(Ok(found.conversation(number)))
 }
 
 /// The thread on Discord that a conversation on GitHub may be joined with, and what it is called; else why not. What they may not see is

@@ -104,15 +104,7 @@ async fn on_github(
     let (github, (here, _)) = (services.github.as_ref().ok_or(PostError::Off)?, RepoRef::of(place).ok_or(PostError::Off)?);
     let found = github.elsewhere(&here, repository, number).await?;
     let Some(found) = found.filter(|found| found.repo.id == here.id) else { return Ok(Err(UNSEEN.to_owned())) };
-    let name = format!("{}#{number}", found.repo.full_name);
-    let place = Place::Github {
-        repository: found.repo.full_name,
-        repository_id: found.repo.id,
-        number,
-        installation: found.repo.installation,
-        is_pull_request: found.is_pull_request,
-    };
-    Ok(Ok((place, name)))
+    Ok(Ok(found.conversation(number)))
 }
 
 /// Whether both are, everywhere they are talked about, what recall would take for one owner's.

@@ -204,15 +204,7 @@ async fn on_github(
     if let Some(why) = why_not(github, &here, &found).await? {
         return Ok(Err(why));
     }
-    let name = format!("{}#{number}", found.repo.full_name);
-    let place = Place::Github {
-        repository: found.repo.full_name,
-        repository_id: found.repo.id,
-        number,
-        installation: found.repo.installation,
-        is_pull_request: found.is_pull_request,
-    };
-    Ok(Ok((place, name)))
+    Ok(Ok(found.conversation(number)))
 }
 
 /// Whoever reads one of the two will read what was said in the other.
