@@ -91,11 +91,13 @@ async fn look(tx: &mut Tx<'_>, thread: ThreadId, source: ThreadId) -> Result<Opt
                 where o.thread_id = $2
             ) as "knows!",
             greatest(s.condensed_until, (
-                select r.id from runs r where r.thread_id = $2 and not exists (
-                    select 1 from runs e where e.thread_id = $2 and e.id <= r.id and (e.state <> 'posted' or
+                select r.id from runs r where r.thread_id = $2 and r.id < coalesce((
+                    select e.id from runs e where e.thread_id = $2 and (e.state <> 'posted' or
                         e.snapshot is not null and e.outcome->>'outcome' = 'limit'
                         and e.outcome->'limit'->>'kind' in ('cost', 'daily_cost', 'person_daily_cost', 'repository_daily_cost')
-                        and not exists (select 1 from runs l where l.thread_id = $2 and l.id > e.id)))
+                        and not exists (select 1 from runs l where l.thread_id = $2 and l.id > e.id))
+                    order by e.id limit 1
+                ), 'ffffffff-ffff-ffff-ffff-ffffffffffff')
                 order by r.id desc limit 1
             ), (
                 select b.until from branches b where b.thread_id = $2 order by b.until desc limit 1
