@@ -20,7 +20,6 @@ use super::output::{Failure, Progress};
 use crate::db;
 use crate::id::ThreadId;
 use crate::memory::Period;
-use crate::memory::forget::record::said::Which;
 use crate::memory::forget::record::{self, Whose};
 use crate::memory::forget::{find_owner, find_person, surface};
 use crate::settings::Settings;
@@ -196,8 +195,8 @@ impl WhoseArgs {
     async fn find(&self, pool: &PgPool) -> Result<Whose, Failure> {
         if let Some(id) = self.id {
             let thread = ThreadId(id);
-            let found = record::show(pool, thread, &Which::default(), 1).await.context("Cannot look for the thread")?;
-            return found.map(|_| Whose::Thread(thread)).ok_or_else(|| no_thread(id));
+            let is_known = record::is_known(pool, thread).await.context("Cannot look for the thread")?;
+            return if is_known { Ok(Whose::Thread(thread)) } else { Err(no_thread(id)) };
         }
         if let Some(owner) = &self.owner {
             return Ok(Whose::Owner(owner_named(pool, owner).await?));

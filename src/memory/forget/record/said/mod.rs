@@ -14,6 +14,7 @@ use crate::model::Role;
 
 /// Characters of one message that are shown.
 pub const LONGEST_SHOWN: usize = 4_000;
+
 /// Something that was said.
 #[derive(Clone, Debug, Serialize)]
 pub struct Said {
